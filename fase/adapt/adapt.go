@@ -1,0 +1,76 @@
+// Package adapt holds the feedback of a run as cores: rules that watch variables, and the actions they take.
+//
+// A [Loop] sees variables and writes variables, nothing else; so the same rules run against real processes and in
+// virtual time. Rules are evaluated every 100 ms since T0, on deltas that ended at least 50 ms before.
+package adapt
+
+import (
+	"time"
+
+	"github.com/eve-emulation/eve/dmm/expr"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+// Timing of the loop, in virtual and in real time alike.
+const (
+	Period = 100 * time.Millisecond // between evaluations
+	Settle = 50 * time.Millisecond  // a delta is used once it ended this long ago
+	Notice = 20 * time.Millisecond  // between the stamp of a written value and the instant it applies
+)
+
+// Verb says what an action does.
+type Verb string
+
+// The verbs.
+const (
+	Move      Verb = "move"      // S to X: copy while serving, switch, drain
+	Replicate Verb = "replicate" // S to X: copy, then both serve
+	Retire    Verb = "retire"    // S from X: drain
+	Degrade   Verb = "degrade"   // S to LEVEL
+	Assign    Verb = "set"       // VAR VALUE
+)
+
+// An Action is what a rule does.
+type Action struct {
+	Verb    Verb
+	Service int // index, or -1
+	Server  int // index, or -1
+	Level   string
+	Stopped bool     // move: stop, copy, start
+	Var     dsv.Name // set
+	Value   float64  // set, in base units
+	Text    string   // as written: "move static to cdn"
+}
+
+// A Rule acts when its condition has held for some time. It re-arms when the condition was false, or after Cooldown.
+type Rule struct {
+	Name     string
+	When     *expr.Program
+	WhenText string
+	For      time.Duration
+	Cooldown time.Duration // 0: only a false condition re-arms
+	Do       []Action
+}
+
+// Config describes a Loop.
+type Config struct {
+	Topology *service.Topology
+	Services []service.Config
+	Rules    []Rule
+	End      dsv.Instant
+}
+
+// DecisionsName is the variable that holds every decision: Bytes, one JSON Decision a write.
+const DecisionsName dsv.Name = "run.decisions"
+
+// A Decision is what a rule decided, and each step of carrying it out.
+type Decision struct {
+	At      dsv.Instant        `json:"at"`
+	Rule    string             `json:"rule"`
+	Action  string             `json:"action"`
+	Phase   string             `json:"phase"` // decided, copied, switched, done, failed
+	When    string             `json:"when,omitempty"`
+	Reading map[string]float64 `json:"reading,omitempty"` // the values behind the condition, by expression
+	Cause   string             `json:"cause,omitempty"`   // of failed
+}

@@ -1,0 +1,77 @@
+package service
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+// State says what a replica does.
+type State string
+
+// The states of a replica.
+const (
+	Serving  State = "serving"  // answers; callers choose it
+	Copying  State = "copying"  // receives its copy; callers do not choose it
+	Draining State = "draining" // answers what still comes; callers do not choose it
+	Stopped  State = "stopped"  // holds the service but does not answer: a stopped move
+)
+
+// A Replica is one place where a service is.
+type Replica struct {
+	Server  string `json:"server"`
+	Address string `json:"address,omitempty"` // host:port; empty in virtual time
+	Weight  int    `json:"weight"`
+	State   State  `json:"state"`
+}
+
+// A Mapping says where one service is: the value of the variable map.S. Its epoch rises with every change.
+type Mapping struct {
+	Epoch    uint32      `json:"epoch"`
+	Level    string      `json:"level,omitempty"` // quality level in force
+	At       dsv.Instant `json:"at"`              // applies from this instant on
+	Replicas []Replica   `json:"replicas"`
+}
+
+// MapName is the name of the variable that holds a service's mapping.
+func MapName(service string) dsv.Name { return dsv.Name("map." + service) }
+
+// Encode returns the mapping as the text that its variable holds.
+func (m Mapping) Encode() string {
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	return string(b)
+}
+
+// ParseMapping reads the text of a map variable.
+func ParseMapping(s string) (Mapping, error) {
+	var m Mapping
+	if err := json.Unmarshal([]byte(s), &m); err != nil {
+		return Mapping{}, fmt.Errorf("read mapping: %w", err)
+	}
+	return m, nil
+}
+
+// Clone returns a mapping that shares nothing with m.
+func (m Mapping) Clone() Mapping {
+	m.Replicas = append([]Replica(nil), m.Replicas...)
+	return m
+}
+
+// The variables by which hosts acknowledge the steps of an action; each holds the epoch that was reached.
+
+// CopiedName is written by the source when the copy for that epoch has crossed its link.
+func CopiedName(server, service string) dsv.Name { return ackName(server, service, "copied") }
+
+// ReadyName is written by the target when it has made room and knows the mapping of that epoch.
+func ReadyName(server, service string) dsv.Name { return ackName(server, service, "ready") }
+
+// DrainedName is written by a draining server when nothing of the service is in flight there any more.
+func DrainedName(server, service string) dsv.Name { return ackName(server, service, "drained") }
+
+func ackName(server, service, what string) dsv.Name {
+	return dsv.Name(server + "." + service + "." + what)
+}

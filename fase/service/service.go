@@ -1,0 +1,128 @@
+// Package service turns machines into servers: it maps services to servers, picks among replicas, and executes the
+// blocks of resource demand requests on a machine. It knows no transport.
+//
+// The nouns: a [Topology] numbers servers and services; a [Mapping] says where one service is, and since which epoch; a
+// [Request] is what a caller sends and a server executes; an [Answer] is what comes back. A [Host] is the core of one
+// server; a [Caller] is the part of a core that calls services, which hosts and user groups share.
+package service
+
+import (
+	"time"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// Topology numbers the servers and the services of a scenario. It is immutable and shared.
+type Topology struct {
+	Servers  []string
+	Services []string
+}
+
+// Server returns the index of a server, or -1.
+func (t *Topology) Server(name string) int { return index(t.Servers, name) }
+
+// Service returns the index of a service, or -1.
+func (t *Topology) Service(name string) int { return index(t.Services, name) }
+
+func index(names []string, name string) int {
+	for i, n := range names {
+		if n == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Balance says how a caller picks among the serving replicas of a service.
+type Balance uint8
+
+// The balancers.
+const (
+	Random Balance = iota // by weight; drawn from the call's key
+	Least                 // least outstanding calls of this caller; ties by the call's key
+)
+
+// Config describes one service.
+type Config struct {
+	Name    string
+	On      []int         // servers that hold it at the start
+	Size    machine.Bytes // what a move or a replication copies
+	Balance Balance
+}
+
+// A Request is what a caller sends to a server.
+type Request struct {
+	Service  int        // index in the topology; -1 for a plain request without one
+	Block    *rdr.Block // nil for a plain GET
+	Method   string     // plain HTTP: method and path; empty for an RDR
+	Path     string
+	Key      rdr.Key // every draw of the execution follows from it
+	Epoch    uint32  // of the caller's mapping of the service
+	Send     int64   // bytes of body beyond the block
+	Priority int
+	Local    bool // caller and server are the same server: no link is crossed
+}
+
+// Cause says what became of a call.
+type Cause uint8
+
+// The causes.
+const (
+	OK        Cause = iota
+	Refused         // connection refused
+	Reset           // connection reset
+	Closed          // connection closed before the answer's end
+	Malformed       // not HTTP
+	Status          // an answer with status 4xx or 5xx
+	TimedOut        // a time-out in the request expired
+	Abandoned       // the user's patience ended
+	NoRoute         // no replica to call within the patience
+	Other           // anything else, such as exhausted descriptors
+	numCauses
+)
+
+var causeNames = [numCauses]string{"ok", "refused", "reset", "closed", "malformed", "status", "timeout", "abandoned", "no_route", "other"}
+
+// String returns the cause as it stands in names and reports.
+func (c Cause) String() string {
+	if c < numCauses {
+		return causeNames[c]
+	}
+	return "other"
+}
+
+// Causes lists every cause but OK.
+func Causes() []Cause {
+	cs := make([]Cause, 0, numCauses-1)
+	for c := OK + 1; c < numCauses; c++ {
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// An Answer is what comes back to a caller.
+type Answer struct {
+	Status int    // HTTP status; 0 when there was none
+	Cause  Cause  // OK when an answer came whatever its status
+	Bytes  int64  // of the body
+	Epoch  uint32 // with status 421: the server's epoch of the service
+}
+
+// HostConfig describes one server.
+type HostConfig struct {
+	Node     int // index in the topology
+	Machine  machine.Config
+	Topology *Topology
+	Services []Config // all of the scenario, by index
+	Accrue   time.Duration
+	// CancelOnClose withdraws the work of callers who closed their connection; by default the server finishes it.
+	CancelOnClose bool
+	Standby       bool // carries nothing until an action brings a service
+	RecordRate    float64
+}
+
+// Vars finds the manipulated variable of a name. It may return nil: a nil variable swallows what is written.
+type Vars = func(dsv.Name) *dmm.Var

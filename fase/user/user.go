@@ -1,0 +1,64 @@
+// Package user emulates the clients of a run: open arrival processes and closed populations, as cores.
+//
+// A [Group] decides who wants what and when; it knows no transport. Every sample holds due, sent and done, and response
+// times count from due. All draws are keyed, so the plan of a group (its gaps, keys and demands) is a function of the
+// scenario and its seed, whatever the servers do.
+package user
+
+import (
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// Law is an arrival process.
+type Law uint8
+
+// The laws.
+const (
+	Poisson  Law = iota // unit gaps are exponential
+	Constant            // unit gaps are one
+)
+
+// A Point is one corner of a rate curve; between corners the rate is linear, after the last it is constant.
+type Point struct {
+	At   dsv.Instant
+	Rate float64 // per second
+}
+
+// Config describes one group of clients. It is open when Rate is set, else closed with Users.
+type Config struct {
+	Name     string
+	Index    int // group number, part of every key
+	Seed     uint64
+	Request  *rdr.Block // what each session asks: a request, run at the client
+	Law      Law
+	Rate     []Point // open: at least one point
+	Users    int     // closed: population
+	Think    *Think  // closed: nil means none
+	Patience time.Duration // 0: endless
+	End      dsv.Instant   // no request is due at or after it
+	Warmup   dsv.Instant   // samples due before it are marked
+	Topology *service.Topology
+	Services []service.Config
+	// RecordRate bounds the requests per second that are recorded one by one; above it they are sampled by key.
+	RecordRate float64
+}
+
+// Think is a think time: a unit-mean law scaled by its mean.
+type Think struct {
+	Mean        time.Duration
+	Exponential bool
+}
+
+// A Record is one request as its group saw it: the unit of the variable GROUP.records.
+type Record struct {
+	Key             rdr.Key
+	Due, Sent, Done dsv.Instant
+	Cause           service.Cause
+}
+
+// RecordSize is the size of an encoded Record in bytes.
+const RecordSize = 40
