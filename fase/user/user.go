@@ -35,9 +35,9 @@ type Config struct {
 	Seed     uint64
 	Request  *rdr.Block // what each session asks: a request, run at the client
 	Law      Law
-	Rate     []Point // open: at least one point
-	Users    int     // closed: population
-	Think    *Think  // closed: nil means none
+	Rate     []Point       // open: at least one point
+	Users    int           // closed: population
+	Think    *Think        // closed: nil means none
 	Patience time.Duration // 0: endless
 	End      dsv.Instant   // no request is due at or after it
 	Warmup   dsv.Instant   // samples due before it are marked
