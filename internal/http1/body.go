@@ -195,3 +195,6 @@ func (b *Body) size(c byte) error {
 	}
 	return nil
 }
+
+// Left returns how many bytes of payload are known to be left: of the body, or of the current chunk.
+func (b *Body) Left() int64 { return b.left }

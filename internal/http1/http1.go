@@ -109,11 +109,11 @@ func (f fields) get(name string) ([]byte, bool) {
 
 // framing is what the header lines say about where the message ends and whether the connection goes on.
 type framing struct {
-	length          int64 // -1 if not given
-	chunked         bool
-	close, keep     bool
-	expect, upgrade bool
-	hosts           int
+	length      int64 // -1 if not given
+	chunked     bool
+	close, keep bool
+	expect      bool
+	hosts       int
 }
 
 // scan checks every header line of f and collects the framing.

@@ -82,8 +82,8 @@ func (p *Poller) Wake() {
 	if p.woken.Swap(true) {
 		return
 	}
-	one := [8]byte{1}
-	_, _ = Write(p.wake, one[:]) // can fail only if the counter is full, and then the loop is awake
+	one := uint64(1) // it can fail only if the counter is full, and then the loop is awake
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wake), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
 }
 
 // Wait returns what happened, at the latest at the instant until: mono.Never waits without end, an instant that has

@@ -22,6 +22,7 @@ func Listen(addr netip.AddrPort, backlog int, shared bool) (int, error) {
 	if err == nil && shared {
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
+	noDelay(fd)
 	if err == nil {
 		err = unix.Bind(fd, sockaddr(addr))
 	}
@@ -42,8 +43,7 @@ func Accept(ln int) (int, error) {
 		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(ln), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
 		case 0:
-			noDelay(int(fd))
-			return int(fd), nil
+			return int(fd), nil // Nagle's algorithm is off as on the listener
 		case unix.EINTR, unix.ECONNABORTED:
 		case unix.EAGAIN:
 			return -1, ErrAgain
@@ -122,7 +122,8 @@ func Write(fd int, p []byte) (int, error) {
 		return 0, nil
 	}
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+			unix.MSG_NOSIGNAL, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), nil
@@ -156,8 +157,10 @@ func Writev(fd int, pieces [][]byte) (int, error) {
 	if n == 0 {
 		return 0, nil
 	}
+	msg := unix.Msghdr{Iov: &vec[0]}
+	msg.SetIovlen(n)
 	for {
-		w, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vec[0])), uintptr(n))
+		w, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL)
 		switch errno {
 		case 0:
 			return int(w), nil

@@ -1,0 +1,306 @@
+package engine
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/eve-emulation/eve/internal/http1"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/internal/netpoll"
+)
+
+// A reactor is one loop: a thread, a poller, a listening socket and the connections that came from it. Everything in it
+// belongs to that thread, but for the inbox and the published counts.
+type reactor struct {
+	e       *reactors
+	index   int
+	handler Handler
+	poller  *netpoll.Poller
+	box     inbox
+	now     int64
+
+	conns     table
+	lists     [timeouts]timeoutList
+	dirty     []uint32 // slots of connections to settle
+	exchanges []*exchange
+	pool      buffers
+	scratch   []byte // what a connection without input reads into
+	pieces    [][]byte
+
+	req    http1.Request // being handled
+	head   []byte        // its head
+	date   dateLine
+	passed int // requests at other loops
+
+	listener  int
+	accepting bool
+	spare     int   // a descriptor in reserve
+	retryAt   int64 // when to accept again
+	draining  bool
+	stopAt    int64 // when draining gives up
+
+	calls calls
+
+	msgs  []message
+	arena []byte
+
+	count     Stats
+	published counters
+}
+
+const (
+	scratchBytes = 64 << 10
+	acceptBatch  = 64
+	readRounds   = 4        // reads of one connection in a row
+	queuedMax    = 64 << 10 // bytes to send beyond which no further request of the connection is read
+)
+
+// The poller's tags: what, generation, slot.
+const (
+	tagListener = uint64(1) << 62
+	tagCall     = uint64(2) << 62
+	tagGenMask  = 1<<30 - 1
+)
+
+func tag(kind uint64, gen, slot uint32) uint64 {
+	return kind | uint64(gen&tagGenMask)<<32 | uint64(slot)
+}
+
+func newReactor(e *reactors, index, listener int) (*reactor, error) {
+	p, err := netpoll.NewPoller(0)
+	if err != nil {
+		return nil, err
+	}
+	p.Spin(int64(e.cfg.Spin))
+	spare, err := netpoll.Spare()
+	if err != nil {
+		_ = p.Close()
+		return nil, fmt.Errorf("open spare descriptor: %w", err)
+	}
+	r := &reactor{
+		e: e, index: index, poller: p, listener: listener, spare: spare,
+		scratch: make([]byte, scratchBytes), retryAt: mono.Never, stopAt: mono.Never,
+	}
+	r.box.poller = p
+	r.initTimeouts()
+	r.calls.init()
+	return r, nil
+}
+
+// close frees what is left. The loop does not run, or no more.
+func (r *reactor) close() error {
+	r.box.shut()
+	r.conns.each(r.drop)
+	r.calls.closeAll()
+	for _, fd := range []int{r.listener, r.spare} {
+		if fd >= 0 {
+			_ = netpoll.Close(fd)
+		}
+	}
+	r.listener, r.spare = -1, -1
+	return r.poller.Close()
+}
+
+// run is the loop. Its thread is given back to nobody: it ends with it.
+func (r *reactor) run() error {
+	runtime.LockOSThread()
+	if err := mono.TimerSlack(1); err != nil {
+		return err
+	}
+	if err := r.listen(); err != nil {
+		return err
+	}
+	r.now = mono.Now()
+	for !r.finished() {
+		if err := r.turn(); err != nil {
+			return err
+		}
+	}
+	r.box.shut()
+	r.receiveAll()
+	r.failCalls()
+	r.conns.each(r.drop)
+	r.published.publish(&r.count, r.conns.open)
+	return nil
+}
+
+// turn waits once and acts on whatever happened.
+func (r *reactor) turn() error {
+	events, err := r.wait1()
+	if err != nil {
+		return err
+	}
+	r.now = mono.Now()
+	r.receiveAll()
+	r.advance()
+	for _, ev := range events {
+		r.event(ev)
+	}
+	r.settleAll()
+	r.now = mono.Now()
+	r.advance()
+	r.expire()
+	r.calls.expire(r)
+	r.settleAll()
+	if r.now >= r.retryAt {
+		r.retryAt = mono.Never
+		return r.listen()
+	}
+	return nil
+}
+
+// wait1 sleeps until the next thing that is due.
+func (r *reactor) wait1() ([]netpoll.Event, error) {
+	r.published.publish(&r.count, r.conns.open)
+	until := min(r.handler.Next(), r.nextTimeout(), r.calls.next(), r.retryAt, r.stopAt)
+	r.box.asleep.Store(true)
+	if !r.box.empty() {
+		until = 0
+	}
+	events, err := r.poller.Wait(until)
+	r.box.asleep.Store(false)
+	return events, err
+}
+
+// advance lets the handler act if it wants to.
+func (r *reactor) advance() {
+	if r.handler.Next() <= r.now {
+		r.handler.Advance(r, r.now)
+		r.settleAll()
+	}
+}
+
+func (r *reactor) event(ev netpoll.Event) {
+	switch kind := ev.Tag &^ (tagGenMask<<32 | 1<<32 - 1); kind {
+	case tagListener:
+		r.accept()
+	case tagCall:
+		r.callEvent(ev)
+	default:
+		c := r.conns.at(uint32(ev.Tag))
+		if c == nil || c.fd < 0 || c.gen&tagGenMask != uint32(ev.Tag>>32)&tagGenMask {
+			return // closed earlier in this batch
+		}
+		r.connEvent(c, ev.Events)
+	}
+}
+
+func (r *reactor) connEvent(c *conn, ev netpoll.Events) {
+	switch {
+	case ev&netpoll.Err != 0, ev&netpoll.Hup != 0 && ev&netpoll.In == 0:
+		r.drop(c)
+		return
+	case ev&netpoll.In != 0 && c.want&wantIn != 0:
+		if !r.readable(c) {
+			return
+		}
+	}
+	if ev&netpoll.Out != 0 {
+		c.flags &^= blocked
+	}
+	r.settle(c)
+}
+
+// settleAll sends what handlers answered since the last time.
+func (r *reactor) settleAll() {
+	for len(r.dirty) > 0 {
+		slot := r.dirty[len(r.dirty)-1]
+		r.dirty = r.dirty[:len(r.dirty)-1]
+		if c := r.conns.at(slot); c.fd >= 0 && c.x != nil && c.x.dirty {
+			r.settle(c)
+		}
+	}
+}
+
+// receiveAll acts on the messages of other threads.
+func (r *reactor) receiveAll() {
+	if r.box.empty() {
+		return
+	}
+	r.msgs, r.arena = r.box.take(r.msgs, r.arena)
+	for i := range r.msgs {
+		m := &r.msgs[i]
+		switch m.kind {
+		case callMessage:
+			m.fn(r)
+		case requestMessage:
+			r.adopt(m)
+		case closedMessage:
+			r.handler.Closed(r, m.ref)
+		case responseMessage:
+			r.respond(m.ref, &Response{
+				Status: m.status, Header: r.arena[m.start:m.middle], Body: r.arena[m.middle:m.end],
+				Filler: m.filler, Close: m.close,
+			})
+		case stopMessage:
+			r.drain()
+		case wakeMessage: // it has woken
+		}
+	}
+	r.settleAll()
+}
+
+// adopt handles a request that another loop passed here.
+func (r *reactor) adopt(m *message) {
+	r.head = r.arena[m.start:m.middle:m.middle]
+	if err := http1.ParseRequest(r.head, &r.req); err != nil {
+		panic(fmt.Sprintf("parse request a second time: %v", err))
+	}
+	if m.end > m.middle {
+		r.req.Body = r.arena[m.middle:m.end:m.end]
+	}
+	r.handler.Request(r, m.ref, &r.req)
+}
+
+func (r *reactor) Index() int { return r.index }
+
+func (r *reactor) Now() int64 { return r.now }
+
+func (r *reactor) Touch() int64 {
+	r.now = mono.Now()
+	return r.now
+}
+
+// Pass copies the request as it came; the other loop parses it again.
+func (r *reactor) Pass(to int, ref Ref, req *Request) bool {
+	if req != &r.req || ref.loop() != r.index || to < 0 || to >= len(r.e.loops) || r.passed >= r.e.cfg.Passed {
+		return false
+	}
+	p := r.find(ref)
+	if p == nil || p.flags&isPassed != 0 {
+		return false
+	}
+	if to == r.index {
+		r.handler.Request(r, ref, req)
+		return true
+	}
+	if !r.e.loops[to].box.post(message{kind: requestMessage, ref: ref}, r.head, req.Body) {
+		return false
+	}
+	p.flags |= isPassed
+	p.owner = uint8(to)
+	r.passed++
+	return true
+}
+
+// drain begins the end: no new connections, no further requests, and no waiting for the idle.
+func (r *reactor) drain() {
+	if r.draining {
+		return
+	}
+	r.accept() // whoever the kernel has let in by now is served
+	r.draining = true
+	r.stopAt = r.now + int64(r.e.cfg.Drain)
+	_ = netpoll.Close(r.listener)
+	r.listener, r.retryAt = -1, mono.Never
+	r.conns.each(func(c *conn) {
+		if c.want&wantIn == 0 || r.readable(c) { // a request may have come already
+			r.settle(c)
+		}
+	})
+}
+
+// finished reports whether a draining loop may end: when no loop has a connection left, or the grace is over.
+func (r *reactor) finished() bool {
+	return r.draining && (r.e.open.Load() == 0 || r.now >= r.stopAt)
+}
