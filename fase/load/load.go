@@ -1,0 +1,114 @@
+// Package load carries what groups of clients decide over real sockets: it is the client side of HTTP/1.1.
+//
+// A [Loop] is one thread that steps the cores of one or more groups and owns their connections. A group says when it next
+// wants to act; the loop waits for its sockets until exactly then, carries the calls that the group asks for, and hands
+// back what became of each. There is no goroutine for a user or a request, and a request allocates nothing.
+//
+// Connections are kept open and used again, the latest freed first; one request is under way on a connection at a time. Every
+// call that a group issues ends in exactly one way, so that at any time
+//
+//	issued = answered + errors by cause + abandoned + in flight
+//
+// docs/measurement.md says what is measured, and when the clock is read.
+package load
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/step"
+)
+
+// A Group is what a Loop steps: a population of clients, as user.Group is. Its effects are Send and Abandon, and it may
+// be handed several inputs before its effects are taken. The slots of its Refs are dense: about as many as calls are in
+// flight at most, for the loop keeps a table of them. All methods are called on the loop's thread, with instants that
+// never fall.
+type Group interface {
+	step.Core
+	// Request returns what the call of a Send effect carries. The loop uses it before it calls the group again.
+	Request(ref step.Ref) *service.Request
+	// Sent tells when the loop took the call up: it wrote the request to an open connection or began to open one. It
+	// comes at most once for a call, and not at all for a call that failed before.
+	Sent(at dsv.Instant, ref step.Ref)
+	// Answer tells how the call ended, once, unless the group abandoned it. Cause is OK for a whole answer whatever
+	// its status.
+	Answer(at dsv.Instant, ref step.Ref, a service.Answer)
+	// Changed tells that a service is mapped elsewhere.
+	Changed(at dsv.Instant, svc int, m service.Mapping)
+}
+
+// Config says what a Loop carries and where to.
+type Config struct {
+	T0     int64   // the run's T0 in nanoseconds of CLOCK_MONOTONIC; may lie ahead
+	Groups []Group // stepped in this order when they want to act at the same instant
+
+	// Address tells where a server is: "127.0.0.1:8080" or "http://127.0.0.1:8080", empty while it is unknown. It is
+	// called for every call, on the loop's thread, and may change its mind.
+	Address  func(node int) string
+	Services []string // names by index, for the path of an RDR: /rdr/NAME
+	Host     string   // what Host says; by default the address
+
+	// End is when no further request is due. From then on the loop waits for what is in flight, at most for Grace, and
+	// abandons the rest. Without End, Run ends when nothing is in flight and no group will ever act.
+	End   dsv.Instant
+	Grace time.Duration
+
+	Spin        time.Duration // polled instead of slept before an instant is due: exact, at the price of the CPU
+	Connections int           // most connections open to one address; 0 is no limit. Calls beyond wait in line
+	Sources     []netip.Addr  // local addresses of connections, taken in turn; empty lets the kernel choose
+	Mailbox     int           // functions that Post holds before it waits; default 1024
+}
+
+// Stats is what a loop has done since Run began.
+type Stats struct {
+	Issued    uint64   // calls that groups asked for
+	Answered  uint64   // whole answers, whatever their status
+	Errors    []uint64 // by service.Cause: calls that failed
+	Abandoned uint64   // calls that a group gave up, or that were in flight when the run ended
+	InFlight  uint64   // calls without an end yet
+
+	Messages []Message // what is behind the causes NoRoute and Other, and connections that could not be opened
+	Retried  uint64    // calls sent again because a kept connection turned out to be closed
+
+	Opened   uint64 // connections that were established
+	Open     int    // connections now, those being opened included
+	BytesIn  uint64
+	BytesOut uint64
+
+	Connect Spread // time from the beginning of a connection until it stood
+	Lag     Spread // how late the loop came to what was due; the oldest of each time round
+
+	ThreadCPU time.Duration // CPU time of the loop's thread
+	Wall      time.Duration
+}
+
+// A Message is an error in words, and how often it occurred. A loop keeps the first sixteen different ones.
+type Message struct {
+	Text  string
+	Count uint64
+}
+
+// Failed is the sum of Errors.
+func (s *Stats) Failed() uint64 {
+	n := uint64(0)
+	for _, e := range s.Errors {
+		n += e
+	}
+	return n
+}
+
+// Balanced reports whether every call is accounted for.
+func (s *Stats) Balanced() bool {
+	return s.Issued == s.Answered+s.Failed()+s.Abandoned+s.InFlight
+}
+
+// Utilisation is the part of the wall time in which the loop's thread used a processor. A loop near 1 is the limit of
+// what it measures.
+func (s *Stats) Utilisation() float64 {
+	if s.Wall <= 0 {
+		return 0
+	}
+	return s.ThreadCPU.Seconds() / s.Wall.Seconds()
+}

@@ -1,0 +1,336 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/internal/netpoll"
+)
+
+// chunk is how many sockets are served on one reading of the clock.
+const chunk = 16
+
+// A Loop carries the calls of its groups. New makes it, Run runs it, once. Post, Changed and Stats may be called by any
+// goroutine but the loop's own.
+type Loop struct {
+	cfg    Config
+	driver *step.Driver
+	mail   *mailbox
+
+	mu      sync.Mutex // guards phase and final
+	phase   phase
+	final   Stats
+	done    chan struct{} // closed when final holds
+	stopped atomic.Bool   // the context of Run ended
+
+	// What follows belongs to the loop's thread.
+	poller   *netpoll.Poller
+	now      dsv.Instant // never falls
+	started  int64       // mono, when Run began
+	cpuStart int64
+	closing  bool // calls are not carried any more
+
+	calls   slab[call]
+	conns   slab[conn]
+	flights [][]*call // by group and slot
+	pools   map[string]*pool
+	nodes   []node
+	source  int // next of Config.Sources
+
+	sents  []sent    // to be told to their groups
+	failed []ending  // calls that failed while effects were routed
+	unread []connRef // connections to be read on
+	taken  []connRef // unread of the last turn
+
+	in       []byte // what is read goes here and is discarded
+	stats    Stats
+	messages map[string]int
+}
+
+type phase uint8
+
+const (
+	fresh phase = iota
+	running
+	ended
+)
+
+// A sent is a call whose group is still to be told that it was sent.
+type sent struct {
+	core int
+	ref  step.Ref
+	at   dsv.Instant
+}
+
+// New checks cfg and returns a loop that has not begun.
+func New(cfg Config) (*Loop, error) {
+	switch {
+	case len(cfg.Groups) == 0:
+		return nil, errors.New("new load: no groups")
+	case cfg.Address == nil:
+		return nil, errors.New("new load: no addresses of servers")
+	case cfg.Grace < 0 || cfg.Spin < 0 || cfg.Connections < 0 || cfg.End < 0:
+		return nil, errors.New("new load: negative setting")
+	}
+	for _, a := range cfg.Sources {
+		if !a.IsValid() {
+			return nil, errors.New("new load: invalid source address")
+		}
+	}
+	l := &Loop{
+		cfg:      cfg,
+		mail:     newMailbox(cfg.Mailbox),
+		flights:  make([][]*call, len(cfg.Groups)),
+		pools:    map[string]*pool{},
+		messages: map[string]int{},
+		done:     make(chan struct{}),
+		in:       make([]byte, 64<<10),
+	}
+	cores := make([]step.Core, len(cfg.Groups))
+	for i, g := range cfg.Groups {
+		cores[i] = g
+	}
+	l.driver = step.NewDriver(router{l}, cores...)
+	l.stats.Errors = make([]uint64, len(service.Causes())+1)
+	return l, nil
+}
+
+// Post has the loop call fn on its thread, soon, with the loop's instant; fn may feed the loop's groups. It waits while the
+// mailbox is full, and reports false, fn uncalled, if the loop has ended. What is posted before Run is called when Run
+// begins.
+func (l *Loop) Post(fn func(at dsv.Instant)) bool { return l.mail.post(fn) }
+
+// Changed tells every group that a service is mapped elsewhere. It is a Post.
+func (l *Loop) Changed(svc int, m service.Mapping) bool {
+	return l.Post(func(at dsv.Instant) {
+		for _, g := range l.cfg.Groups {
+			g.Changed(at, svc, m)
+		}
+	})
+}
+
+// Stats returns what the loop has done so far, or did in all once Run has returned.
+func (l *Loop) Stats() Stats {
+	l.mu.Lock()
+	p := l.phase
+	l.mu.Unlock()
+	if p == running {
+		reply := make(chan Stats, 1)
+		if l.Post(func(dsv.Instant) { reply <- l.snapshot() }) {
+			return <-reply
+		}
+		<-l.done
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.final
+	if s.Errors == nil {
+		s.Errors = make([]uint64, len(service.Causes())+1)
+	}
+	return s
+}
+
+// Run carries the groups' calls until Config.End and what is in flight then, on a thread of its own. If ctx ends first, it
+// abandons what is in flight at once and returns the error of ctx. The Stats are good beside any error.
+func (l *Loop) Run(ctx context.Context) (Stats, error) {
+	l.mu.Lock()
+	if l.phase != fresh {
+		l.mu.Unlock()
+		return Stats{}, errors.New("run load: a loop runs once")
+	}
+	l.phase = running
+	l.mu.Unlock()
+
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := l.run(ctx)
+	return l.Stats(), err
+}
+
+func (l *Loop) run(ctx context.Context) error {
+	l.started, l.cpuStart = mono.Now(), mono.ThreadCPU()
+	defer l.finish()
+	p, err := netpoll.NewPoller(0)
+	if err != nil {
+		return fmt.Errorf("run load: %w", err)
+	}
+	p.Spin(int64(l.cfg.Spin))
+	l.poller = p
+	l.mail.attach(p)
+	if err := mono.TimerSlack(1); err != nil {
+		return fmt.Errorf("run load: %w", err)
+	}
+	defer func() { _ = mono.TimerSlack(0) }() // the thread's default again
+	defer l.onDone(ctx)()
+	l.now = l.clock()
+	if err := l.loop(); err != nil {
+		return fmt.Errorf("run load: %w", err)
+	}
+	if l.stopped.Load() {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// onDone wakes the loop when ctx ends; the function that it returns ends that, and waits.
+func (l *Loop) onDone(ctx context.Context) func() {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		l.stopped.Store(true)
+		l.mail.wake()
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
+}
+
+func (l *Loop) loop() error {
+	for {
+		l.letters()
+		l.tick()
+		if l.over() {
+			return nil
+		}
+		events, err := l.poller.Wait(l.until())
+		if err != nil {
+			return err
+		}
+		l.tick()
+		for len(events) > 0 {
+			n := min(chunk, len(events))
+			for _, ev := range events[:n] {
+				l.event(ev)
+			}
+			events = events[n:]
+			l.tick()
+		}
+		l.readOn()
+		l.reportFailed()
+	}
+}
+
+// tick reads the clock and has the groups act on what is due.
+func (l *Loop) tick() {
+	l.now = max(l.now, l.clock())
+	if due := l.driver.Next(); due <= l.now {
+		l.stats.Lag.add(l.now.Sub(due))
+	}
+	l.driver.Run(l.now)
+	l.tellSent()
+}
+
+// tellSent hands the groups the instants at which their calls were sent. They are told after what was due up to the
+// present has been acted on, because those instants are later: a core's instants never fall.
+func (l *Loop) tellSent() {
+	for len(l.sents) > 0 {
+		for _, s := range l.sents {
+			l.now = max(l.now, s.at)
+			l.cfg.Groups[s.core].Sent(s.at, s.ref)
+		}
+		l.sents = l.sents[:0]
+		l.driver.Flush()
+	}
+}
+
+// letters calls what was posted.
+func (l *Loop) letters() {
+	for _, fn := range l.mail.take() {
+		l.tick()
+		fn(l.now)
+		l.driver.Flush()
+		l.tellSent()
+	}
+}
+
+// until is how long the loop may wait for its sockets, as an instant of mono.
+func (l *Loop) until() int64 {
+	if len(l.failed) > 0 || len(l.unread) > 0 || l.stopped.Load() {
+		return 0
+	}
+	t := l.driver.Next()
+	if l.cfg.End > 0 {
+		if l.now < l.cfg.End {
+			t = min(t, l.cfg.End)
+		} else {
+			t = min(t, l.cfg.End.Add(l.cfg.Grace))
+		}
+	}
+	if t == dsv.Never {
+		return mono.Never
+	}
+	return max(l.cfg.T0+int64(t), 0)
+}
+
+// over reports whether the run has ended.
+func (l *Loop) over() bool {
+	if l.stopped.Load() {
+		return true
+	}
+	idle := l.stats.InFlight == 0
+	if l.cfg.End == 0 {
+		return idle && l.driver.Next() == dsv.Never
+	}
+	if l.now < l.cfg.End {
+		return false
+	}
+	last := l.cfg.End.Add(l.cfg.Grace)
+	return l.now >= last || idle && l.driver.Next() > last
+}
+
+// finish abandons what is in flight, closes every socket and keeps the totals.
+func (l *Loop) finish() {
+	l.closing = true
+	l.reportFailed()
+	l.abandonAll()
+	for _, c := range l.conns.all {
+		if c.state != shut {
+			l.closeConn(c)
+		}
+	}
+	for !l.mail.close() {
+		l.letters()
+	}
+	if l.poller != nil {
+		_ = l.poller.Close()
+	}
+	s := l.snapshot()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.final, l.phase = s, ended
+	close(l.done)
+}
+
+func (l *Loop) snapshot() Stats {
+	s := l.stats
+	s.Errors = append([]uint64(nil), s.Errors...)
+	s.Messages = append([]Message(nil), s.Messages...)
+	s.Connect, s.Lag = s.Connect.clone(), s.Lag.clone()
+	s.ThreadCPU = dsv.Instant(mono.ThreadCPU()).Sub(dsv.Instant(l.cpuStart))
+	s.Wall = dsv.Instant(mono.Now()).Sub(dsv.Instant(l.started))
+	return s
+}
+
+func (l *Loop) clock() dsv.Instant { return dsv.Instant(mono.Now() - l.cfg.T0) }
+
+// note keeps an error in words.
+func (l *Loop) note(text string) {
+	if i, ok := l.messages[text]; ok {
+		l.stats.Messages[i].Count++
+		return
+	}
+	if len(l.stats.Messages) < 16 {
+		l.messages[text] = len(l.stats.Messages)
+		l.stats.Messages = append(l.stats.Messages, Message{Text: text, Count: 1})
+	}
+}

@@ -1,0 +1,97 @@
+package load
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+// A pool is the connections to one address, and the calls that wait for one.
+type pool struct {
+	to   netip.AddrPort
+	host string            // what Host says
+	idle list[conn, *conn] // the latest freed first
+	line list[call, *call] // calls that wait, in order of issue
+	open int               // connections, those being opened included
+}
+
+// A node remembers what the address of a server was, and its pool.
+type node struct {
+	address string
+	pool    *pool
+}
+
+// poolOf finds the pool of a server. The cause is that of err.
+func (l *Loop) poolOf(server int) (*pool, service.Cause, error) {
+	if server < 0 {
+		return nil, service.NoRoute, fmt.Errorf("call server %d: no such server", server)
+	}
+	for len(l.nodes) <= server {
+		l.nodes = append(l.nodes, node{})
+	}
+	address := l.cfg.Address(server)
+	n := &l.nodes[server]
+	if n.pool != nil && n.address == address {
+		return n.pool, service.OK, nil
+	}
+	if address == "" {
+		return nil, service.NoRoute, fmt.Errorf("call server %d: address unknown", server)
+	}
+	p, err := l.openPool(address)
+	if err != nil {
+		return nil, service.Other, fmt.Errorf("call server %d: %w", server, err)
+	}
+	*n = node{address: address, pool: p}
+	return p, service.OK, nil
+}
+
+func (l *Loop) openPool(address string) (*pool, error) {
+	to, host, err := parseAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := l.pools[host]; ok {
+		return p, nil
+	}
+	p := &pool{to: to, host: host}
+	if l.cfg.Host != "" {
+		p.host = l.cfg.Host
+	}
+	l.pools[host] = p
+	return p, nil
+}
+
+// assign gives a call a connection, or a place in the line.
+func (l *Loop) assign(k *call) {
+	p := k.pool
+	switch {
+	case p.line.first != nil: // nobody overtakes
+		p.line.pushBack(k)
+	case p.idle.first != nil:
+		c := p.idle.first
+		p.idle.remove(c)
+		l.begin(c, k)
+	case l.cfg.Connections > 0 && p.open >= l.cfg.Connections:
+		p.line.pushBack(k)
+	default:
+		l.connect(k)
+	}
+}
+
+// serve gives connections to calls in line as far as there are.
+func (l *Loop) serve(p *pool) {
+	for p.line.first != nil && !l.closing {
+		k := p.line.first
+		if p.idle.first == nil && p.open >= l.cfg.Connections {
+			return
+		}
+		p.line.remove(k)
+		if c := p.idle.first; c != nil {
+			p.idle.remove(c)
+			l.begin(c, k)
+		} else {
+			l.connect(k)
+		}
+	}
+}
