@@ -1,0 +1,94 @@
+package dmm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+// A Shadow folds what one shard of a Var was told during one window. It belongs to one goroutine at a time.
+type Shadow interface {
+	// Write folds one sample in, which is finite. Of mean, x is the sum of weight × sample; elsewhere the weight is 1.
+	Write(x, weight float64)
+	// WriteValue folds a whole value in, which is immutable; a record, for records.
+	WriteValue(v dsv.Value)
+	// Take returns what a delta carries of it, and empties it for the next window.
+	Take() (v dsv.Value, weight float64)
+}
+
+// A Manipulator is one way to fold samples.
+type Manipulator struct {
+	Name  string
+	Kind  dsv.Kind
+	Merge dsv.Merge
+	Help  string // one sentence
+	New   func(Spec) Shadow
+	// Level is what triggers look at after a write of x, given what they looked at before (NaN: nothing); nil means x.
+	Level func(before, x, param float64) float64
+
+	AnyKind    bool    // the Spec chooses the kind
+	NeedsParam bool    // the Spec's Param is used
+	OneWriter  bool    // the fold depends on the order of writes, so they are not sharded
+	PerSecond  bool    // the weight of a delta is the length of its window in seconds
+	Silence    Silence // what becomes of a window without writes
+}
+
+// Silence says whether a time trigger makes a delta of a window in which nothing was written. Readers take a missing
+// delta for an empty one.
+type Silence uint8
+
+// What becomes of silent windows.
+const (
+	Quiet  Silence = iota // never a delta
+	Once                  // one, after a window in which something was written, so that readers learn of the silence
+	Always                // one each, since the time itself is measured
+)
+
+// A Registry lists manipulators.
+type Registry []Manipulator
+
+// Shipped returns the manipulators that Eve has.
+func Shipped() Registry {
+	f, i := dsv.Float, dsv.Int
+	return Registry{
+		{Name: "last", Kind: f, Merge: dsv.Last, New: newLast, AnyKind: true, OneWriter: true, Help: "the latest value"},
+		{Name: "count", Kind: i, Merge: dsv.Sum, New: newCount, Level: levelCount, Silence: Once, Help: "how many were written"},
+		{Name: "sum", Kind: f, Merge: dsv.Sum, New: newSum, Level: levelSum, Silence: Once, Help: "all added up"},
+		{Name: "mean", Kind: f, Merge: dsv.Mean, New: newMean, Silence: Once, Help: "the mean, weighted where weights are given"},
+		{
+			Name: "ewma", Kind: f, Merge: dsv.Last, New: newEWMA, Level: levelEWMA, NeedsParam: true, OneWriter: true,
+			Help: "the exponentially weighted moving average; the parameter is the weight of the newest sample",
+		},
+		{Name: "min", Kind: f, Merge: dsv.Min, New: newMin, Level: levelMin, Help: "the least"},
+		{Name: "max", Kind: f, Merge: dsv.Max, New: newMax, Level: levelMax, Help: "the greatest"},
+		{
+			Name: "rate", Kind: f, Merge: dsv.Mean, New: newRate, PerSecond: true, Silence: Always,
+			Help: "writes per second over the window, of one participant",
+		},
+		{
+			Name: "histogram", Kind: dsv.Histogram, Merge: dsv.Hists, New: newHistogram, Silence: Once,
+			Help: "all samples, to three significant digits",
+		},
+		{Name: "records", Kind: dsv.Bytes, Merge: dsv.Append, New: newRecords, Help: "every record, in chunks"},
+	}
+}
+
+// Lookup returns the manipulator of that name; ErrManipulator, listing those that exist.
+func (r Registry) Lookup(name string) (Manipulator, error) {
+	i := slices.IndexFunc(r, func(m Manipulator) bool { return m.Name == name })
+	if i < 0 {
+		return Manipulator{}, fmt.Errorf("%q: %w (there are %s)", name, ErrManipulator, strings.Join(r.Names(), ", "))
+	}
+	return r[i], nil
+}
+
+// Names lists the manipulators' names.
+func (r Registry) Names() []string {
+	names := make([]string, len(r))
+	for i, m := range r {
+		names[i] = m.Name
+	}
+	return names
+}

@@ -1,0 +1,121 @@
+package dmm
+
+import (
+	"math"
+	"sync"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+// shard holds the shadow of one Var for some of its writers: of the window that is being written, and of the one
+// before, for writers that are a little late.
+type shard struct {
+	mu         sync.Mutex // guards what follows
+	start, end dsv.Instant
+	cur        Shadow // of the window (start, end]
+	n          int    // writes in cur
+	ahead      bool   // older holds the window that ended at start, with late > 0 writes
+	late       int
+	older      Shadow
+	done       []part // windows before those
+	seen       float64
+	sent       float64 // the level at the last synchronisation by level
+	_          [64]byte
+}
+
+// maxDone bounds the windows that a shard keeps when nobody takes them; beyond it, windows grow wider.
+const maxDone = 256
+
+func (s *shard) init(v *Var) {
+	s.seen, s.sent = math.NaN(), math.NaN()
+	s.start, s.end = math.MinInt64, v.boundaryAfter(0)
+}
+
+// window returns the shadow of the window that holds at, and counts a write in it. Callers hold mu.
+func (s *shard) window(v *Var, at dsv.Instant) Shadow {
+	if at > s.end {
+		s.roll(v, at)
+	} else if s.ahead && at <= s.start {
+		s.late++
+		return s.older
+	}
+	if s.cur == nil {
+		s.cur = v.man.New(v.spec)
+	}
+	s.n++
+	return s.cur
+}
+
+// roll opens the window that holds at.
+func (s *shard) roll(v *Var, at dsv.Instant) {
+	end := v.boundaryAfter(at)
+	if s.n > 0 && len(s.done) >= maxDone {
+		s.end = end
+		return
+	}
+	s.settle()
+	if s.n > 0 {
+		if v.man.OneWriter {
+			s.finish(s.cur, s.end)
+		} else {
+			s.cur, s.older = s.older, s.cur
+			s.ahead, s.late = true, s.n
+			s.start, s.end, s.n = s.end, end, 0
+			return
+		}
+	}
+	s.start, s.end, s.n = end-dsv.Instant(v.spec.Sync.Every), end, 0
+}
+
+// settle renders the older window.
+func (s *shard) settle() {
+	if s.ahead {
+		s.finish(s.older, s.start)
+		s.ahead, s.late = false, 0
+	}
+}
+
+func (s *shard) finish(shadow Shadow, end dsv.Instant) {
+	value, weight := shadow.Take()
+	s.done = append(s.done, part{end, value, weight})
+}
+
+// drain moves all that was written to the Var.
+func (s *shard) drain(v *Var) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+	if s.n > 0 {
+		s.finish(s.cur, s.end)
+		s.n = 0
+	}
+	for _, p := range s.done {
+		v.add(p)
+	}
+	clear(s.done)
+	s.done = s.done[:0]
+}
+
+// look says whether a write of x makes the Var due by its level. Callers hold mu.
+func (s *shard) look(v *Var, x, weight float64) bool {
+	t, before := &v.spec.Sync, s.seen
+	if weight != 0 && v.man.Merge == dsv.Mean {
+		x /= weight
+	}
+	if v.man.Level != nil {
+		x = v.man.Level(before, x, v.spec.Param)
+	}
+	s.seen = x
+	fired := t.Above != nil && x > *t.Above && !(before > *t.Above) ||
+		t.Below != nil && x < *t.Below && !(before < *t.Below)
+	if t.Change > 0 || t.ChangeRelative > 0 {
+		by := math.Abs(x - s.sent)
+		fired = fired || s.sent != s.sent ||
+			t.Change > 0 && by >= t.Change ||
+			t.ChangeRelative > 0 && by > 0 && by >= t.ChangeRelative*math.Abs(s.sent)
+	}
+	if fired {
+		s.sent = x
+	}
+	return fired
+}

@@ -1,0 +1,288 @@
+package dmm
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+// A Var is one manipulated variable of one participant. Any goroutine may write it. Writes of one goroutine at a time
+// meet one uncontended lock; once two have met, each keeps to a shard of its own. The methods of a nil Var do nothing,
+// so that a core need not know what is measured.
+type Var struct {
+	spec  Spec
+	man   Manipulator
+	set   *Set
+	alone bool // never sharded: the fold or a trigger depends on the order of writes
+	level bool // a trigger looks at what is written
+	count int64
+	// numeric says that samples are taken.
+	numeric bool
+
+	first  shard
+	extra  atomic.Pointer[[shards]shard] // made when two writers met
+	writes atomic.Int64                  // since the last synchronisation; kept for a count trigger only
+
+	// emit guards what follows, and is taken before any shard's lock.
+	emit    sync.Mutex
+	drained []part // taken from shards, not yet handed out; in the order of their windows
+	total   *dsv.Fold
+	until   dsv.Instant // the end of the window that was handed out last
+	seq     uint64
+	spoke   bool // the last delta was not empty
+}
+
+// shards is the number of shards of a Var whose writers have met.
+const shards = 8
+
+// maxChunk is the size at which records are synchronised whatever the trigger says.
+const maxChunk = 128 << 10
+
+// part is what one shard was told during one window.
+type part struct {
+	end    dsv.Instant
+	value  dsv.Value
+	weight float64
+}
+
+// Write folds the sample x in, which was taken at the instant at. Samples that are not finite are ignored and counted
+// by [Set.Ignored].
+func (v *Var) Write(at dsv.Instant, x float64) { v.WriteWeighted(at, x, 1) }
+
+// WriteWeighted adds to a mean: sum is the sum of weight × sample, for instance the area under a queue's length, and
+// weight the sum of weights, for instance seconds. Other manipulators take sum for one sample.
+func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
+	if v == nil {
+		return
+	}
+	if sum-sum != 0 || weight-weight != 0 || !v.numeric {
+		v.set.ignored.Add(1)
+		return
+	}
+	s := v.lock()
+	shadow := s.window(v, at)
+	shadow.Write(sum, weight)
+	fired := v.level && s.look(v, sum, weight)
+	s.mu.Unlock()
+	if v.count > 0 && v.writes.Add(1) >= v.count || fired {
+		v.cut(at)
+	}
+}
+
+// WriteValue writes a whole value: text or bytes to a last. Numbers are samples. The caller gives up its bytes.
+func (v *Var) WriteValue(at dsv.Instant, x dsv.Value) {
+	if v == nil {
+		return
+	}
+	if f, ok := x.Number(); ok && v.man.Merge != dsv.Append {
+		v.Write(at, f)
+		return
+	}
+	if x.Kind != v.total.Kind() || x.Check(x.Kind) != nil {
+		v.set.ignored.Add(1)
+		return
+	}
+	v.put(at, x)
+}
+
+// Append adds one record to records, and to nothing else. The bytes remain the caller's. Records past 64 KiB are
+// ignored and counted by [Set.Ignored].
+func (v *Var) Append(at dsv.Instant, record []byte) {
+	if v == nil {
+		return
+	}
+	if v.man.Merge != dsv.Append || len(record) > maxChunk/2 {
+		v.set.ignored.Add(1)
+		return
+	}
+	v.put(at, dsv.BytesValue(record))
+}
+
+// put writes a value that is no number.
+func (v *Var) put(at dsv.Instant, x dsv.Value) {
+	s := v.lock()
+	shadow := s.window(v, at)
+	shadow.WriteValue(x)
+	r, is := shadow.(*records)
+	full := is && len(r.chunk) >= maxChunk
+	s.mu.Unlock()
+	if v.count > 0 && v.writes.Add(1) >= v.count || full {
+		v.cut(at)
+	}
+}
+
+// Read returns the shadow rendered: all that this participant wrote, also what is not synchronised; of a rate, the mean
+// over the windows that ended. A value without a kind when nothing was written.
+func (v *Var) Read() dsv.Value {
+	if v == nil {
+		return dsv.Value{}
+	}
+	v.emit.Lock()
+	defer v.emit.Unlock()
+	v.drain()
+	if v.total.Empty() {
+		return dsv.Value{}
+	}
+	return v.total.Value()
+}
+
+// lock returns the caller's shard, locked.
+func (v *Var) lock() *shard {
+	if all := v.extra.Load(); all != nil {
+		s := &all[ownShard()]
+		s.mu.Lock()
+		return s
+	}
+	s := &v.first
+	if s.mu.TryLock() {
+		return s
+	}
+	if !v.alone {
+		all := new([shards]shard)
+		for i := range all {
+			all[i].init(v)
+		}
+		v.extra.CompareAndSwap(nil, all)
+		return v.lock()
+	}
+	s.mu.Lock()
+	return s
+}
+
+// ownShard is the same for one goroutine as long as its stack stays where it is, and likely another for the next: event
+// loops and worker threads, which write most, keep to their own shards. Any answer is right.
+func ownShard() uint64 {
+	var here byte
+	return (uint64(uintptr(unsafe.Pointer(&here))) >> 12 * 0x9e3779b97f4a7c15) >> 61
+}
+
+// cut synchronises at once what was written, except to windows after that of at.
+func (v *Var) cut(at dsv.Instant) {
+	v.emit.Lock()
+	v.writes.Store(0)
+	v.drain()
+	v.hand(at, v.boundaryAfter(at))
+	v.emit.Unlock()
+	v.set.signal()
+}
+
+// boundary ends the window of a time trigger.
+func (v *Var) boundary(at dsv.Instant) {
+	v.emit.Lock()
+	defer v.emit.Unlock()
+	v.writes.Store(0)
+	v.drain()
+	if v.hand(at, at) {
+		return
+	}
+	if v.man.Silence == Always || v.man.Silence == Once && v.spoke {
+		v.send(at, v.nothing(), 0)
+		v.spoke = false
+	}
+}
+
+// close hands out everything, however far its window reaches.
+func (v *Var) close(at dsv.Instant) {
+	v.emit.Lock()
+	defer v.emit.Unlock()
+	v.drain()
+	if !v.hand(at, dsv.Never) && v.man.Silence == Always && at > v.until {
+		v.send(at, v.nothing(), 0)
+	}
+}
+
+// drain takes what the shards hold. Callers hold emit.
+func (v *Var) drain() {
+	v.first.drain(v)
+	if all := v.extra.Load(); all != nil {
+		for i := range all {
+			all[i].drain(v)
+		}
+	}
+}
+
+// add files a part by its window. Callers hold emit.
+func (v *Var) add(p part) {
+	if !v.man.PerSecond {
+		v.total.Add(&dsv.Delta{T1: p.end, Value: p.value, Weight: p.weight})
+	}
+	i := len(v.drained)
+	for i > 0 && v.drained[i-1].end > p.end {
+		i--
+	}
+	v.drained = append(v.drained, part{})
+	copy(v.drained[i+1:], v.drained[i:])
+	v.drained[i] = p
+}
+
+// hand sends the windows that end by limit, as though they ended by at; it says whether there were any.
+func (v *Var) hand(at, limit dsv.Instant) bool {
+	sent, rest := 0, v.drained
+	for len(rest) > 0 && rest[0].end <= limit {
+		n, end := 1, min(rest[0].end, at)
+		for n < len(rest) && rest[n].end <= limit && min(rest[n].end, at) == end && v.man.Merge != dsv.Append {
+			n++
+		}
+		value, weight := v.fold(rest[:n])
+		v.send(end, value, weight)
+		v.spoke = true
+		rest = rest[n:]
+		sent += n
+	}
+	kept := copy(v.drained, rest)
+	clear(v.drained[kept:])
+	v.drained = v.drained[:kept]
+	return sent > 0
+}
+
+// fold merges the parts of one window.
+func (v *Var) fold(ps []part) (dsv.Value, float64) {
+	if len(ps) == 1 {
+		return ps[0].value, ps[0].weight
+	}
+	f := dsv.NewFold(v.total.Kind(), v.man.Merge)
+	for i := range ps {
+		f.Add(&dsv.Delta{T1: ps[i].end, Value: ps[i].value, Weight: ps[i].weight})
+	}
+	return f.Raw(), f.Weight()
+}
+
+// send hands one delta out, whose window ends at end.
+func (v *Var) send(end dsv.Instant, value dsv.Value, weight float64) {
+	end = max(end, v.until)
+	v.seq++
+	d := dsv.Delta{
+		Name: v.spec.Name, Writer: v.set.writer, Epoch: v.set.epoch, Seq: v.seq,
+		T0: v.until, T1: end, Value: value, Weight: weight,
+	}
+	if v.man.PerSecond {
+		d.Weight = end.Sub(v.until).Seconds()
+		v.total.Add(&d)
+	}
+	v.until = end
+	v.set.push(d)
+}
+
+// nothing is what a delta without samples holds.
+func (v *Var) nothing() dsv.Value {
+	val := dsv.Value{Kind: v.total.Kind()}
+	if val.Kind == dsv.Histogram {
+		val.Hist = dsv.MergeHists()
+	}
+	return val
+}
+
+// boundaryAfter returns the end of the window that holds at.
+func (v *Var) boundaryAfter(at dsv.Instant) dsv.Instant {
+	every := dsv.Instant(v.spec.Sync.Every)
+	if every == 0 || at > math.MaxInt64-every {
+		return dsv.Never
+	}
+	if at <= 0 {
+		return every
+	}
+	return (at + every - 1) / every * every
+}

@@ -1,0 +1,81 @@
+package dsv
+
+// Counts counts samples into the buckets of a [Hist]. Counters are allocated by octave, on first use, so a variable
+// whose samples span a factor of ten takes 30 KiB. The zero value is empty and ready. It belongs to one goroutine at a
+// time.
+type Counts struct {
+	n         uint64
+	sum       fixed
+	min, max  float64
+	low, high int // buckets in use, when n > 0
+	pages     [HistBuckets/histHalf + 1]*[histHalf]uint64
+}
+
+// Add counts one sample. NaN is ignored, since it has no place in any order.
+func (c *Counts) Add(x float64) {
+	if x != x {
+		return
+	}
+	x = min(max(x, -histMaxAbs), histMaxAbs) + 0 // +0 makes −0 the one zero
+	b := BucketOf(x)
+	page := c.pages[b>>10]
+	if page == nil {
+		page = new([histHalf]uint64)
+		c.pages[b>>10] = page
+	}
+	page[b&(histHalf-1)]++
+	if c.n == 0 {
+		c.min, c.max, c.low, c.high = x, x, b, b
+	} else if x < c.min {
+		c.min, c.low = x, min(c.low, b)
+	} else if x > c.max {
+		c.max, c.high = x, max(c.high, b)
+	}
+	c.n++
+	c.sum = c.sum.add(toFixed(x))
+}
+
+// Count returns the number of samples since the last Take.
+func (c *Counts) Count() uint64 { return c.n }
+
+// Take returns what was counted and starts again from nothing, keeping the counters' memory.
+func (c *Counts) Take() *Hist {
+	h := &Hist{n: c.n, sum: c.sum, min: c.min, max: c.max}
+	f := &flatHist{}
+	if c.n > 0 {
+		f = c.drain()
+	}
+	h.flat.Store(f)
+	c.n, c.sum, c.min, c.max = 0, fixed{}, 0, 0
+	return h
+}
+
+// drain moves the counters in use to a sparse list.
+func (c *Counts) drain() *flatHist {
+	distinct := 0
+	c.span(func(*uint64, int) { distinct++ })
+	f := &flatHist{make([]uint32, 0, distinct), make([]uint64, 0, distinct)}
+	c.span(func(cell *uint64, b int) {
+		f.buckets = append(f.buckets, uint32(b))
+		f.counts = append(f.counts, *cell)
+		*cell = 0
+	})
+	return f
+}
+
+// span visits the counters that are not zero, in order.
+func (c *Counts) span(fn func(cell *uint64, bucket int)) {
+	for p := c.low >> 10; p <= c.high>>10; p++ {
+		page := c.pages[p]
+		if page == nil {
+			continue
+		}
+		first, last := max(c.low, p<<10), min(c.high, p<<10+histHalf-1)
+		cells := page[first&(histHalf-1) : last&(histHalf-1)+1]
+		for i := range cells {
+			if cells[i] != 0 {
+				fn(&cells[i], first+i)
+			}
+		}
+	}
+}
