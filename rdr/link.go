@@ -51,9 +51,9 @@ func (l Linker) Link(f *File) error {
 // linking walks the calls in depth, with the operations that it is inside of.
 type linking struct {
 	Linker
-	done  map[*Block]bool
-	path  []step
-	errs  Errors
+	done map[*Block]bool
+	path []step
+	errs Errors
 }
 
 type step struct {

@@ -34,7 +34,6 @@ type script struct {
 	t    *testing.T
 	task rdr.Task
 	ids  map[string]uint32
-	log  []string
 }
 
 // due drains Next. A demand is written as `cpu 5`, `call web`, `lock a`; a
@@ -208,12 +207,11 @@ func TestTask(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := block(t, "")
+			parse := block
 			if tt.request {
-				b = request(t, tt.text)
-			} else {
-				b = block(t, tt.text)
+				parse = request
 			}
+			b := parse(t, tt.text)
 			s := script{t: t, ids: map[string]uint32{}}
 			s.task.Start(b, rdr.Root(1, 2, 3, 4), tt.level)
 			for _, step := range tt.steps {
