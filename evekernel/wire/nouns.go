@@ -1,0 +1,243 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel/egs"
+)
+
+// FromMode returns the word for m.
+func FromMode(m dsv.Mode) string {
+	if m == dsv.All {
+		return "all"
+	}
+	return "latest"
+}
+
+// ParseMode returns the mode of a word; an empty one is Latest.
+func ParseMode(w string) (dsv.Mode, error) {
+	switch w {
+	case "", "latest":
+		return dsv.Latest, nil
+	case "all":
+		return dsv.All, nil
+	}
+	return 0, fmt.Errorf("mode %.20q: want latest or all: %w", w, dsv.ErrKind)
+}
+
+func parseKind(w string) (dsv.Kind, error) {
+	var k dsv.Kind
+	if err := k.UnmarshalText([]byte(w)); err != nil {
+		return 0, fmt.Errorf("%w: %w", err, dsv.ErrKind)
+	}
+	return k, nil
+}
+
+// A Decl is a dsv.Declaration.
+type Decl struct {
+	Name    dsv.Name `json:"name"`
+	Kind    string   `json:"kind"`
+	Unit    string   `json:"unit,omitempty"`
+	Help    string   `json:"help,omitempty"`
+	Merge   string   `json:"merge,omitempty"`
+	History bool     `json:"history,omitempty"`
+	Durable bool     `json:"durable,omitempty"`
+}
+
+// FromDecl returns d as it travels.
+func FromDecl(d dsv.Declaration) *Decl {
+	return &Decl{
+		Name: d.Name, Kind: d.Kind.String(), Unit: d.Unit, Help: d.Help,
+		Merge: d.Merge.String(), History: d.History, Durable: d.Durable,
+	}
+}
+
+// Decl returns what travelled; a missing merge rule is Last.
+func (w *Decl) Decl() (dsv.Declaration, error) {
+	if w == nil {
+		return dsv.Declaration{}, fmt.Errorf("no declaration: %w", dsv.ErrKind)
+	}
+	k, err := parseKind(w.Kind)
+	if err != nil {
+		return dsv.Declaration{}, err
+	}
+	m := dsv.Last
+	if w.Merge != "" {
+		if err := m.UnmarshalText([]byte(w.Merge)); err != nil {
+			return dsv.Declaration{}, fmt.Errorf("%w: %w", err, dsv.ErrKind)
+		}
+	}
+	return dsv.Declaration{
+		Name: w.Name, Kind: k, Unit: w.Unit, Help: w.Help,
+		Merge: m, History: w.History, Durable: w.Durable,
+	}, nil
+}
+
+// A Reading is a dsv.Reading.
+type Reading struct {
+	Value  *Value  `json:"value"`
+	Weight float64 `json:"weight,omitempty"`
+	Rev    Uint    `json:"rev,omitempty"`
+	T1     Int     `json:"t1,omitempty"`
+}
+
+// FromReading returns r as it travels.
+func FromReading(r dsv.Reading) (*Reading, error) {
+	v, err := FromValue(r.Value)
+	if err != nil {
+		return nil, err
+	}
+	return &Reading{Value: v, Weight: r.Weight, Rev: Uint(r.Revision), T1: Int(r.T1)}, nil
+}
+
+// Reading returns what travelled; a nil one is the zero Reading.
+func (w *Reading) Reading() (dsv.Reading, error) {
+	if w == nil {
+		return dsv.Reading{}, nil
+	}
+	v, err := w.Value.Value()
+	return dsv.Reading{Value: v, Weight: w.Weight, Revision: dsv.Revision(w.Rev), T1: dsv.Instant(w.T1)}, err
+}
+
+// An Info is a dsv.Info.
+type Info struct {
+	Decl     *Decl `json:"decl"`
+	Rev      Uint  `json:"rev,omitempty"`
+	Writers  int   `json:"writers,omitempty"`
+	Watchers int   `json:"watchers,omitempty"`
+}
+
+// FromInfo returns i as it travels.
+func FromInfo(i dsv.Info) *Info {
+	return &Info{Decl: FromDecl(i.Declaration), Rev: Uint(i.Revision), Writers: i.Writers, Watchers: i.Watchers}
+}
+
+// Info returns what travelled.
+func (w *Info) Info() (dsv.Info, error) {
+	if w == nil {
+		return dsv.Info{}, fmt.Errorf("no info")
+	}
+	d, err := w.Decl.Decl()
+	return dsv.Info{Declaration: d, Revision: dsv.Revision(w.Rev), Writers: w.Writers, Watchers: w.Watchers}, err
+}
+
+// FromUpdate returns u as it travels to a watch.
+func FromUpdate(watch Uint, u dsv.Update) (*Frame, error) {
+	if u.Gap != 0 {
+		return &Frame{Gap: &Gap{Watch: watch, Oldest: Uint(u.Gap)}}, nil
+	}
+	w := &Upd{Watch: watch, Name: u.Name, Rev: Uint(u.Revision), Deleted: u.Deleted, Skipped: u.Skipped}
+	if u.Reading.Value.Kind != 0 {
+		r, err := FromReading(u.Reading)
+		if err != nil {
+			return nil, err
+		}
+		w.Reading = r
+	}
+	if u.Delta != nil {
+		d, err := FromDelta(*u.Delta, VarRef{})
+		if err != nil {
+			return nil, err
+		}
+		w.Delta = &d
+	}
+	return &Frame{Upd: w}, nil
+}
+
+// Update returns what travelled.
+func (w *Upd) Update() (dsv.Update, error) {
+	r, err := w.Reading.Reading()
+	if err != nil {
+		return dsv.Update{}, err
+	}
+	u := dsv.Update{Name: w.Name, Revision: dsv.Revision(w.Rev), Reading: r, Deleted: w.Deleted, Skipped: w.Skipped}
+	if w.Delta != nil {
+		d, err := w.Delta.Delta(w.Name)
+		if err != nil {
+			return dsv.Update{}, err
+		}
+		u.Delta = &d
+	}
+	return u, nil
+}
+
+// A Start is an egs.Start.
+type Start struct {
+	T0   Int    `json:"t0"`
+	Boot string `json:"boot,omitempty"`
+}
+
+// A Channel is an egs.Channel.
+type Channel struct {
+	Name  dsv.Name `json:"name"`
+	Help  string   `json:"help,omitempty"`
+	Attrs []Attr   `json:"attrs,omitempty"`
+}
+
+// An Attr is an egs.Attr.
+type Attr struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	Unit string `json:"unit,omitempty"`
+}
+
+// FromChannel returns c as it travels.
+func FromChannel(c egs.Channel) *Channel {
+	w := &Channel{Name: c.Name, Help: c.Help}
+	for _, a := range c.Attrs {
+		w.Attrs = append(w.Attrs, Attr{Name: a.Name, Kind: a.Kind.String(), Unit: a.Unit})
+	}
+	return w
+}
+
+// Channel returns what travelled.
+func (w *Channel) Channel() (egs.Channel, error) {
+	if w == nil {
+		return egs.Channel{}, fmt.Errorf("no channel: %w", dsv.ErrName)
+	}
+	c := egs.Channel{Name: w.Name, Help: w.Help}
+	for _, a := range w.Attrs {
+		k, err := parseKind(a.Kind)
+		if err != nil {
+			return egs.Channel{}, fmt.Errorf("attribute %s: %w", a.Name, err)
+		}
+		c.Attrs = append(c.Attrs, egs.Attr{Name: a.Name, Kind: k, Unit: a.Unit})
+	}
+	return c, nil
+}
+
+// FromEvent returns e as it travels.
+func FromEvent(sub Uint, e egs.Event) (*Evt, error) {
+	w := &Evt{Sub: sub, Channel: e.Channel, From: e.From, At: Int(e.At), Data: e.Data, Lost: Uint(e.Lost)}
+	if len(e.Attrs) > 0 {
+		w.Attrs = make(map[string]*Value, len(e.Attrs))
+	}
+	for n, v := range e.Attrs {
+		x, err := FromValue(v)
+		if err != nil {
+			return nil, fmt.Errorf("attribute %s: %w", n, err)
+		}
+		w.Attrs[n] = x
+	}
+	return w, nil
+}
+
+// Event returns what travelled.
+func (w *Evt) Event() (egs.Event, error) {
+	if w == nil {
+		return egs.Event{}, fmt.Errorf("no event: %w", dsv.ErrName)
+	}
+	e := egs.Event{Channel: w.Channel, From: w.From, At: dsv.Instant(w.At), Data: w.Data, Lost: uint64(w.Lost)}
+	if len(w.Attrs) > 0 {
+		e.Attrs = make(map[string]dsv.Value, len(w.Attrs))
+	}
+	for n, x := range w.Attrs {
+		v, err := x.Value()
+		if err != nil {
+			return egs.Event{}, fmt.Errorf("attribute %s: %w", n, err)
+		}
+		e.Attrs[n] = v
+	}
+	return e, nil
+}

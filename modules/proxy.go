@@ -1,0 +1,278 @@
+package modules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/evekernel/wire"
+)
+
+// GiveUpAfter is how long a Proxy tries to reach its kernel before it ends.
+const GiveUpAfter = 30 * time.Second
+
+const (
+	backoffLeast = 50 * time.Millisecond
+	backoffMost  = 2 * time.Second
+)
+
+// ErrLost reports that the connection was lost before the answer to a request came that must not be sent twice: whether
+// it was done is unknown.
+var ErrLost = errors.New("connection lost, outcome unknown")
+
+// A Proxy is a kernel's variables, barriers, groups and channels over one connection. It connects, and connects again
+// after a loss, while Run runs; calls wait meanwhile. Deltas without an acknowledgement are sent again, and the Store
+// discards those that it has; watches in mode All go on after the last revision that they saw, those in mode Latest
+// skip what they have seen.
+type Proxy struct {
+	link  Link
+	onBye func(wire.Bye)
+
+	// out orders what is sent: deltas reach the kernel in the order of their sequence numbers, also across connections.
+	// It is locked before mu.
+	out sync.Mutex
+
+	mu      sync.Mutex // guards what follows
+	conn    *wire.Conn // nil while there is none
+	welcome wire.Welcome
+	last    uint64 // the latest number given to a call, a batch, a watch or a subscription
+	calls   map[uint64]*call
+	batches map[uint64]*batch
+	watches map[uint64]*watch
+	subs    map[uint64]*subscription
+	decls   map[dsv.Name]dsv.Declaration // created here: repeated to a kernel that may have lost them
+	nums    map[dsv.Name]uint64          // valid in this session
+	fresh   bool                         // the session is new: what was created has to be created again
+	leaving bool
+
+	ready chan struct{} // closed with the first welcome
+	done  chan struct{} // closed when Run has ended
+	why   error         // set before done is closed
+}
+
+var (
+	_ dsv.Space   = (*Proxy)(nil)
+	_ egs.Service = (*Proxy)(nil)
+)
+
+// NewProxy returns a proxy for the kernel at the other end of link. Nothing happens before Run. When the kernel says
+// bye, onBye is called once from Run and the connection stays until Close; without onBye Run ends.
+func NewProxy(link Link, onBye func(wire.Bye)) *Proxy {
+	return &Proxy{
+		link: link, onBye: onBye,
+		calls: map[uint64]*call{}, batches: map[uint64]*batch{}, watches: map[uint64]*watch{},
+		subs: map[uint64]*subscription{}, decls: map[dsv.Name]dsv.Declaration{}, nums: map[dsv.Name]uint64{},
+		ready: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// A call is a request that waits for its answer.
+type call struct {
+	req    wire.Req
+	repeat bool // may be sent again when the connection was lost
+	sent   bool
+	onRes  func()         // called under the proxy's mutex when the answer is no error
+	res    chan *wire.Res // closed without an answer: lost
+}
+
+// A batch is deltas that wait for their acknowledgement.
+type batch struct {
+	names  []dsv.Name
+	deltas []wire.Delta
+	ack    chan *wire.Ack
+}
+
+// Run connects to the kernel and keeps the connection until Close, the kernel's bye, or ctx ends; those are no errors.
+// It ends with an error when the kernel refuses, or cannot be reached for GiveUpAfter. It is called once.
+func (p *Proxy) Run(ctx context.Context) error {
+	err := p.run(ctx)
+	p.mu.Lock()
+	p.why = err
+	close(p.done)
+	for _, w := range p.watches {
+		w.end(dsv.ErrClosed)
+	}
+	for _, s := range p.subs {
+		s.end()
+	}
+	p.mu.Unlock()
+	return err
+}
+
+func (p *Proxy) run(ctx context.Context) error {
+	wait, lost := backoffLeast, time.Now()
+	for {
+		conn, w, err := p.dial(ctx)
+		if err == nil {
+			wait = backoffLeast
+			err = p.serve(ctx, conn, w)
+			lost = time.Now()
+		}
+		p.mu.Lock()
+		leaving := p.leaving
+		p.mu.Unlock()
+		switch {
+		case leaving || ctx.Err() != nil:
+			return nil
+		case errors.Is(err, wire.ErrUnauthorized) || errors.Is(err, wire.ErrProtocol):
+			return err
+		case time.Since(lost) > GiveUpAfter:
+			return fmt.Errorf("kernel not reached for %v: %w", GiveUpAfter, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait/2 + rand.N(wait/2)):
+		}
+		wait = min(2*wait, backoffMost)
+	}
+}
+
+func (p *Proxy) dial(ctx context.Context) (*wire.Conn, wire.Welcome, error) {
+	p.mu.Lock()
+	h := wire.Hello{
+		Module: p.link.Name, Resume: p.welcome.Session, Writer: p.welcome.Writer, Epoch: p.welcome.Epoch,
+	}
+	p.mu.Unlock()
+	d := wire.Dialer{Coding: p.link.Coding, Net: p.link.Dial}
+	return d.Dial(ctx, p.link.URL, p.link.Token, h)
+}
+
+// serve runs one connection to its end.
+func (p *Proxy) serve(ctx context.Context, conn *wire.Conn, w wire.Welcome) error {
+	defer func() { _ = conn.Close() }()
+	p.out.Lock() // nothing overtakes what has to be repeated
+	if err := p.attach(conn, w); err != nil {
+		p.out.Unlock()
+		return err
+	}
+	// The kernel answers while it is told, so somebody has to read.
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer p.out.Unlock()
+		p.repeat(conn)
+	})
+	err := conn.Run(ctx, p.handle)
+	p.detach(conn)
+	wg.Wait()
+	return err
+}
+
+func (p *Proxy) attach(conn *wire.Conn, w wire.Welcome) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.welcome.Session == "" {
+		close(p.ready)
+	} else if p.welcome.Writer != w.Writer || p.welcome.Epoch != w.Epoch {
+		return fmt.Errorf("resume %s: the kernel gave another writer: %w", p.link.Name, wire.ErrProtocol)
+	}
+	if p.welcome.Session != w.Session {
+		clear(p.nums) // another kernel, or one that forgot
+		p.fresh = true
+	}
+	p.conn, p.welcome = conn, w
+	return nil
+}
+
+// detach forgets the connection, and tells callers whose requests must not be repeated.
+func (p *Proxy) detach(conn *wire.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == conn {
+		p.conn = nil
+	}
+	for id, c := range p.calls {
+		if c.sent && !c.repeat {
+			delete(p.calls, id)
+			close(c.res)
+		}
+	}
+}
+
+// repeat sends again, on a new connection, all that has no answer. An error ends the connection, which Run notices.
+func (p *Proxy) repeat(conn *wire.Conn) {
+	p.mu.Lock()
+	var frames []*wire.Frame
+	if p.fresh {
+		for _, n := range slices.Sorted(maps.Keys(p.decls)) {
+			c := &call{req: wire.Req{ID: p.next(), Op: wire.OpCreate, Decl: wire.FromDecl(p.decls[n])}, sent: true, res: make(chan *wire.Res, 1)}
+			p.calls[p.last] = c // learns the number; nobody waits
+			frames = append(frames, &wire.Frame{Req: &c.req})
+		}
+		p.fresh = false
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.watches)) {
+		frames = append(frames, &wire.Frame{Req: p.watches[id].again(p.next())})
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.subs)) {
+		frames = append(frames, &wire.Frame{Req: p.subs[id].again(p.next())})
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.calls)) {
+		if c := p.calls[id]; !c.sent || c.repeat {
+			c.sent = true
+			frames = append(frames, &wire.Frame{Req: &c.req})
+		}
+	}
+	batches := maps.Clone(p.batches)
+	p.mu.Unlock()
+	for _, f := range frames {
+		if conn.Send(f) != nil {
+			return
+		}
+	}
+	for _, seq := range slices.Sorted(maps.Keys(batches)) {
+		if conn.Send(p.frame(seq, batches[seq])) != nil {
+			return
+		}
+	}
+}
+
+// next gives the next number; mu is held.
+func (p *Proxy) next() wire.Uint {
+	p.last++
+	return wire.Uint(p.last)
+}
+
+// Welcome waits for the first connection and returns what the kernel said.
+func (p *Proxy) Welcome(ctx context.Context) (wire.Welcome, error) {
+	select {
+	case <-p.ready:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.welcome, nil
+	case <-p.done:
+		return wire.Welcome{}, p.closed()
+	case <-ctx.Done():
+		return wire.Welcome{}, context.Cause(ctx)
+	}
+}
+
+// closed is the error of calls after Run has ended.
+func (p *Proxy) closed() error {
+	if p.why != nil {
+		return fmt.Errorf("%w: %w", dsv.ErrClosed, p.why)
+	}
+	return dsv.ErrClosed
+}
+
+// Close says bye, with the reason when the participant ends because of an error, and lets Run end. It may be called
+// twice and from any goroutine.
+func (p *Proxy) Close(reason error) error {
+	p.mu.Lock()
+	conn, again := p.conn, p.leaving
+	p.leaving = true
+	p.mu.Unlock()
+	if conn == nil || again {
+		return nil
+	}
+	f := wire.FaultOf(reason)
+	_ = conn.Send(&wire.Frame{Bye: &wire.Bye{Code: f.Code, Msg: f.Msg}})
+	return conn.Close()
+}

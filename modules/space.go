@@ -1,0 +1,85 @@
+package modules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel/wire"
+)
+
+// Create implements dsv.Space.
+func (p *Proxy) Create(ctx context.Context, d dsv.Declaration) error {
+	c := &call{req: wire.Req{Op: wire.OpCreate, Decl: wire.FromDecl(d)}, repeat: true}
+	_, err := p.wait(ctx, c)
+	return local(err, "create", d.Name)
+}
+
+// Read implements dsv.Space.
+func (p *Proxy) Read(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
+	res, err := p.do(ctx, wire.Req{Op: wire.OpRead, Name: n}, true)
+	if err != nil {
+		return dsv.Reading{}, local(err, "read", n)
+	}
+	r, err := res.Reading.Reading()
+	return r, local(err, "read", n)
+}
+
+// Write implements dsv.Space. After a lost connection the value is written again.
+func (p *Proxy) Write(ctx context.Context, n dsv.Name, v dsv.Value) (dsv.Revision, error) {
+	w, err := wire.FromValue(v)
+	if err != nil {
+		return 0, local(err, "write", n)
+	}
+	res, err := p.do(ctx, wire.Req{Op: wire.OpWrite, Name: n, Value: w}, true)
+	return revision(res), local(err, "write", n)
+}
+
+// TestAndSet implements dsv.Space; ErrLost when the connection was lost before the answer.
+func (p *Proxy) TestAndSet(ctx context.Context, n dsv.Name, old dsv.Revision, v dsv.Value) (dsv.Revision, error) {
+	w, err := wire.FromValue(v)
+	if err != nil {
+		return 0, local(err, "test and set", n)
+	}
+	res, err := p.do(ctx, wire.Req{Op: wire.OpTestAndSet, Name: n, Old: wire.Uint(old), Value: w}, false)
+	return revision(res), local(err, "test and set", n)
+}
+
+// Info implements dsv.Space.
+func (p *Proxy) Info(ctx context.Context, n dsv.Name) (dsv.Info, error) {
+	res, err := p.do(ctx, wire.Req{Op: wire.OpInfo, Name: n}, true)
+	if err != nil {
+		return dsv.Info{}, local(err, "info", n)
+	}
+	i, err := res.Info.Info()
+	return i, local(err, "info", n)
+}
+
+// Delete implements dsv.Space; ErrLost when the connection was lost before the answer.
+func (p *Proxy) Delete(ctx context.Context, n dsv.Name) error {
+	p.mu.Lock()
+	delete(p.decls, n)
+	delete(p.nums, n)
+	p.mu.Unlock()
+	_, err := p.do(ctx, wire.Req{Op: wire.OpDelete, Name: n}, false)
+	return local(err, "delete", n)
+}
+
+func revision(res *wire.Res) dsv.Revision {
+	if res == nil {
+		return 0
+	}
+	return dsv.Revision(res.Rev)
+}
+
+// local names operation and subject in an error that arose at this end; the kernel has named them in its own.
+func local(err error, op string, n dsv.Name) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*wire.Error](err); ok {
+		return err
+	}
+	return fmt.Errorf("%s %.80s: %w", op, n, err)
+}
