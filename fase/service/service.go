@@ -120,8 +120,8 @@ type HostConfig struct {
 	Accrue   time.Duration
 	// CancelOnClose withdraws the work of callers who closed their connection; by default the server finishes it.
 	CancelOnClose bool
-	Standby       bool // carries nothing until an action brings a service
-	RecordRate    float64
+	Standby       bool    // carries nothing until an action brings a service
+	RecordShare   float64 // share of requests recorded one by one, chosen by key; 0 means all
 }
 
 // Vars finds the manipulated variable of a name. It may return nil: a nil variable swallows what is written.

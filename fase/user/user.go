@@ -43,8 +43,8 @@ type Config struct {
 	Warmup   dsv.Instant   // samples due before it are marked
 	Topology *service.Topology
 	Services []service.Config
-	// RecordRate bounds the requests per second that are recorded one by one; above it they are sampled by key.
-	RecordRate float64
+	// RecordShare is the share of requests that are recorded one by one, chosen by key; 0 means all.
+	RecordShare float64
 }
 
 // Think is a think time: a unit-mean law scaled by its mean.

@@ -1,0 +1,113 @@
+package machine
+
+import "github.com/eve-emulation/eve/dsv"
+
+// Slice is what processor sharing grants at a time under `run: burn`, in nanoseconds.
+const Slice = 1_000_000
+
+// A Grant lets a job consume N units of a resource now; Met tells what it did consume.
+type Grant struct {
+	Job Job
+	N   int64
+}
+
+// Burner is a station whose departures are inputs: it grants at most c slices at a time, somebody consumes them for
+// real, and Met ends them. First come first served grants the whole demand at once; processor sharing grants slices of
+// 1 ms in turn.
+type Burner struct {
+	servers int
+	slice   int64 // 0: whole demands
+	line    ring[waiting]
+	running []waiting // granted; demand is what is left beyond the grant
+	grants  []Grant
+	outs    []Grant
+	gone    []Job
+	out     []Job
+	use     use
+}
+
+// NewBurner returns a station of c servers; slice is the largest grant, 0 for whole demands.
+func NewBurner(c int, slice int64) *Burner { return &Burner{servers: max(c, 1), slice: slice} }
+
+// Arrive implements Station.
+func (b *Burner) Arrive(at dsv.Instant, job Job, demand int64) {
+	b.use.upTo(at)
+	b.use.present++
+	b.line.push(waiting{job, demand})
+	b.grant()
+}
+
+func (b *Burner) grant() {
+	for len(b.running) < b.servers {
+		w, ok := b.line.pop()
+		if !ok {
+			break
+		}
+		n := w.demand
+		if b.slice > 0 {
+			n = min(n, b.slice)
+		}
+		w.demand -= n
+		b.running = append(b.running, w)
+		b.grants = append(b.grants, Grant{w.job, n})
+	}
+	b.use.busy = len(b.running)
+}
+
+// Grants lists the grants made since the last call; valid until the next.
+func (b *Burner) Grants() []Grant {
+	b.grants, b.outs = b.outs[:0], b.grants
+	return b.outs
+}
+
+// Met ends the grant of a job. It departs when nothing of its demand is left, and goes to the end of the line otherwise.
+func (b *Burner) Met(at dsv.Instant, job Job) {
+	b.use.upTo(at)
+	for i, w := range b.running {
+		if w.job != job {
+			continue
+		}
+		b.running = append(b.running[:i], b.running[i+1:]...)
+		if w.demand > 0 {
+			b.line.push(w)
+		} else {
+			b.use.present--
+			b.gone = append(b.gone, job)
+		}
+		b.grant()
+		return
+	}
+}
+
+// Withdraw implements Station. A grant that runs is ended: what it consumes is lost.
+func (b *Burner) Withdraw(at dsv.Instant, job Job) bool {
+	b.use.upTo(at)
+	for i, w := range b.running {
+		if w.job == job {
+			b.running = append(b.running[:i], b.running[i+1:]...)
+			b.use.present--
+			b.grant()
+			return true
+		}
+	}
+	if b.line.remove(func(w waiting) bool { return w.job == job }) {
+		b.use.present--
+		return true
+	}
+	return false
+}
+
+// Next implements Station: a Burner acts on input only.
+func (b *Burner) Next() dsv.Instant { return dsv.Never }
+
+// Advance implements Station.
+func (b *Burner) Advance(dsv.Instant) {}
+
+// Departed implements Station.
+func (b *Burner) Departed() []Job { return takeJobs(&b.gone, &b.out) }
+
+// Use implements Station.
+func (b *Burner) Use(at dsv.Instant) (busy, present float64) { return b.use.take(at) }
+
+// Len implements Station.
+func (b *Burner) Len() int { return b.use.present }

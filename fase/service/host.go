@@ -1,0 +1,242 @@
+package service
+
+import (
+	"time"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// A Host is the core of one server: it admits requests to the services that the mapping puts here, executes their blocks
+// on its machine, calls other services, carries out its part of moves, and measures itself. It belongs to one goroutine.
+//
+// Inputs first do what is due before them, so an input may come later than Next.
+type Host struct {
+	run      *Runner
+	cfg      HostConfig
+	name     string
+	hw       hardware
+	visits   []visit // by execution slot
+	here     []place // by service
+	early    [][]uint32
+	maps     []applying
+	byTag    map[uint64]uint32
+	effects  []step.Effect
+	out      []step.Effect
+	inFlight *dmm.Var
+	accrued  dsv.Instant
+
+	recordBuf [HostRecordSize]byte
+}
+
+// visit is what the host knows about an execution.
+type visit struct {
+	req           Request
+	tag           uint64
+	call          step.Ref // of a local caller; 0: none
+	arrived, done dsv.Instant
+	cpu           int64 // demand so far, ns
+	status        int
+	bytes         int64
+	replying      bool // its reply is on its way out
+	ended         bool // every strand has ended
+}
+
+// place is what this server does for a service.
+type place struct {
+	state    State
+	inFlight int
+	drain    uint32 // epoch to acknowledge when nothing is in flight; 0: none
+
+	left      int64 // bytes of a copy still to send
+	copyEpoch uint32
+
+	residence, copied, ready,
+	drained, records *dmm.Var
+}
+
+type applying struct {
+	svc int
+	m   Mapping
+}
+
+// The events of a host.
+const (
+	eventArrive uint8 = iota + SiteEvent // a request has crossed the link; Ref: execution
+	eventReply                           // a reply reaches its caller; Ref: execution
+	eventCall                            // a call leaves; Ref: call
+	eventAnswer                          // an answer has crossed the link; Ref: call, N: packed answer
+	eventApply                           // a mapping is in force; N: index in maps
+	eventAccrue                          // measurements are brought up to date
+	eventPools                           // memory or a lock was given back
+)
+
+// NewHost returns a host without any mapping: hand it the present ones by Changed.
+func NewHost(cfg HostConfig, vars Vars) *Host {
+	if cfg.Accrue <= 0 {
+		cfg.Accrue = 100 * time.Millisecond
+	}
+	h := &Host{
+		cfg: cfg, name: cfg.Topology.Servers[cfg.Node],
+		here:  make([]place, len(cfg.Topology.Services)),
+		early: make([][]uint32, len(cfg.Topology.Services)),
+		byTag: map[uint64]uint32{},
+	}
+	c := NewCaller(cfg.Topology, cfg.Services, cfg.Node, step.Call, step.Withdraw, h.called, vars)
+	h.run = NewRunner(h, c)
+	h.hw = newHardware(cfg.Machine, h.name, vars)
+	for i, s := range cfg.Topology.Services {
+		h.here[i] = place{
+			residence: vars(dsv.Name(s + ".residence")), records: vars(dsv.Name(s + ".records")),
+			copied: vars(CopiedName(h.name, s)), ready: vars(ReadyName(h.name, s)), drained: vars(DrainedName(h.name, s)),
+		}
+	}
+	h.inFlight = vars(dsv.Name(h.name + ".in_flight"))
+	h.run.Agenda.Push(dsv.At(cfg.Accrue), Event{Kind: eventAccrue})
+	return h
+}
+
+// Next implements step.Core.
+func (h *Host) Next() dsv.Instant { return min(h.run.Next(), h.hw.next()) }
+
+// Advance implements step.Core. At one instant the machine's departures come before the agenda.
+func (h *Host) Advance(to dsv.Instant) {
+	for {
+		t := h.hw.next()
+		switch {
+		case t <= to && t <= h.run.Next():
+			h.hw.advance(t)
+			h.departures(t)
+		case h.run.Next() <= to:
+			h.run.Due()
+		default:
+			return
+		}
+	}
+}
+
+// Effects implements step.Core: Reply, Call, Withdraw, Burn.
+func (h *Host) Effects() []step.Effect {
+	h.effects, h.out = h.out[:0], h.effects
+	return h.out
+}
+
+func (h *Host) effect(e step.Effect) { h.effects = append(h.effects, e) }
+
+// Arrive hands in a request. Its Reply effect carries tag as Key, and may be emitted at once.
+func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
+	h.Advance(at)
+	x := h.visit(at, r, tag)
+	if d := h.cfg.Machine.Link.Delay; d > 0 {
+		h.later(at.Add(d), eventArrive, x)
+		return
+	}
+	h.admit(at, x)
+}
+
+func (h *Host) visit(at dsv.Instant, r *Request, tag uint64) uint32 {
+	x, _ := h.run.Reserve(at)
+	for int(x) >= len(h.visits) {
+		h.visits = append(h.visits, visit{})
+	}
+	h.visits[x] = visit{req: *r, tag: tag}
+	if h.cfg.CancelOnClose && !r.Local {
+		h.byTag[tag] = x
+	}
+	return x
+}
+
+// later puts an event of an execution on the agenda.
+func (h *Host) later(at dsv.Instant, kind uint8, x uint32) {
+	h.run.Agenda.Push(at, Event{Kind: kind, Ref: h.ref(x)})
+}
+
+// Answer hands in what came back for a Call effect.
+func (h *Host) Answer(at dsv.Instant, ref step.Ref, a Answer) {
+	h.Advance(at)
+	if d := h.cfg.Machine.Link.Delay; d > 0 {
+		h.run.Agenda.Push(at.Add(d), Event{Kind: eventAnswer, Ref: ref, N: packAnswer(a)})
+		return
+	}
+	h.run.Answer(at, ref, a)
+}
+
+// packAnswer fits an answer into an event; nobody asks for its bytes.
+func packAnswer(a Answer) int64 {
+	return int64(a.Status)<<40 | int64(a.Cause)<<32 | int64(a.Epoch)
+}
+
+func unpackAnswer(n int64) Answer {
+	return Answer{Status: int(n >> 40), Cause: Cause(n >> 32 & 0xff), Epoch: uint32(n)}
+}
+
+// Close tells that a caller has closed its connection. Its work is withdrawn if the host is configured so.
+func (h *Host) Close(at dsv.Instant, tag uint64) {
+	h.Advance(at)
+	if x, ok := h.byTag[tag]; ok {
+		delete(h.byTag, tag)
+		h.run.Cancel(at, x, rdr.Canceled)
+	}
+}
+
+// Met tells that a Burn effect has been carried out, and what was delivered: nanoseconds of CPU or of disk time, bytes
+// of memory.
+func (h *Host) Met(at dsv.Instant, ref step.Ref, delivered int64) {
+	h.Advance(at)
+	h.met(at, ref, delivered)
+	h.departures(at)
+}
+
+// Changed hands in a mapping; it applies at its own instant.
+func (h *Host) Changed(at dsv.Instant, svc int, m Mapping) {
+	h.Advance(at)
+	h.maps = append(h.maps, applying{svc, m})
+	h.run.Agenda.Push(max(at, m.At), Event{Kind: eventApply, N: int64(len(h.maps) - 1)})
+}
+
+// Request is what a Call effect carries; nil when the call has ended. Valid until the next input.
+func (h *Host) Request(ref step.Ref) *Request { return h.run.Calls.Request(ref) }
+
+// InFlight is the number of requests that are here, waiting ones included.
+func (h *Host) InFlight() int { return h.run.Running }
+
+// Settle brings every measurement up to an instant: the end of a run.
+func (h *Host) Settle(at dsv.Instant) {
+	h.Advance(at)
+	h.accrue(at)
+}
+
+func (h *Host) accrue(at dsv.Instant) {
+	d := at.Sub(h.accrued).Seconds()
+	if d <= 0 {
+		return
+	}
+	h.accrued = at
+	h.inFlight.WriteWeighted(at, h.run.Load(at), d)
+	h.hw.accrue(at, d)
+}
+
+// Event implements Site.
+func (h *Host) Event(at dsv.Instant, e Event) {
+	switch e.Kind {
+	case eventArrive:
+		h.admit(at, e.Ref.Slot())
+	case eventReply:
+		h.deliver(at, e.Ref.Slot())
+	case eventCall:
+		h.leave(at, e.Ref)
+	case eventAnswer:
+		h.run.Answer(at, e.Ref, unpackAnswer(e.N))
+	case eventApply:
+		a := h.maps[e.N]
+		h.maps[e.N] = applying{}
+		h.apply(at, a.svc, a.m)
+	case eventAccrue:
+		h.accrue(at)
+		h.run.Agenda.Push(at.Add(h.cfg.Accrue), Event{Kind: eventAccrue})
+	case eventPools:
+		h.pools(at)
+	}
+}

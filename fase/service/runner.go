@@ -1,0 +1,332 @@
+package service
+
+import (
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// An Op names an outstanding demand of an execution.
+type Op struct {
+	Ref step.Ref // slot and generation in the runner's table
+}
+
+// A Site is where a Runner runs: a host, which has resources, or a user, who has none.
+type Site interface {
+	// Demand starts meeting a demand on the site's resources; Runner.Met ends it. Waits, timers and calls are the
+	// Runner's own business.
+	Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand)
+	// Notice gives back what the demand ref holds (OpFree, OpUnlock), or withdraws it (OpCancel). kind, name and n are
+	// those of the demand.
+	Notice(at dsv.Instant, ref step.Ref, notice, kind rdr.Op, name string, n int64)
+	// Called tells how a call of execution x ended.
+	Called(x uint32, cause Cause)
+	// Ended tells that the main strand of execution x has ended; forks may go on.
+	Ended(at dsv.Instant, x uint32)
+	// Gone tells that every strand has ended. The site releases the slot, now or later.
+	Gone(at dsv.Instant, x uint32)
+	// Event hands on an event of the site's own that has become due.
+	Event(at dsv.Instant, e Event)
+}
+
+// An Event is something due at an instant, on the one agenda of a runner and its site.
+type Event struct {
+	Kind uint8
+	Ref  step.Ref
+	N    int64
+}
+
+// The events of a Runner. A site numbers its own from SiteEvent.
+const (
+	eventMet uint8 = iota // a wait or a timer has passed
+	SiteEvent
+)
+
+// A Runner executes requests: it keeps executions, their outstanding demands, waits, timers and calls, and one agenda of
+// what is due. Hosts and user groups are built on it.
+type Runner struct {
+	Calls  *Caller
+	Agenda step.Agenda[dsv.Instant, Event]
+	site   Site
+	tasks  []*execution
+	free   []uint32
+	ops    []op
+	freeOp []uint32
+	demand rdr.Demand
+	// Running is the number of executions; its integral is Load's.
+	Running int
+	area    float64 // execution-nanoseconds
+	last    dsv.Instant
+}
+
+type execution struct {
+	rdr.Task
+	gen   uint32
+	live  bool
+	ended bool // the main strand has
+	gone  bool // every strand has
+	began dsv.Instant
+	first uint32 // list of outstanding ops; none is 0, so ops[0] stays unused
+}
+
+type op struct {
+	gen  uint32
+	live bool
+	x    uint32
+	id   uint32 // the demand's name within its task
+	kind rdr.Op
+	name string
+	n    int64
+	call step.Ref
+	next uint32
+}
+
+// NewRunner returns a runner for a site that calls services through c.
+func NewRunner(site Site, c *Caller) *Runner {
+	return &Runner{site: site, Calls: c, ops: make([]op, 1)}
+}
+
+// Reserve takes an execution slot, by which the site may index data of its own. Release frees it.
+func (r *Runner) Reserve(at dsv.Instant) (x, gen uint32) {
+	r.upTo(at)
+	if n := len(r.free); n > 0 {
+		x = r.free[n-1]
+		r.free = r.free[:n-1]
+	} else {
+		x = uint32(len(r.tasks))
+		r.tasks = append(r.tasks, &execution{})
+	}
+	t := r.tasks[x]
+	t.gen++
+	t.live, t.ended, t.gone, t.first = true, false, false, 0
+	r.Running++
+	return x, t.gen
+}
+
+// Alive reports whether an execution slot is still of this generation.
+func (r *Runner) Alive(x, gen uint32) bool {
+	return int(x) < len(r.tasks) && r.tasks[x].live && r.tasks[x].gen == gen
+}
+
+// Task returns the task of a slot.
+func (r *Runner) Task(x uint32) *rdr.Task { return &r.tasks[x].Task }
+
+// Begin starts an execution in a reserved slot. began is the instant from which the latency of calls made at once
+// counts: a user's due instant.
+func (r *Runner) Begin(at, began dsv.Instant, x uint32, b *rdr.Block, key rdr.Key, level string) {
+	t := r.tasks[x]
+	t.began = began
+	t.Start(b, key, level)
+	r.pump(at, x)
+}
+
+// Release frees a slot whose execution has ended, or has not begun.
+func (r *Runner) Release(at dsv.Instant, x uint32) {
+	t := r.tasks[x]
+	if !t.live {
+		return
+	}
+	r.upTo(at)
+	t.live = false
+	r.free = append(r.free, x)
+	r.Running--
+}
+
+func (r *Runner) upTo(at dsv.Instant) {
+	if d := at - r.last; d > 0 {
+		r.area += float64(d) * float64(r.Running)
+		r.last = at
+	}
+}
+
+// Load returns the execution-seconds up to at since the last call.
+func (r *Runner) Load(at dsv.Instant) float64 {
+	r.upTo(at)
+	a := r.area / 1e9
+	r.area = 0
+	return a
+}
+
+// Cancel withdraws everything that an execution has under way; it ends with o.
+func (r *Runner) Cancel(at dsv.Instant, x uint32, o rdr.Outcome) {
+	r.tasks[x].Task.Cancel(o)
+	r.pump(at, x)
+}
+
+// pump hands out what a task demands until it waits, and ends it when it is done.
+func (r *Runner) pump(at dsv.Instant, x uint32) {
+	t := r.tasks[x]
+	d := &r.demand
+	for t.Next(d) {
+		r.issue(at, x, t, d)
+	}
+	t.began = dsv.Never // calls made later count from when they are made
+	if !t.ended && t.Ended() {
+		t.ended = true
+		r.site.Ended(at, x)
+	}
+	if !t.gone && t.Done() {
+		t.gone = true
+		r.site.Gone(at, x)
+	}
+}
+
+func (r *Runner) issue(at dsv.Instant, x uint32, t *execution, d *rdr.Demand) {
+	switch d.Op {
+	case rdr.OpFree, rdr.OpUnlock:
+		if o := r.find(t, d.ID); o != 0 {
+			r.notice(at, o, d.Op)
+			r.drop(t, o)
+		}
+		return
+	case rdr.OpCancel:
+		if o := r.find(t, d.ID); o != 0 {
+			r.withdraw(at, o)
+			r.drop(t, o)
+		}
+		return
+	}
+	if d.N == 0 && (d.Op == rdr.OpCPU || d.Op == rdr.OpWait) {
+		t.Met(d.ID, rdr.OK)
+		return
+	}
+	o := r.newOp(x, t, d)
+	switch d.Op {
+	case rdr.OpWait, rdr.OpTimer:
+		r.Agenda.Push(at.Add(time.Duration(d.N)), Event{Kind: eventMet, Ref: r.ref(o)})
+	case rdr.OpCall, rdr.OpHTTP:
+		r.call(at, t, o, d)
+	default:
+		r.site.Demand(at, r.ref(o), d)
+	}
+}
+
+func (r *Runner) call(at dsv.Instant, t *execution, o uint32, d *rdr.Demand) {
+	svc := r.Calls.topology.Service(d.Name)
+	if svc < 0 { // checked when the scenario was loaded; a foreign block may name anything
+		t.Met(d.ID, rdr.Refused)
+		r.site.Called(r.ops[o].x, NoRoute)
+		r.drop(t, o)
+		return
+	}
+	ref := r.Calls.Start(at, min(at, t.began), Request{
+		Service: svc, Block: d.Block, Method: d.Method, Path: d.Path, Key: d.Key, Send: d.N, Priority: d.Priority,
+	}, Op{r.ref(o)})
+	r.ops[o].call = ref
+}
+
+func (r *Runner) withdraw(at dsv.Instant, o uint32) {
+	switch p := &r.ops[o]; p.kind {
+	case rdr.OpWait, rdr.OpTimer: // its event finds another generation
+	case rdr.OpCall, rdr.OpHTTP:
+		r.Calls.GiveUp(at, p.call, TimedOut)
+		r.site.Called(p.x, TimedOut)
+	default:
+		r.notice(at, o, rdr.OpCancel)
+	}
+}
+
+func (r *Runner) notice(at dsv.Instant, o uint32, n rdr.Op) {
+	p := &r.ops[o]
+	r.site.Notice(at, r.ref(o), n, p.kind, p.name, p.n)
+}
+
+func (r *Runner) newOp(x uint32, t *execution, d *rdr.Demand) uint32 {
+	var o uint32
+	if n := len(r.freeOp); n > 0 {
+		o = r.freeOp[n-1]
+		r.freeOp = r.freeOp[:n-1]
+	} else {
+		o = uint32(len(r.ops))
+		r.ops = append(r.ops, op{})
+	}
+	p := &r.ops[o]
+	*p = op{gen: p.gen + 1, live: true, x: x, id: d.ID, kind: d.Op, name: d.Name, n: d.N, next: t.first}
+	t.first = o
+	return o
+}
+
+func (r *Runner) ref(o uint32) step.Ref { return step.NewRef(o, r.ops[o].gen) }
+
+// find returns the op of a task's demand. A task has few at a time.
+func (r *Runner) find(t *execution, id uint32) uint32 {
+	for o := t.first; o != 0; o = r.ops[o].next {
+		if r.ops[o].id == id {
+			return o
+		}
+	}
+	return 0
+}
+
+func (r *Runner) drop(t *execution, o uint32) {
+	for p := &t.first; *p != 0; p = &r.ops[*p].next {
+		if *p == o {
+			*p = r.ops[o].next
+			break
+		}
+	}
+	r.ops[o].live = false
+	r.freeOp = append(r.freeOp, o)
+}
+
+// Execution returns the slot of the execution that an op belongs to; false when the op has ended.
+func (r *Runner) Execution(ref step.Ref) (x uint32, ok bool) {
+	if p := r.lookup(ref); p != nil {
+		return p.x, true
+	}
+	return 0, false
+}
+
+func (r *Runner) lookup(ref step.Ref) *op {
+	if o := ref.Slot(); int(o) < len(r.ops) && r.ops[o].live && r.ops[o].gen == ref.Gen() {
+		return &r.ops[o]
+	}
+	return nil
+}
+
+// Met ends an outstanding demand and lets its strand go on. What holds something (memory, a lock) stays listed until its
+// notice. A demand that has ended before is ignored.
+func (r *Runner) Met(at dsv.Instant, ref step.Ref, o rdr.Outcome) {
+	p := r.lookup(ref)
+	if p == nil {
+		return
+	}
+	x, id, t := p.x, p.id, r.tasks[p.x]
+	if o != rdr.OK || p.kind != rdr.OpMemory && p.kind != rdr.OpLock {
+		r.drop(t, ref.Slot())
+	}
+	t.Met(id, o)
+	r.pump(at, x)
+}
+
+// Answer hands in what came back for a call.
+func (r *Runner) Answer(at dsv.Instant, ref step.Ref, a Answer) {
+	owner, cause, done := r.Calls.Answer(at, ref, a)
+	if !done {
+		return
+	}
+	if x, ok := r.Execution(owner.Ref); ok {
+		r.site.Called(x, cause)
+	}
+	r.Met(at, owner.Ref, cause.Outcome(a.Status))
+}
+
+// Due handles the first event on the agenda, which must be due.
+func (r *Runner) Due() {
+	at, e, _ := r.Agenda.Pop()
+	if e.Kind == eventMet {
+		r.Met(at, e.Ref, rdr.OK)
+		return
+	}
+	r.site.Event(at, e)
+}
+
+// Next is when the agenda's first event is due.
+func (r *Runner) Next() dsv.Instant {
+	if at, _, ok := r.Agenda.Peek(); ok {
+		return at
+	}
+	return dsv.Never
+}

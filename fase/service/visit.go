@@ -1,0 +1,246 @@
+package service
+
+import (
+	"encoding/binary"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// A visit's life: admit → (execution) → reply, which crosses the link → deliver; and close once both have ended.
+
+// admit lets a request in that has crossed the link.
+func (h *Host) admit(at dsv.Instant, x uint32) {
+	h.visits[x].arrived = at
+	h.decide(at, x)
+}
+
+// decide starts a request, lets it wait for a mapping that its caller knows already, or turns it away.
+func (h *Host) decide(at dsv.Instant, x uint32) {
+	v := &h.visits[x]
+	svc, level := v.req.Service, ""
+	if svc >= 0 {
+		m := h.run.Calls.Mapping(svc)
+		if v.req.Epoch > m.Epoch {
+			h.early[svc] = append(h.early[svc], x)
+			return
+		}
+		if s := h.here[svc].state; s != Serving && s != Draining {
+			v.ended = true
+			h.reply(at, x, 421, 0)
+			return
+		}
+		h.here[svc].inFlight++
+		level = m.Level
+	}
+	if v.req.Block == nil {
+		v.ended = true
+		h.reply(at, x, 200, 0)
+		return
+	}
+	h.run.Begin(at, at, x, v.req.Block, v.req.Key, level)
+}
+
+// Ended implements Site. A request that failed before its reply gets a 500.
+func (h *Host) Ended(at dsv.Instant, x uint32) {
+	status := 200
+	if h.run.Task(x).Outcome() != rdr.OK {
+		status = 500
+	}
+	h.reply(at, x, status, 0)
+}
+
+// Gone implements Site.
+func (h *Host) Gone(at dsv.Instant, x uint32) {
+	h.visits[x].ended = true
+	h.close(at, x)
+}
+
+// Called implements Site: a host has no use for how its calls ended beyond their outcome.
+func (h *Host) Called(uint32, Cause) {}
+
+// reply starts a response of n bytes on its way; the first one counts.
+func (h *Host) reply(at dsv.Instant, x uint32, status int, n int64) {
+	v := &h.visits[x]
+	if v.status != 0 {
+		return
+	}
+	v.status, v.bytes, v.replying = status, n, true
+	if v.call == 0 && h.hw.send(at, linkReply, h.ref(x), n) {
+		return // departures goes on
+	}
+	h.sent(at, x)
+}
+
+func (h *Host) ref(x uint32) step.Ref { return step.NewRef(x, h.run.tasks[x].gen) }
+
+// sent is when the last byte of the reply has left the server.
+func (h *Host) sent(at dsv.Instant, x uint32) {
+	v := &h.visits[x]
+	v.done = at
+	if svc := v.req.Service; svc >= 0 && v.status != 421 {
+		h.here[svc].residence.Write(at, at.Sub(v.arrived).Seconds())
+	}
+	if d := h.cfg.Machine.Link.Delay; d > 0 && v.call == 0 {
+		h.later(at.Add(d), eventReply, x)
+		return
+	}
+	h.deliver(at, x)
+}
+
+// deliver hands the reply to its caller.
+func (h *Host) deliver(at dsv.Instant, x uint32) {
+	v := &h.visits[x]
+	v.replying = false
+	a := Answer{Status: v.status, Bytes: v.bytes}
+	epoch := int64(0)
+	if v.status == 421 {
+		a.Epoch = h.run.Calls.Mapping(v.req.Service).Epoch
+		epoch = int64(a.Epoch)
+	}
+	if v.call != 0 {
+		// By the agenda, so that a caller never resumes inside the work of its own server.
+		h.run.Agenda.Push(at, Event{Kind: eventAnswer, Ref: v.call, N: packAnswer(a)})
+	} else {
+		e := step.Effect{At: at, Kind: step.Reply, Code: uint16(v.status), Node: -1, Key: v.tag, N: v.bytes}
+		if v.status == 421 {
+			e.N = epoch
+		}
+		h.effect(e)
+	}
+	h.close(at, x)
+}
+
+// close forgets a visit once its execution has ended and its reply is out.
+func (h *Host) close(at dsv.Instant, x uint32) {
+	v := &h.visits[x]
+	if !v.ended || v.replying || !h.run.tasks[x].live {
+		return
+	}
+	if h.cfg.CancelOnClose && v.call == 0 {
+		delete(h.byTag, v.tag)
+	}
+	if svc := v.req.Service; svc >= 0 && v.status != 421 {
+		p := &h.here[svc]
+		p.inFlight--
+		h.record(at, x)
+		if p.inFlight == 0 && p.drain > 0 {
+			p.drained.Write(at, float64(p.drain))
+			p.drain = 0
+		}
+	}
+	h.visits[x] = visit{}
+	h.run.Release(at, x)
+}
+
+// HostRecordSize is the size in bytes of one record of SERVICE.records: key, arrived, done, CPU demand in ns.
+const HostRecordSize = 32
+
+func (h *Host) record(at dsv.Instant, x uint32) {
+	v := &h.visits[x]
+	if h.here[v.req.Service].records == nil {
+		return
+	}
+	b := h.recordBuf[:0]
+	b = binary.LittleEndian.AppendUint64(b, uint64(v.req.Key))
+	b = binary.LittleEndian.AppendUint64(b, uint64(v.arrived))
+	b = binary.LittleEndian.AppendUint64(b, uint64(v.done))
+	b = binary.LittleEndian.AppendUint64(b, uint64(v.cpu))
+	h.here[v.req.Service].records.Append(at, b)
+}
+
+// called takes the effects of the host's Caller: a call crosses the link first, one to this very server does not leave.
+func (h *Host) called(e step.Effect) {
+	if e.Kind != step.Call {
+		h.effect(e)
+		return
+	}
+	if h.run.Calls.Request(e.Ref).Local {
+		h.run.Agenda.Push(e.At, Event{Kind: eventCall, Ref: e.Ref})
+		return
+	}
+	if !h.hw.send(e.At, linkCall, e.Ref, e.N) {
+		h.depart(e.At, e.Ref)
+	}
+}
+
+// depart is when the last byte of a call has left the server.
+func (h *Host) depart(at dsv.Instant, ref step.Ref) {
+	if d := h.cfg.Machine.Link.Delay; d > 0 {
+		h.run.Agenda.Push(at.Add(d), Event{Kind: eventCall, Ref: ref})
+		return
+	}
+	h.leave(at, ref)
+}
+
+// leave hands a call to its server, unless it was given up on the way.
+func (h *Host) leave(at dsv.Instant, ref step.Ref) {
+	r := h.run.Calls.Request(ref)
+	if r == nil {
+		return
+	}
+	if !r.Local {
+		h.effect(step.Effect{At: at, Kind: step.Call, Node: h.run.Calls.Node(ref), Ref: ref, Key: uint64(r.Key), N: r.Send})
+		return
+	}
+	x := h.visit(at, r, 0)
+	h.visits[x].call = ref
+	h.admit(at, x)
+}
+
+// apply puts a mapping in force and does this server's part in it.
+func (h *Host) apply(at dsv.Instant, svc int, m Mapping) {
+	if m.Epoch < h.run.Calls.Mapping(svc).Epoch {
+		return
+	}
+	h.run.Calls.Apply(at, svc, m)
+	p := &h.here[svc]
+	p.state, p.drain = "", 0
+	source, copies := "", false
+	for _, r := range m.Replicas {
+		if r.Server == h.name {
+			p.state = r.State
+		}
+		if source == "" && (r.State == Serving || r.State == Stopped) {
+			source = r.Server
+		}
+		copies = copies || r.State == Copying
+	}
+	switch {
+	case p.state == Copying:
+		p.ready.Write(at, float64(m.Epoch))
+	case p.state == Draining && p.inFlight == 0:
+		p.drained.Write(at, float64(m.Epoch))
+	case p.state == Draining:
+		p.drain = m.Epoch
+	}
+	if copies && source == h.name {
+		p.left, p.copyEpoch = int64(h.cfg.Services[svc].Size), m.Epoch
+		h.copyOn(at, svc)
+	}
+	early := h.early[svc]
+	h.early[svc] = nil
+	for _, x := range early {
+		h.decide(at, x)
+	}
+}
+
+// copyChunk is what a copy puts on the link at a time, so that replies are not held up by a whole copy.
+const copyChunk = 64 << 10
+
+// copyOn sends the next chunk of a copy, or acknowledges the last one.
+func (h *Host) copyOn(at dsv.Instant, svc int) {
+	p := &h.here[svc]
+	if p.copyEpoch != h.run.Calls.Mapping(svc).Epoch {
+		return // the action was given up
+	}
+	for p.left > 0 {
+		n := min(p.left, copyChunk)
+		p.left -= n
+		if h.hw.send(at, linkCopy, step.NewRef(uint32(svc), p.copyEpoch), n) {
+			return
+		}
+	}
+	p.copied.Write(at, float64(p.copyEpoch))
+}

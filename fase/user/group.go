@@ -1,0 +1,322 @@
+package user
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// Late is how much later than due a request may be sent before it is counted as late.
+const Late = time.Millisecond
+
+// accrue is how often a group brings its continuous measurements up to date.
+const accrue = 100 * time.Millisecond
+
+// A Group is the core of one group of clients. It belongs to one goroutine. Its effects are Send and Abandon; tell it
+// what came of them by Sent and Answer.
+//
+// Inputs first do what is due before them, so an input may come later than Next.
+type Group struct {
+	cfg      Config
+	run      *service.Runner
+	sessions []session // by execution slot
+	rate     curve   // for arrivals: moves only when the rate is set
+	offered  curve   // the same for what is measured
+	gaps     float64 // sum of the unit gaps up to the next arrival
+	index    uint64  // of the next arrival
+	key      rdr.Key // of the next arrival
+	due      dsv.Instant
+	maps     []service.Mapping
+	mapOf    []int
+	target   float64
+	accrued  dsv.Instant
+	effects  []step.Effect
+	out      []step.Effect
+	meters   meters
+	record   [RecordSize]byte
+}
+
+type session struct {
+	key       rdr.Key
+	user, n   uint64
+	due, sent dsv.Instant
+	cause     service.Cause
+	measured  bool
+}
+
+type meters struct {
+	latency, requests, errors, lag, issued, late, inFlight, target, records *dmm.Var
+	causes                                                                  []*dmm.Var
+}
+
+const (
+	eventArrival uint8 = iota + service.SiteEvent
+	eventUser          // closed: a user has thought; N: user, Ref: round
+	eventPatience
+	eventApply
+	eventAccrue
+)
+
+// NewGroup returns a group without any mapping: hand it the present ones by Changed.
+func NewGroup(cfg Config, vars service.Vars) *Group {
+	g := &Group{cfg: cfg, rate: newCurve(cfg.Rate), offered: newCurve(cfg.Rate)}
+	c := service.NewCaller(cfg.Topology, cfg.Services, -1, step.Send, step.Abandon, g.effect, vars)
+	g.run = service.NewRunner(g, c)
+	g.meters = newMeters(cfg.Name, vars)
+	g.run.Agenda.Push(dsv.At(accrue), service.Event{Kind: eventAccrue})
+	if cfg.open() {
+		g.plan()
+		return g
+	}
+	for u := range uint64(cfg.Users) {
+		g.think(0, u, 0)
+	}
+	return g
+}
+
+func newMeters(group string, vars service.Vars) meters {
+	v := func(s string) *dmm.Var { return vars(dsv.Name(group + "." + s)) }
+	m := meters{
+		latency: v("latency"), requests: v("requests"), errors: v("errors"), lag: v("send_lag"), issued: v("issued"),
+		late: v("late"), inFlight: v("in_flight"), target: v("target"), records: v("records"),
+		causes: make([]*dmm.Var, len(service.Causes())+1),
+	}
+	for _, c := range service.Causes() {
+		m.causes[c] = v("errors_" + c.String())
+	}
+	return m
+}
+
+// plan puts the next arrival of an open group on the agenda.
+func (g *Group) plan() {
+	g.key = g.cfg.Key(g.index, 0)
+	g.gaps += g.cfg.gap(g.key)
+	g.schedule()
+}
+
+// schedule finds when the next arrival is due under the present rate. A change of the rate keeps what is left of the gap.
+func (g *Group) schedule() {
+	g.due = g.rate.when(g.gaps)
+	if g.due < g.cfg.End {
+		g.run.Agenda.Push(g.due, service.Event{Kind: eventArrival, N: int64(g.index)})
+	}
+}
+
+// think lets a user of a closed group think before its n-th request.
+func (g *Group) think(at dsv.Instant, user, n uint64) {
+	due := at + g.cfg.think(g.cfg.Key(user, n))
+	if due < g.cfg.End {
+		g.run.Agenda.Push(due, service.Event{Kind: eventUser, Ref: step.Ref(n), N: int64(user)})
+	}
+}
+
+// SetRate replaces the rate curve of an open group from an instant on.
+func (g *Group) SetRate(at dsv.Instant, perSecond float64) {
+	g.Advance(at)
+	if !g.cfg.open() || perSecond < 0 {
+		return
+	}
+	for _, c := range []*curve{&g.rate, &g.offered} {
+		c.to(at)
+		c.over = perSecond
+	}
+	g.run.Agenda.Remove(func(e service.Event) bool { return e.Kind == eventArrival })
+	g.schedule()
+}
+
+// Next implements step.Core.
+func (g *Group) Next() dsv.Instant { return g.run.Next() }
+
+// Advance implements step.Core.
+func (g *Group) Advance(to dsv.Instant) {
+	for g.run.Next() <= to {
+		g.run.Due()
+	}
+}
+
+// Effects implements step.Core.
+func (g *Group) Effects() []step.Effect {
+	g.effects, g.out = g.out[:0], g.effects
+	return g.out
+}
+
+func (g *Group) effect(e step.Effect) { g.effects = append(g.effects, e) }
+
+// Event implements service.Site.
+func (g *Group) Event(at dsv.Instant, e service.Event) {
+	switch e.Kind {
+	case eventArrival:
+		if uint64(e.N) != g.index {
+			return
+		}
+		key, user := g.key, g.index
+		g.index++
+		g.plan()
+		g.begin(at, key, user, 0)
+	case eventUser:
+		user, n := uint64(e.N), uint64(e.Ref)
+		g.begin(at, g.cfg.Key(user, n), user, n)
+	case eventPatience:
+		if x := e.Ref.Slot(); g.run.Alive(x, e.Ref.Gen()) && !g.sessions[x].measured {
+			g.sessions[x].cause = service.Abandoned
+			g.run.Cancel(at, x, rdr.TimedOut)
+		}
+	case eventApply:
+		g.run.Calls.Apply(at, g.mapOf[e.N], g.maps[e.N])
+		g.maps[e.N] = service.Mapping{}
+	case eventAccrue:
+		g.accrue(at)
+		g.run.Agenda.Push(at.Add(accrue), service.Event{Kind: eventAccrue})
+	}
+}
+
+func (g *Group) begin(due dsv.Instant, key rdr.Key, user, n uint64) {
+	x, gen := g.run.Reserve(due)
+	for int(x) >= len(g.sessions) {
+		g.sessions = append(g.sessions, session{})
+	}
+	g.sessions[x] = session{key: key, user: user, n: n, due: due, sent: -1}
+	g.meters.issued.Write(due, 1)
+	if g.cfg.Patience > 0 {
+		g.run.Agenda.Push(due.Add(g.cfg.Patience), service.Event{Kind: eventPatience, Ref: step.NewRef(x, gen)})
+	}
+	g.run.Begin(due, due, x, g.cfg.Request, key, "")
+}
+
+// Demand implements service.Site: a client has no resources, and a checked request asks for none.
+func (g *Group) Demand(at dsv.Instant, ref step.Ref, _ *rdr.Demand) { g.run.Met(at, ref, rdr.OK) }
+
+// Notice implements service.Site.
+func (g *Group) Notice(dsv.Instant, step.Ref, rdr.Op, rdr.Op, string, int64) {}
+
+// Called implements service.Site. The first cause of trouble is the session's.
+func (g *Group) Called(x uint32, cause service.Cause) {
+	if s := &g.sessions[x]; s.cause == service.OK {
+		s.cause = cause
+	}
+}
+
+// Ended implements service.Site: the user has what it asked for, or has not.
+func (g *Group) Ended(at dsv.Instant, x uint32) {
+	s := &g.sessions[x]
+	s.measured = true
+	switch g.run.Task(x).Outcome() {
+	case rdr.OK:
+		s.cause = service.OK // what failed on the way was retried
+	case rdr.TimedOut:
+		if s.cause != service.Abandoned {
+			s.cause = service.TimedOut
+		}
+	default:
+		if s.cause == service.OK {
+			s.cause = service.Status
+		}
+	}
+	g.meters.latency.Write(at, at.Sub(s.due).Seconds())
+	g.meters.requests.Write(at, 1)
+	if s.cause != service.OK {
+		g.meters.errors.Write(at, 1)
+		g.meters.causes[s.cause].Write(at, 1)
+	}
+	g.keep(at, s)
+	if !g.cfg.open() {
+		g.think(at, s.user, s.n+1)
+	}
+}
+
+// recordNode sets the choice of recorded requests apart from other draws.
+const recordNode = 0x4ec0
+
+func (g *Group) keep(at dsv.Instant, s *session) {
+	if r := g.cfg.RecordShare; r > 0 && s.key.Mix(recordNode).Uniform() >= r {
+		return
+	}
+	r := Record{Key: s.key, Due: s.due, Sent: s.sent, Done: at, Cause: s.cause}
+	g.meters.records.Append(at, r.append(g.record[:0]))
+}
+
+func (r Record) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Key))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Due))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Sent))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Done))
+	return binary.LittleEndian.AppendUint64(b, uint64(r.Cause))
+}
+
+// DecodeRecord reads what a group wrote; b holds at least RecordSize bytes.
+func DecodeRecord(b []byte) Record {
+	u := binary.LittleEndian.Uint64
+	return Record{
+		Key: rdr.Key(u(b)), Due: dsv.Instant(u(b[8:])), Sent: dsv.Instant(u(b[16:])), Done: dsv.Instant(u(b[24:])),
+		Cause: service.Cause(u(b[32:])),
+	}
+}
+
+// Gone implements service.Site.
+func (g *Group) Gone(at dsv.Instant, x uint32) { g.run.Release(at, x) }
+
+// Sent tells when the request of a Send effect was handed to the network: the instant of the first byte.
+func (g *Group) Sent(at dsv.Instant, ref step.Ref) {
+	x, ok := g.run.Execution(g.run.Calls.Owner(ref).Ref)
+	if !ok {
+		return
+	}
+	s := &g.sessions[x]
+	if s.sent >= 0 {
+		return
+	}
+	s.sent = at
+	lag := at.Sub(s.due)
+	g.meters.lag.Write(at, lag.Seconds())
+	if lag > Late {
+		g.meters.late.Write(at, 1)
+	}
+}
+
+// Answer hands in what came back for a Send effect.
+func (g *Group) Answer(at dsv.Instant, ref step.Ref, a service.Answer) {
+	g.Advance(at)
+	g.run.Answer(at, ref, a)
+}
+
+// Changed hands in a mapping; it applies at its own instant.
+func (g *Group) Changed(at dsv.Instant, svc int, m service.Mapping) {
+	g.Advance(at)
+	g.maps = append(g.maps, m)
+	g.mapOf = append(g.mapOf, svc)
+	g.run.Agenda.Push(max(at, m.At), service.Event{Kind: eventApply, N: int64(len(g.maps) - 1)})
+}
+
+// Request is what a Send effect carries; nil when the call has ended. Valid until the next input.
+func (g *Group) Request(ref step.Ref) *service.Request { return g.run.Calls.Request(ref) }
+
+// InFlight is the number of requests issued and not finished.
+func (g *Group) InFlight() int { return g.run.Running }
+
+// Settle brings every measurement up to an instant: the end of a run.
+func (g *Group) Settle(at dsv.Instant) {
+	g.Advance(at)
+	g.accrue(at)
+}
+
+func (g *Group) accrue(at dsv.Instant) {
+	d := at.Sub(g.accrued).Seconds()
+	if d <= 0 {
+		return
+	}
+	g.accrued = at
+	g.meters.inFlight.WriteWeighted(at, g.run.Load(at), d)
+	if !g.cfg.open() {
+		return
+	}
+	sum := g.offered.to(min(at, g.cfg.End))
+	if sum > g.target {
+		g.meters.target.Write(at, sum-g.target)
+		g.target = sum
+	}
+}
