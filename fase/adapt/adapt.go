@@ -72,5 +72,5 @@ type Decision struct {
 	Phase   string             `json:"phase"` // decided, copied, switched, done, failed
 	When    string             `json:"when,omitempty"`
 	Reading map[string]float64 `json:"reading,omitempty"` // the values behind the condition, by expression
-	Cause   string             `json:"cause,omitempty"`   // of failed
+	Cause   string             `json:"cause,omitempty"`   // of failed; of done, what it did not wait for
 }

@@ -1,0 +1,212 @@
+package adapt
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/eve-emulation/eve/dmm/expr"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+// usage shows how each verb is written.
+func usage(v Verb) string {
+	switch v {
+	case Move:
+		return "move SERVICE to SERVER, or move SERVICE to SERVER stopped"
+	case Replicate:
+		return "replicate SERVICE to SERVER"
+	case Retire:
+		return "retire SERVICE from SERVER"
+	case Degrade:
+		return "degrade SERVICE to LEVEL"
+	}
+	return "set VARIABLE VALUE"
+}
+
+func verbs() []string {
+	return []string{string(Move), string(Replicate), string(Retire), string(Degrade), string(Assign)}
+}
+
+// ParseAction reads what a rule does, such as "move static to cdn", "move app to server_2 stopped", "replicate app to
+// server_2", "retire app from server_2", "degrade app to lite" or "set crowd.rate 80/s". Its error is an *expr.Error, with the
+// column.
+func ParseAction(text string, topo *service.Topology) (Action, error) {
+	p := actionParser{words: split(text), topo: topo, end: utf8.RuneCountInString(text) + 1}
+	a := Action{Service: -1, Server: -1, Text: strings.Join(strings.Fields(text), " ")}
+	p.verb(&a)
+	switch a.Verb {
+	case Move, Replicate, Retire:
+		p.placement(&a)
+	case Degrade:
+		p.service(&a)
+		p.keyword("to", a.Verb)
+		a.Level = p.name("a level", a.Verb)
+	case Assign:
+		p.assignment(&a)
+	}
+	if w := p.peek(); p.err == nil && w != nil {
+		p.fail(w.col, fmt.Sprintf("unexpected %q", w.text), "write "+usage(a.Verb))
+	}
+	if p.err != nil {
+		return Action{}, p.err
+	}
+	return a, nil
+}
+
+type word struct {
+	text string
+	col  int // in characters, from 1
+}
+
+func split(text string) []word {
+	var words []word
+	col, start := 0, -1
+	begin := 0
+	flush := func(end int) {
+		if start >= 0 {
+			words = append(words, word{text[begin:end], start})
+		}
+		start = -1
+	}
+	for i, r := range text {
+		col++
+		if r == ' ' || r == '\t' || r == '\n' || r == '\r' {
+			flush(i)
+		} else if start < 0 {
+			start, begin = col, i
+		}
+	}
+	flush(len(text))
+	return words
+}
+
+// actionParser reads word by word and keeps the first mistake; after it, every method does nothing.
+type actionParser struct {
+	words []word
+	topo  *service.Topology
+	end   int // column behind the text
+	err   error
+}
+
+func (p *actionParser) fail(col int, msg, fix string) {
+	if p.err == nil {
+		p.err = &expr.Error{Col: col, Msg: msg, Fix: fix}
+	}
+}
+
+func (p *actionParser) peek() *word {
+	if len(p.words) == 0 {
+		return nil
+	}
+	return &p.words[0]
+}
+
+// next takes a word; at the end of the text it tells what is missing.
+func (p *actionParser) next(missing string, v Verb) (word, bool) {
+	if p.err != nil {
+		return word{}, false
+	}
+	if len(p.words) == 0 {
+		p.fail(p.end, missing+" is missing", "write "+usage(v))
+		return word{}, false
+	}
+	w := p.words[0]
+	p.words = p.words[1:]
+	return w, true
+}
+
+func (p *actionParser) verb(a *Action) {
+	if len(p.words) == 0 {
+		p.fail(1, "the action is empty", "write "+usage(Move))
+		return
+	}
+	w, _ := p.next("", Move)
+	for _, v := range verbs() {
+		if w.text == v {
+			a.Verb = Verb(v)
+			return
+		}
+	}
+	p.fail(w.col, fmt.Sprintf("no such action %q", w.text), meant(w.text, verbs(), "the actions are "))
+}
+
+func (p *actionParser) placement(a *Action) {
+	p.service(a)
+	if a.Verb == Retire {
+		p.keyword("from", a.Verb)
+	} else {
+		p.keyword("to", a.Verb)
+	}
+	if w, ok := p.next("a server", a.Verb); ok {
+		a.Server = p.topo.Server(w.text)
+		if a.Server < 0 {
+			p.fail(w.col, fmt.Sprintf("no such server %q", w.text), meant(w.text, p.topo.Servers, "the servers are "))
+		}
+	}
+	if w := p.peek(); w != nil && a.Verb == Move && w.text == "stopped" {
+		a.Stopped = true
+		p.words = p.words[1:]
+	}
+}
+
+func (p *actionParser) service(a *Action) {
+	if w, ok := p.next("a service", a.Verb); ok {
+		a.Service = p.topo.Service(w.text)
+		if a.Service < 0 {
+			p.fail(w.col, fmt.Sprintf("no such service %q", w.text), meant(w.text, p.topo.Services, "the services are "))
+		}
+	}
+}
+
+func (p *actionParser) keyword(want string, v Verb) {
+	if w, ok := p.next(fmt.Sprintf("%q", want), v); ok && w.text != want {
+		p.fail(w.col, fmt.Sprintf("%q where %q is expected", w.text, want), "write "+usage(v))
+	}
+}
+
+func (p *actionParser) name(what string, v Verb) string {
+	w, ok := p.next(what, v)
+	if !ok {
+		return ""
+	}
+	if _, err := dsv.ParseName(w.text); err != nil || strings.Contains(w.text, ".") {
+		p.fail(w.col, fmt.Sprintf("%q is not a name", w.text), "a name is made of [a-z][a-z0-9_]*")
+	}
+	return w.text
+}
+
+func (p *actionParser) assignment(a *Action) {
+	w, ok := p.next("a variable", a.Verb)
+	if !ok {
+		return
+	}
+	n, err := dsv.ParseName(w.text)
+	if err != nil {
+		p.fail(w.col, fmt.Sprintf("%q is not a variable name", w.text), "a name is made of parts [a-z][a-z0-9_]* joined by dots")
+		return
+	}
+	a.Var = n
+	if w, ok = p.next("a value", a.Verb); !ok {
+		return
+	}
+	sign, digits := 1.0, w.text
+	if rest, negative := strings.CutPrefix(digits, "-"); negative {
+		sign, digits = -1, rest
+	}
+	x, _, err := expr.ParseQuantity(digits)
+	if err != nil {
+		p.fail(w.col, err.Error(), "a value is written like 80/s, 200ms or 64MiB")
+		return
+	}
+	a.Value = sign * x
+}
+
+// meant says what a word was likely meant to be, or what there is.
+func meant(word string, candidates []string, list string) string {
+	if s := expr.Nearest(word, candidates); s != "" {
+		return "did you mean " + s + "?"
+	}
+	return list + strings.Join(candidates, ", ")
+}
