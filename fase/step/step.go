@@ -69,12 +69,16 @@ type Driver struct {
 	cores  []Core
 	router Router
 	buf    []Effect
+	now    dsv.Instant
 }
 
 // NewDriver returns a driver of cores whose effects go to r.
 func NewDriver(r Router, cores ...Core) *Driver {
 	return &Driver{cores: cores, router: r}
 }
+
+// Now is the instant of the last step.
+func (d *Driver) Now() dsv.Instant { return d.now }
 
 // Next is the least Next of all cores.
 func (d *Driver) Next() dsv.Instant {
@@ -101,6 +105,7 @@ func (d *Driver) Run(now dsv.Instant) int {
 		if i < 0 || t > now {
 			return steps
 		}
+		d.now = max(d.now, t)
 		d.cores[i].Advance(t)
 		d.Flush()
 	}

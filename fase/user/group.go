@@ -2,6 +2,7 @@ package user
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -25,11 +26,11 @@ type Group struct {
 	cfg      Config
 	run      *service.Runner
 	sessions []session // by execution slot
-	rate     curve   // for arrivals: moves only when the rate is set
-	offered  curve   // the same for what is measured
-	gaps     float64 // sum of the unit gaps up to the next arrival
-	index    uint64  // of the next arrival
-	key      rdr.Key // of the next arrival
+	rate     curve     // for arrivals: moves only when the rate is set
+	offered  curve     // the same for what is measured
+	gaps     float64   // sum of the unit gaps up to the next arrival
+	index    uint64    // of the next arrival
+	key      rdr.Key   // of the next arrival
 	due      dsv.Instant
 	maps     []service.Mapping
 	mapOf    []int
@@ -60,6 +61,7 @@ const (
 	eventPatience
 	eventApply
 	eventAccrue
+	eventRate // N: bits of the rate
 )
 
 // NewGroup returns a group without any mapping: hand it the present ones by Changed.
@@ -115,10 +117,14 @@ func (g *Group) think(at dsv.Instant, user, n uint64) {
 	}
 }
 
-// SetRate replaces the rate curve of an open group from an instant on.
-func (g *Group) SetRate(at dsv.Instant, perSecond float64) {
+// SetRate replaces the rate curve of an open group from the instant from on.
+func (g *Group) SetRate(at, from dsv.Instant, perSecond float64) {
 	g.Advance(at)
-	if !g.cfg.open() || perSecond < 0 {
+	g.run.Agenda.Push(max(at, from), service.Event{Kind: eventRate, N: int64(math.Float64bits(perSecond))})
+}
+
+func (g *Group) setRate(at dsv.Instant, perSecond float64) {
+	if !g.cfg.open() || !(perSecond >= 0) {
 		return
 	}
 	for _, c := range []*curve{&g.rate, &g.offered} {
@@ -169,6 +175,8 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 	case eventApply:
 		g.run.Calls.Apply(at, g.mapOf[e.N], g.maps[e.N])
 		g.maps[e.N] = service.Mapping{}
+	case eventRate:
+		g.setRate(at, math.Float64frombits(uint64(e.N)))
 	case eventAccrue:
 		g.accrue(at)
 		g.run.Agenda.Push(at.Add(accrue), service.Event{Kind: eventAccrue})

@@ -1,0 +1,269 @@
+// Package sim runs a scenario in virtual time: it steps the same cores as the live modules do, carries their effects
+// from one to the other, and hands what they measure to the same space. A run of it is a function of its plan, to the
+// byte.
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/fase/user"
+)
+
+// ErrReal reports a scenario that needs something real: a target or a module.
+var ErrReal = errors.New("cannot be simulated")
+
+// A Sim is one simulation. It belongs to one goroutine.
+type Sim struct {
+	plan   *scenario.Plan
+	space  dsv.Space
+	set    *dmm.Set
+	hosts  []*service.Host
+	groups []*user.Group
+	loop   *adapt.Loop
+	driver *step.Driver
+
+	flights []flight // by tag - 1
+	free    []uint64
+	tags    map[flight]uint64 // of calls to hosts that withdraw abandoned work
+	deltas  []dsv.Delta
+	err     error
+	ctx     context.Context
+}
+
+// flight is a call under way: which core made it, under which name.
+type flight struct {
+	core int
+	ref  step.Ref
+}
+
+// New prepares a simulation that hands every declaration, value and delta to space.
+func New(ctx context.Context, plan *scenario.Plan, space dsv.Space) (*Sim, error) {
+	if len(plan.Targets) > 0 {
+		return nil, fmt.Errorf("simulate %s: target %s is a real server: %w", plan.Name, plan.Targets[0].Name, ErrReal)
+	}
+	if len(plan.Modules) > 0 {
+		return nil, fmt.Errorf("simulate %s: module %s is a program: %w", plan.Name, plan.Modules[0].Name, ErrReal)
+	}
+	s := &Sim{plan: plan, space: space, tags: map[flight]uint64{}}
+	if err := s.declare(ctx); err != nil {
+		return nil, err
+	}
+	s.build()
+	return s, nil
+}
+
+func (s *Sim) declare(ctx context.Context) error {
+	specs := make([]dmm.Spec, 0, len(s.plan.Measures))
+	for _, m := range s.plan.Measures {
+		specs = append(specs, m.Spec)
+	}
+	for _, d := range s.plan.Declarations() {
+		if err := s.space.Create(ctx, d); err != nil {
+			return err
+		}
+	}
+	set, err := dmm.NewSet(1, 1, specs)
+	s.set = set
+	return err
+}
+
+func (s *Sim) build() {
+	var cores []step.Core
+	for _, c := range s.plan.Servers {
+		c.Machine.Run = machine.Hold // demands are met in virtual time, never consumed
+		h := service.NewHost(c.HostConfig, s.set.Var)
+		s.hosts = append(s.hosts, h)
+		cores = append(cores, h)
+	}
+	for _, c := range s.plan.Clients {
+		g := user.NewGroup(c, s.set.Var)
+		s.groups = append(s.groups, g)
+		cores = append(cores, g)
+	}
+	s.loop = adapt.NewLoop(s.plan.Adapt)
+	cores = append(cores, s.loop, &syncer{s})
+	s.driver = step.NewDriver(s, cores...)
+}
+
+// Run steps the simulation from T0 to the end of its plan. Progress, where not nil, is called about once a virtual
+// second. On an error, or when ctx ends, everything up to then has been handed to the space.
+func (s *Sim) Run(ctx context.Context, progress func(dsv.Instant)) error {
+	s.ctx = ctx
+	for svc, m := range s.plan.Mappings() {
+		s.write(0, service.MapName(s.plan.Topology.Services[svc]), dsv.TextValue(m.Encode()))
+	}
+	end := dsv.At(s.plan.Duration)
+	var at dsv.Instant
+	for at < end && s.err == nil && ctx.Err() == nil {
+		at = min(at+1e9, end)
+		s.driver.Run(at)
+		if progress != nil {
+			progress(at)
+		}
+	}
+	s.finish(at)
+	if s.err != nil {
+		return s.err
+	}
+	return ctx.Err()
+}
+
+// finish brings every measurement up to the end, whether it is the planned one or not.
+func (s *Sim) finish(at dsv.Instant) {
+	s.ctx = context.WithoutCancel(s.ctx)
+	for _, h := range s.hosts {
+		h.Settle(at)
+	}
+	for _, g := range s.groups {
+		g.Settle(at)
+	}
+	s.set.Close(at)
+	s.sync()
+}
+
+// Route implements step.Router.
+func (s *Sim) Route(core int, e step.Effect) {
+	switch e.Kind {
+	case step.Send, step.Call:
+		s.carry(core, e)
+	case step.Reply:
+		s.answer(e)
+	case step.Abandon, step.Withdraw:
+		if tag, ok := s.tags[flight{core, e.Ref}]; ok {
+			s.hosts[e.Node].Close(e.At, tag)
+		}
+	case step.Set:
+		name, v := s.loop.Write(e.Ref)
+		s.write(e.At, name, v)
+	}
+}
+
+func (s *Sim) carry(core int, e step.Effect) {
+	var r *service.Request
+	if core < len(s.hosts) {
+		r = s.hosts[core].Request(e.Ref)
+	} else {
+		g := s.groups[core-len(s.hosts)]
+		g.Sent(e.At, e.Ref)
+		r = g.Request(e.Ref)
+	}
+	if r == nil {
+		return // given up in the same instant
+	}
+	f := flight{core, e.Ref}
+	tag := uint64(len(s.flights) + 1)
+	if n := len(s.free); n > 0 {
+		tag = s.free[n-1]
+		s.free = s.free[:n-1]
+		s.flights[tag-1] = f
+	} else {
+		s.flights = append(s.flights, f)
+	}
+	if s.plan.Servers[e.Node].CancelOnClose {
+		s.tags[f] = tag
+	}
+	s.hosts[e.Node].Arrive(e.At, r, tag)
+}
+
+func (s *Sim) answer(e step.Effect) {
+	f := s.flights[e.Key-1]
+	delete(s.tags, f)
+	s.free = append(s.free, e.Key)
+	a := service.Answer{Status: int(e.Code), Bytes: e.N}
+	if e.Code == 421 {
+		a.Epoch, a.Bytes = uint32(e.N), 0
+	}
+	if f.core < len(s.hosts) {
+		s.hosts[f.core].Answer(e.At, f.ref, a)
+	} else {
+		s.groups[f.core-len(s.hosts)].Answer(e.At, f.ref, a)
+	}
+}
+
+// write sets a variable, and tells the cores that watch it.
+func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
+	rev, err := s.space.Write(s.ctx, name, v)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.loop.Changed(at, dsv.Update{Name: name, Revision: rev, Reading: dsv.Reading{Value: v, Revision: rev, T1: at}})
+	if svc, ok := strings.CutPrefix(string(name), "map."); ok {
+		s.remap(at, s.plan.Topology.Service(svc), v.Text)
+		return
+	}
+	if group, ok := strings.CutSuffix(string(name), ".rate"); ok {
+		for i, c := range s.plan.Clients {
+			if c.Name == group {
+				s.groups[i].SetRate(at, at.Add(adapt.Notice), v.Float)
+			}
+		}
+	}
+}
+
+func (s *Sim) remap(at dsv.Instant, svc int, text string) {
+	m, err := service.ParseMapping(text)
+	if err != nil || svc < 0 {
+		s.fail(fmt.Errorf("mapping of service %d: %w", svc, err))
+		return
+	}
+	for _, h := range s.hosts {
+		h.Changed(at, svc, m)
+	}
+	for _, g := range s.groups {
+		g.Changed(at, svc, m)
+	}
+}
+
+func (s *Sim) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// sync hands the deltas that are due to the space, and to the rules.
+func (s *Sim) sync() {
+	s.deltas = s.set.Take(s.deltas[:0])
+	if len(s.deltas) == 0 {
+		return
+	}
+	if err := s.space.Sync(s.ctx, s.deltas); err != nil {
+		s.fail(err)
+	}
+	for i := range s.deltas {
+		d := &s.deltas[i]
+		s.loop.Changed(d.T1, dsv.Update{Name: d.Name, Reading: dsv.Reading{Value: d.Value, Weight: d.Weight, T1: d.T1}, Delta: d})
+	}
+	clear(s.deltas)
+}
+
+// syncer is the core that synchronises what was measured. It comes last, so that at one instant everybody has measured.
+type syncer struct{ s *Sim }
+
+func (y *syncer) Next() dsv.Instant {
+	if len(y.s.set.Due()) > 0 {
+		return y.s.driver.Now()
+	}
+	return y.s.set.Next()
+}
+
+func (y *syncer) Advance(to dsv.Instant) {
+	select {
+	case <-y.s.set.Due():
+	default:
+	}
+	y.s.set.Advance(to)
+	y.s.sync()
+}
+
+func (y *syncer) Effects() []step.Effect { return nil }
