@@ -116,6 +116,7 @@ func (l *Loop) markSent(k *call) {
 
 // answer hands a whole answer, or a failure that an event brought, to the call's group. The call is over.
 func (l *Loop) answer(k *call, a service.Answer) {
+	l.feedSent() // a call's Sent comes before its Answer
 	if a.Cause == service.OK {
 		l.stats.Answered++
 	} else {

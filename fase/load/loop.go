@@ -197,8 +197,8 @@ func (l *Loop) onDone(ctx context.Context) func() {
 
 func (l *Loop) loop() error {
 	for {
-		l.letters()
 		l.tick()
+		l.letters()
 		if l.over() {
 			return nil
 		}
@@ -234,13 +234,17 @@ func (l *Loop) tick() {
 // present has been acted on, because those instants are later: a core's instants never fall.
 func (l *Loop) tellSent() {
 	for len(l.sents) > 0 {
-		for _, s := range l.sents {
-			l.now = max(l.now, s.at)
-			l.cfg.Groups[s.core].Sent(s.at, s.ref)
-		}
-		l.sents = l.sents[:0]
+		l.feedSent()
 		l.driver.Flush()
 	}
+}
+
+func (l *Loop) feedSent() {
+	for _, s := range l.sents {
+		l.now = max(l.now, s.at)
+		l.cfg.Groups[s.core].Sent(s.at, s.ref)
+	}
+	l.sents = l.sents[:0]
 }
 
 // letters calls what was posted.
