@@ -67,7 +67,7 @@ func (p *parser) noAmount(t token, k kind, u unit) bool {
 	case kRetry:
 		what = "backoff"
 	}
-	return p.fault(t, fmt.Sprintf("%s is due after `%s`, not %s", u, what, t.describe()), fix)
+	return p.missing(fmt.Sprintf("%s is due after `%s`, not %s", u, what, t.describe()), fix)
 }
 
 func (p *parser) checkAmount(t token, a *amount) bool {
@@ -89,7 +89,7 @@ func (p *parser) checkAmount(t token, a *amount) bool {
 func (p *parser) number(u unit) (float64, bool) {
 	t := p.tok()
 	if t.kind != tokNumber {
-		return 0, p.fault(t, fmt.Sprintf("%s is due, not %s", u, t.describe()), "")
+		return 0, p.missing(fmt.Sprintf("%s is due, not %s", u, t.describe()), "")
 	}
 	x, msg, fix := quantity(t.text, u)
 	if msg != "" {
@@ -135,7 +135,7 @@ func (p *parser) parameters(a *amount) bool {
 func (p *parser) empirical(a *amount) bool {
 	t := p.tok()
 	if t.kind != tokString || t.value == "" {
-		return p.fault(t, fmt.Sprintf("the name of a file is due, not %s", t.describe()), "write empirical(\"samples.txt\")")
+		return p.missing(fmt.Sprintf("the name of a file is due, not %s", t.describe()), "write empirical(\"samples.txt\")")
 	}
 	if p.loose {
 		p.next()

@@ -103,7 +103,7 @@ func (d *decoder) float() float64 {
 }
 
 func (d *decoder) string() string {
-	n := d.uvarint(maxName)
+	n := d.uvarint(maxPath)
 	if uint64(len(d.buf)) < n {
 		d.fail("a name is cut off")
 		return ""

@@ -158,6 +158,9 @@ func sentinel(err error) error {
 // suggest returns the name most like a misspelt one, or "".
 func suggest(name string, known []string) string {
 	best, least := "", 1+(len(name)+1)/3
+	if len(name) > 64 {
+		return ""
+	}
 	for _, k := range known {
 		if d := distance(name, k); d < least {
 			best, least = k, d
@@ -177,23 +180,27 @@ func didYouMean(name string, known []string) string {
 	return "known are " + strings.Join(known, ", ")
 }
 
-// distance is the number of edits between two words (Levenshtein).
+// distance is the number of edits between two words: a letter more, less or
+// other, or two neighbours swapped.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			other := last[j-1]
+			if a[i-1] != b[j-1] {
+				other++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
+			row[j] = min(last[j]+1, row[j-1]+1, other)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
+		before, last = last, row
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

@@ -115,7 +115,7 @@ func (l *lexer) number() {
 			l.pos += len(mu)
 		}
 	}
-	l.skip(func(c byte) bool { return letter(c) || digit(c) || c == '_' })
+	l.skip(func(c byte) bool { return letter(c) || digit(c) || c == '_' || c == '%' })
 	l.add(tokNumber, at)
 }
 
@@ -143,8 +143,6 @@ func (l *lexer) strange() {
 	switch r {
 	case '-':
 		fix = "amounts are not negative"
-	case '%':
-		fix = "write a probability as 0.05"
 	case ';':
 		fix = "statements are separated by spaces or lines"
 	case '\'':

@@ -66,7 +66,7 @@ func (b *Block) MeanAt(level func(service string) string) (Mean, error) {
 	if level == nil {
 		level = func(string) string { return "" }
 	}
-	m := meaner{mean: Mean{Use: map[string]*Use{}}, level: level}
+	m := meaner{mean: Mean{Use: map[string]*Use{}}, level: level, ok: map[*node]float64{}}
 	end := m.block(b, m.site("", b), 1)
 	if m.err != nil {
 		return Mean{}, m.err
@@ -81,6 +81,7 @@ type meaner struct {
 	mean  Mean
 	level func(string) string
 	err   error
+	ok    map[*node]float64 // of loops that were probed
 }
 
 // site is where statements run.
@@ -239,17 +240,22 @@ func (m *meaner) call(n *node, at site, w float64) end {
 	return end{ok: m.block(n.block, there, w).ok}
 }
 
-// probe returns how a body ends, without adding what it asks for.
-func (m *meaner) probe(body []node, at site) float64 {
-	timeouts := m.mean.Timeouts
-	e := m.body(body, at, 0)
-	m.mean.Timeouts = timeouts
-	return e.ok
+// probe returns the probability that a pass of a loop does not fail, without
+// adding what it asks for. It looks once, as loops nest.
+func (m *meaner) probe(n *node, at site) float64 {
+	ok, known := m.ok[n]
+	if !known {
+		timeouts := m.mean.Timeouts
+		ok = m.body(n.body, at, 0).ok
+		m.mean.Timeouts = timeouts
+		m.ok[n] = ok
+	}
+	return ok
 }
 
 // repeat adds the passes that are begun: all, or those up to the first failure.
 func (m *meaner) repeat(n *node, at site, w float64) float64 {
-	ok := m.probe(n.body, at)
+	ok := m.probe(n, at)
 	passes := m.amount(n, at)
 	if ok == 1 {
 		m.body(n.body, at, w*passes)
@@ -265,7 +271,7 @@ func (m *meaner) repeat(n *node, at site, w float64) float64 {
 
 // retry adds the attempts that are made: attempt a follows a failures.
 func (m *meaner) retry(n *node, at site, w float64) float64 {
-	fail := 1 - m.probe(n.body, at)
+	fail := 1 - m.probe(n, at)
 	attempts, p := 1.0, 1.0
 	for range n.count {
 		p *= fail

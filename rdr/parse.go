@@ -1,6 +1,7 @@
 package rdr
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 	"strings"
@@ -140,12 +141,27 @@ func (p *parser) fault(t token, msg, fix string) bool {
 	return false
 }
 
+// missing reports at the current token that something is due before it; at the
+// end of the token before when a line ends in between.
+func (p *parser) missing(msg, fix string) bool {
+	t := p.tok()
+	if t.kind != tokBad && p.i > 0 && p.startsLine(p.i) {
+		t.at = p.tokens[p.i-1].end
+	}
+	return p.fault(t, msg, fix)
+}
+
+// startsLine reports whether a token is the first on its line.
+func (p *parser) startsLine(i int) bool {
+	return i == 0 || bytes.IndexByte(p.src.text[p.tokens[i-1].end:p.tokens[i].at], '\n') >= 0
+}
+
 func (p *parser) want(k tokenKind, after string) bool {
 	if p.is(k) {
 		p.next()
 		return true
 	}
-	return p.fault(p.tok(), fmt.Sprintf("`%c` is due %s, not %s", rune(k), after, p.tok().describe()), "")
+	return p.missing(fmt.Sprintf("`%c` is due %s, not %s", rune(k), after, p.tok().describe()), "")
 }
 
 // file reads definitions up to the end.
@@ -204,6 +220,7 @@ func (p *parser) request(f *File, start Start) bool {
 // bare reads a block without braces, up to the end.
 func (p *parser) bare() *Block {
 	b := &Block{start: StartBlock, src: p.src}
+	p.depth = 1 // as within the braces of a call
 	for {
 		b.body = append(b.body, p.body()...)
 		if p.is(tokEOF) || p.over {
@@ -219,7 +236,7 @@ func (p *parser) bare() *Block {
 func (p *parser) name(what, example string) (string, bool) {
 	t := p.tok()
 	if t.kind != tokWord {
-		return "", p.fault(t, fmt.Sprintf("the name of %s is due, not %s", what, t.describe()), "")
+		return "", p.missing(fmt.Sprintf("the name of %s is due, not %s", what, t.describe()), "")
 	}
 	if !validName(t.text) {
 		return "", p.fault(t, fmt.Sprintf("%q is not a name of %s", t.text, what),
@@ -229,12 +246,15 @@ func (p *parser) name(what, example string) (string, bool) {
 	return t.text, true
 }
 
-// maxName is the longest name, and the longest path of http.
-const maxName = 2048
+// The longest name, and the longest path of http.
+const (
+	maxName = 64
+	maxPath = 2048
+)
 
 // validName reports whether s may name a service, request, lock or level.
 func validName(s string) bool {
-	if s == "" || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
+	if s == "" || len(s) > maxName || s[0] < 'a' || s[0] > 'z' {
 		return false
 	}
 	return strings.IndexFunc(s, func(r rune) bool {
@@ -342,7 +362,7 @@ func (p *parser) recover(from int) {
 			}
 			continue
 		case depth > 0:
-		case t.kind == tokWord && statements[t.text] != 0:
+		case p.startsLine(p.i), t.kind == tokWord && statements[t.text] != 0:
 			return
 		}
 	}

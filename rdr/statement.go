@@ -90,7 +90,7 @@ func (p *parser) disk(n *node) bool {
 	case p.isWord("write"):
 		n.kind = kDiskWrite
 	default:
-		return p.fault(p.tok(), fmt.Sprintf("`read` or `write` is due after `disk`, not %s", p.tok().describe()), "")
+		return p.missing(fmt.Sprintf("`read` or `write` is due after `disk`, not %s", p.tok().describe()), "")
 	}
 	p.next()
 	if !p.amount(&n.amt, n.kind) {
@@ -133,7 +133,7 @@ func (p *parser) call(n *node) bool {
 		return true
 	}
 	if !p.is('{') {
-		return p.fault(p.tok(), fmt.Sprintf("`call %s` needs a block or an operation, not %s", n.name, p.tok().describe()),
+		return p.missing(fmt.Sprintf("`call %s` needs a block or an operation, not %s", n.name, p.tok().describe()),
 			fmt.Sprintf("write `call %s { … }` or `call %s.OP`", n.name, n.name))
 	}
 	b := &Block{start: StartBlock, src: p.src, at: p.tok().at}
@@ -152,12 +152,12 @@ func (p *parser) http(n *node) bool {
 	}
 	t := p.tok()
 	if t.kind != tokWord || !validMethod(t.text) {
-		return p.fault(t, fmt.Sprintf("a method is due, not %s", t.describe()), "write GET, POST, …, in capitals")
+		return p.missing(fmt.Sprintf("a method is due, not %s", t.describe()), "write GET, POST, …, in capitals")
 	}
 	n.op = p.next().text
 	t = p.tok()
 	if t.kind != tokString || !validPath(t.value) {
-		return p.fault(t, fmt.Sprintf("a path is due, not %s", t.describe()), "write \"/index.html\", with neither spaces nor a host")
+		return p.missing(fmt.Sprintf("a path is due, not %s", t.describe()), "write \"/index.html\", with neither spaces nor a host")
 	}
 	n.path = p.next().value
 	return true
@@ -168,7 +168,7 @@ func validMethod(s string) bool {
 }
 
 func validPath(s string) bool {
-	return s != "" && len(s) <= maxName && s[0] == '/' &&
+	return s != "" && len(s) <= maxPath && s[0] == '/' &&
 		strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) < 0
 }
 
@@ -176,14 +176,17 @@ func validPath(s string) bool {
 func (p *parser) probability(x *float64) bool {
 	t := p.tok()
 	if t.kind != tokNumber {
-		return p.fault(t, fmt.Sprintf("a probability is due, not %s", t.describe()), "write a number from 0 to 1")
+		return p.missing(fmt.Sprintf("a probability is due, not %s", t.describe()), "write a number from 0 to 1")
 	}
 	v, msg, _ := quantity(t.text, unitNone)
-	if msg != "" {
-		return p.fault(t, fmt.Sprintf("`%s` is not a probability", t.text), "write a number from 0 to 1")
-	}
-	if v > 1 {
-		return p.fault(t, fmt.Sprintf("`%s` is not a probability", t.text), "write a number from 0 to 1")
+	if msg != "" || v > 1 {
+		fix := "write a number from 0 to 1"
+		if digits, percent := strings.CutSuffix(t.text, "%"); percent {
+			if v, _, _ := quantity(digits, unitNone); v <= 100 {
+				fix = fmt.Sprintf("write %g", v/100)
+			}
+		}
+		return p.fault(t, fmt.Sprintf("`%s` is not a probability", t.text), fix)
 	}
 	*x = v
 	p.next()
@@ -194,6 +197,7 @@ func (p *parser) choose(n *node) bool {
 	if !p.open("after `choose`") {
 		return false
 	}
+	p.depth-- // the braces of the branches count
 	ok := true
 	for !p.is('}') && !p.is(tokEOF) && !p.over {
 		p.enter()
@@ -212,9 +216,8 @@ func (p *parser) choose(n *node) bool {
 	}
 	if ok && len(n.arms) == 0 && p.is('}') {
 		ok = p.fault(p.tok(), "`choose` has no branches", "write 0.9: { … } 0.1: { … }")
-		p.close()
-		return ok
 	}
+	p.depth++
 	return p.close() && ok
 }
 
@@ -258,7 +261,7 @@ func (p *parser) retry(n *node) bool {
 	}
 	switch {
 	case t.kind != tokNumber:
-		return p.fault(t, fmt.Sprintf("the number of further attempts is due, not %s", t.describe()), "write retry 2 { … }")
+		return p.missing(fmt.Sprintf("the number of further attempts is due, not %s", t.describe()), "write retry 2 { … }")
 	case msg != "":
 		return p.fault(t, msg, fix)
 	case v != float64(int(v)) || v < 1 || v > maxRetry:
