@@ -92,8 +92,10 @@ func (r *reactor) drop(c *conn) {
 		r.release(c)
 	}
 	_ = netpoll.Close(int(c.fd))
+	if c.flags&linger == 0 {
+		r.e.gone(r)
+	}
 	r.conns.put(c)
-	r.e.gone(r)
 }
 
 // abandon tells the handler, once for each request that is still to be answered, that the peer has gone.

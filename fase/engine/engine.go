@@ -59,7 +59,8 @@ type Handler interface {
 	// passes it to another loop. Every request must be answered in the end.
 	Request(l Loop, ref Ref, r *Request)
 	// Closed tells that the peer has ended its side of the connection, or that it broke, before the request was answered. A
-	// response is still delivered if the peer closed only its sending side. It comes at most once for a request.
+	// response is still delivered if the peer closed only its sending side, and is still due, because the connection stays
+	// until then. It comes at most once for a request.
 	Closed(l Loop, ref Ref)
 	// Answer ends a call begun with l.Call. The answer is valid during the call only.
 	Answer(l Loop, ref CallRef, a *Answer)

@@ -367,6 +367,7 @@ func (r *reactor) leave(c *conn) {
 	if c.x != nil {
 		r.release(c)
 	}
+	r.e.gone(r) // it holds nobody up
 	r.wait(c, leaving)
 	r.watch(c)
 }

@@ -171,7 +171,7 @@ func (r *reactor) advance() {
 }
 
 func (r *reactor) event(ev netpoll.Event) {
-	switch kind := ev.Tag &^ (tagGenMask<<32 | 1<<32 - 1); kind {
+	switch kind := ev.Tag &^ (tagGenMask<<32 | (1<<32 - 1)); kind {
 	case tagListener:
 		r.accept()
 	case tagCall:

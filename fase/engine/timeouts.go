@@ -89,7 +89,9 @@ func (r *reactor) expire() {
 			if c.when > r.now {
 				break
 			}
-			r.count.TimedOut++
+			if timeout(k) != leaving {
+				r.count.TimedOut++
+			}
 			if timeout(k) == arriving && len(c.x.pending) == 0 && c.x.queued == 0 {
 				r.unwait(c)
 				r.refuse(c, errSlow)
