@@ -138,7 +138,8 @@ type Update struct {
 	Revision Revision
 	Reading  Reading
 	// Delta is what was merged; nil when the variable was written whole. Under Watch mode Latest it covers all changes
-	// since the watcher's last update.
+	// since the watcher's last update, with the newest change's writer, epoch and seq; of Append it is the newest chunk.
+	// It is nil when one of those changes was a whole write.
 	Delta   *Delta
 	Deleted bool
 	// Skipped counts the changes that Latest folded into this one.
@@ -206,10 +207,19 @@ type Space interface {
 	Watch(ctx context.Context, r WatchRequest) (Watch, error)
 }
 
-// A Recorder keeps declarations, last values and history. The Store calls it in revision order from one goroutine at a
-// time. Implementations may buffer; Flush makes everything before it durable.
+// Progress is the last delta of one writer that was merged into a variable: what came before is a repeat.
+type Progress struct {
+	Writer WriterID
+	Epoch  uint32
+	Seq    uint64
+}
+
+// A Recorder keeps declarations, last values and history. The Store calls Declare and Record in revision order from one
+// goroutine at a time, holding its lock, so both must be quick: implementations buffer. Flush, which may run beside
+// them and beside itself, returns once everything that was recorded before it began is durable.
 type Recorder interface {
 	Declare(d Declaration) error
+	// Record keeps one change. The Update's Delta is valid only during the call; the values are immutable.
 	Record(u Update) error
 	Flush() error
 	Close() error

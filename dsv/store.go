@@ -1,0 +1,420 @@
+package dsv
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// A Store is a Space in memory. With a Recorder, every change is also recorded, and durable writes are acknowledged
+// once the Recorder has flushed them; writers that wait at the same time share one flush.
+//
+// The methods are linearizable. Watchers never slow writers: a Latest watch holds one update for each variable, an All
+// watch a bounded queue, and the Store a bounded log from which All watches resume.
+type Store struct {
+	rec   Recorder
+	flush flusher
+
+	mu       sync.RWMutex // guards what follows
+	vars     map[Name]*variable
+	revision Revision
+	watches  map[*watch]struct{}
+	log      changeLog
+	scratch  event // for changes that nobody but the Recorder sees
+	recErr   error // the first error of the Recorder's Declare or Record
+	closed   bool
+}
+
+var _ Space = (*Store)(nil)
+
+// variable is one variable of a Store.
+type variable struct {
+	decl     Declaration
+	fold     Fold
+	revision Revision
+	t1       Instant
+	writers  []Progress
+	hit      int // the index in writers that was used last
+	subs     []*sub
+	forgot   Revision // its newest change that the log does not have
+	deleted  bool
+}
+
+// sub ties a watch to one variable that it matches.
+type sub struct {
+	w    *watch
+	slot slot
+}
+
+// NewStore returns an empty Store. rec may be nil; it stays the caller's, who closes it after the Store.
+func NewStore(rec Recorder) *Store {
+	return &Store{rec: rec, flush: flusher{rec: rec}, vars: map[Name]*variable{}, watches: map[*watch]struct{}{}}
+}
+
+// SetRevision continues after r, where that is later than what was written: for a Store that succeeds another one.
+func (s *Store) SetRevision(r Revision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r > s.revision {
+		s.revision = r
+		s.log.lost = max(s.log.lost, r)
+	}
+}
+
+// Restore puts a variable back as a Recorder kept it: its declaration, its last update (with revision 0 when it was never
+// written), and how far each writer was merged. Nothing is recorded, and watchers are not told.
+func (s *Store) Restore(d Declaration, last Update, seen []Progress) error {
+	if err := d.Check(); err != nil {
+		return fmt.Errorf("restore %s: %w", d.Name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.vars[d.Name] != nil {
+		return fmt.Errorf("restore %s: %w", d.Name, ErrExists)
+	}
+	v := &variable{decl: d, fold: *NewFold(d.Kind, d.Merge), writers: slices.Clone(seen)}
+	if last.Revision > 0 {
+		if err := last.Reading.Value.Check(d.Kind); err != nil {
+			return fmt.Errorf("restore %s: %w", d.Name, err)
+		}
+		v.fold.Set(last.Reading.Value.Clone(), last.Reading.Weight)
+		v.fold.t1 = last.Reading.T1
+		v.revision, v.t1, v.forgot = last.Revision, last.Reading.T1, last.Revision
+		s.revision = max(s.revision, last.Revision)
+	}
+	s.admit(v)
+	return nil
+}
+
+// admit makes the variable known to lookups and watches. Callers hold mu.
+func (s *Store) admit(v *variable) {
+	s.vars[v.decl.Name] = v
+	for w := range s.watches {
+		if v.decl.Name.Match(w.pattern) {
+			v.attach(w)
+		}
+	}
+}
+
+// Create implements Space.
+func (s *Store) Create(_ context.Context, d Declaration) error {
+	if err := d.Check(); err != nil {
+		return fmt.Errorf("create %s: %w", clip(string(d.Name)), err)
+	}
+	if err := s.create(d); err != nil {
+		return fmt.Errorf("create %s: %w", d.Name, err)
+	}
+	if !d.Durable {
+		return nil
+	}
+	if err := s.settle(); err != nil {
+		return fmt.Errorf("create %s: %w", d.Name, err)
+	}
+	return nil
+}
+
+func (s *Store) create(d Declaration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if old := s.vars[d.Name]; old != nil {
+		if old.decl != d {
+			return ErrExists
+		}
+		return nil
+	}
+	if s.rec != nil {
+		s.note(s.rec.Declare(d))
+	}
+	s.admit(&variable{decl: d, fold: *NewFold(d.Kind, d.Merge)})
+	return nil
+}
+
+// find returns the variable. Callers hold mu.
+func (s *Store) find(n Name) (*variable, error) {
+	if s.closed {
+		return nil, ErrClosed
+	}
+	if v := s.vars[n]; v != nil {
+		return v, nil
+	}
+	return nil, ErrNotFound
+}
+
+// Read implements Space.
+func (s *Store) Read(_ context.Context, n Name) (Reading, error) {
+	s.mu.RLock()
+	v, err := s.find(n)
+	var r Reading
+	if err == nil && v.revision == 0 {
+		err = ErrUnset
+	}
+	if err == nil {
+		r = v.reading()
+	}
+	s.mu.RUnlock()
+	if err != nil {
+		return Reading{}, fmt.Errorf("read %s: %w", clip(string(n)), err)
+	}
+	r.Value = r.Value.Clone()
+	return r, nil
+}
+
+// Write implements Space.
+func (s *Store) Write(_ context.Context, n Name, val Value) (Revision, error) {
+	rev, err := s.put(n, val, nil)
+	if err != nil {
+		return rev, fmt.Errorf("write %s: %w", clip(string(n)), err)
+	}
+	return rev, nil
+}
+
+// TestAndSet implements Space.
+func (s *Store) TestAndSet(_ context.Context, n Name, old Revision, val Value) (Revision, error) {
+	rev, err := s.put(n, val, &old)
+	if err != nil {
+		return rev, fmt.Errorf("test and set %s: %w", clip(string(n)), err)
+	}
+	return rev, nil
+}
+
+// put writes a whole value, if old is nil or the variable's revision.
+func (s *Store) put(n Name, val Value, old *Revision) (Revision, error) {
+	val = val.Clone()
+	s.mu.Lock()
+	v, err := s.find(n)
+	if err == nil {
+		err = val.Check(v.decl.Kind)
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return 0, err
+	}
+	if old != nil && *old != v.revision {
+		defer s.mu.Unlock()
+		return v.revision, ErrStale
+	}
+	weight := 1.0
+	if val.Kind == Histogram {
+		weight = float64(val.Hist.Count())
+	}
+	v.fold.Set(val, weight)
+	s.changed(v, nil)
+	rev, durable := v.revision, v.decl.Durable
+	s.mu.Unlock()
+	if durable {
+		return rev, s.settle()
+	}
+	return rev, nil
+}
+
+// Sync implements Space.
+func (s *Store) Sync(_ context.Context, deltas []Delta) error {
+	var errs []error
+	durable := false
+	s.mu.Lock()
+	for i := range deltas {
+		v, err := s.merge(&deltas[i])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sync %s: %w", clip(string(deltas[i].Name)), err))
+		}
+		durable = durable || v != nil && v.decl.Durable
+	}
+	s.mu.Unlock()
+	if durable {
+		if err := s.settle(); err != nil {
+			errs = append(errs, fmt.Errorf("sync: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// merge merges one delta. Callers hold mu.
+func (s *Store) merge(d *Delta) (*variable, error) {
+	v, err := s.find(d.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.check(v.decl.Kind); err != nil {
+		return nil, err
+	}
+	if !v.advance(d) {
+		return v, nil
+	}
+	d2 := *d
+	d2.Value = d.Value.Clone()
+	v.fold.Add(&d2)
+	v.t1 = max(v.t1, d.T1)
+	s.changed(v, &d2)
+	return v, nil
+}
+
+func (d *Delta) check(k Kind) error {
+	if err := d.Value.Check(k); err != nil {
+		return err
+	}
+	if d.Weight-d.Weight != 0 {
+		return fmt.Errorf("weight %v is not finite: %w", d.Weight, ErrKind)
+	}
+	return nil
+}
+
+// advance notes the delta's place among its writer's; it returns false for a repeat.
+func (v *variable) advance(d *Delta) bool {
+	if v.hit >= len(v.writers) || v.writers[v.hit].Writer != d.Writer {
+		v.hit = slices.IndexFunc(v.writers, func(p Progress) bool { return p.Writer == d.Writer })
+		if v.hit < 0 {
+			v.hit = len(v.writers)
+			v.writers = append(v.writers, Progress{d.Writer, d.Epoch, d.Seq})
+			return true
+		}
+	}
+	p := &v.writers[v.hit]
+	if d.Epoch < p.Epoch || d.Epoch == p.Epoch && d.Seq <= p.Seq {
+		return false
+	}
+	p.Epoch, p.Seq = d.Epoch, d.Seq
+	return true
+}
+
+func (v *variable) reading() Reading {
+	return Reading{Value: v.fold.Value(), Weight: v.fold.weight, Revision: v.revision, T1: v.t1}
+}
+
+// changed gives the change its revision and tells recorder, log and watches. d is nil for a whole write; it is copied.
+// Callers hold mu.
+func (s *Store) changed(v *variable, d *Delta) {
+	s.revision++
+	v.revision = s.revision
+	seen := len(v.subs) > 0 || s.log.on
+	if !seen && s.rec == nil {
+		return
+	}
+	e := &s.scratch
+	if seen {
+		e = &event{}
+	}
+	*e = event{v: v, u: Update{Name: v.decl.Name, Revision: v.revision, Deleted: v.deleted}}
+	if !v.deleted {
+		e.u.Reading = v.reading()
+	}
+	if d != nil {
+		e.d = *d
+		e.u.Delta = &e.d
+	}
+	if s.rec != nil {
+		s.note(s.rec.Record(e.u))
+	}
+	if !seen {
+		s.scratch = event{}
+		return
+	}
+	e.size = e.bytes()
+	s.log.push(e)
+	for _, sub := range v.subs {
+		if sub.w.push(sub, e) {
+			continue
+		}
+		s.detach(sub.w) // cut off: it costs nothing from now on
+	}
+}
+
+// note keeps the Recorder's first error. Callers hold mu.
+func (s *Store) note(err error) {
+	if s.recErr == nil {
+		s.recErr = err
+	}
+}
+
+// Err returns the first error of the Recorder, which spoils durable writes but no others.
+func (s *Store) Err() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.recErr
+}
+
+// settle waits until everything recorded is durable.
+func (s *Store) settle() error {
+	if s.rec == nil {
+		return nil
+	}
+	if err := s.Err(); err != nil {
+		return err
+	}
+	return s.flush.wait()
+}
+
+// Info implements Space.
+func (s *Store) Info(_ context.Context, n Name) (Info, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v, err := s.find(n)
+	if err != nil {
+		return Info{}, fmt.Errorf("info %s: %w", clip(string(n)), err)
+	}
+	return Info{Declaration: v.decl, Revision: v.revision, Writers: len(v.writers), Watchers: len(v.subs)}, nil
+}
+
+// Delete implements Space. Watchers see an update with Deleted set; a variable created again starts from nothing, and
+// knows no repeats of deltas from its former life.
+func (s *Store) Delete(_ context.Context, n Name) error {
+	s.mu.Lock()
+	v, err := s.find(n)
+	if err == nil {
+		v.deleted = true
+		delete(s.vars, n)
+		s.changed(v, nil)
+	}
+	s.mu.Unlock()
+	if err == nil && v.decl.Durable {
+		err = s.settle()
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", clip(string(n)), err)
+	}
+	return nil
+}
+
+// Declarations lists what is declared, by name.
+func (s *Store) Declarations() []Declaration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ds := make([]Declaration, 0, len(s.vars))
+	for _, v := range s.vars {
+		ds = append(ds, v.decl)
+	}
+	slices.SortFunc(ds, func(a, b Declaration) int { return cmp.Compare(a.Name, b.Name) })
+	return ds
+}
+
+// Revision returns the revision of the latest change.
+func (s *Store) Revision() Revision {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.revision
+}
+
+// Close ends all watches, once they have delivered what they hold, makes everything recorded durable, and refuses
+// whatever comes later with ErrClosed. It may be called twice.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	for w := range s.watches {
+		w.end()
+	}
+	clear(s.watches)
+	s.mu.Unlock()
+	if was {
+		return nil
+	}
+	if err := s.settle(); err != nil {
+		return fmt.Errorf("close variables: %w", err)
+	}
+	return nil
+}
