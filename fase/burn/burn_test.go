@@ -218,10 +218,10 @@ func TestMemory(t *testing.T) {
 }
 
 func BenchmarkCPU(b *testing.B) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	for _, demand := range []int64{20_000, 1_000_000} {
 		b.Run(strconv.FormatInt(demand/1000, 10)+"us", func(b *testing.B) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
 			burner := newBurner(b, burn.Config{})
 			b.ReportAllocs()
 			before := mono.ThreadCPU()
