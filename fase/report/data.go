@@ -1,0 +1,332 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/runs"
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+// Data is the history of a run on windows of equal width that are aligned to T0.
+type Data struct {
+	Summary  *runs.Summary
+	Width    time.Duration // of a window
+	Warnings []string      // what of the history could not be read
+
+	grid     grid
+	groups   []group
+	servers  []server
+	services []string
+	mappings []mapping
+	order    map[string]int // of services and servers, for their colours
+}
+
+// A group is one group of clients.
+type group struct {
+	name                  string
+	target, issued, ended []float64   // per second
+	quantiles             [][]float64 // p50, p95, p99 in s
+	errors                map[string][]float64
+	total                 *dsv.Hist // of the measured window
+}
+
+// A server is one emulated host, with the resources that were used.
+type server struct {
+	name      string
+	resources []resource
+}
+
+type resource struct {
+	name               string
+	index              int // in runs.Resources
+	utilisation, queue []float64
+}
+
+// A mapping is the history of one service's replicas.
+type mapping struct {
+	service string
+	changes []service.Mapping
+}
+
+// grid is windows (i·width, (i+1)·width] from T0 on.
+type grid struct {
+	width dsv.Instant
+	n     int
+}
+
+// widths are what windows may be wide: multiples of the period of synchronisation.
+func widths() []time.Duration {
+	const s = time.Second
+	return []time.Duration{
+		s / 5, s / 2, s, 2 * s, 5 * s, 10 * s, 30 * s, 60 * s, 300 * s, 900 * s, 3600 * s, 6 * 3600 * s, 24 * 3600 * s,
+	}
+}
+
+// newGrid covers the time to end with at most 150 windows.
+func newGrid(end dsv.Instant) grid {
+	ws := widths()
+	w := dsv.Instant(ws[len(ws)-1])
+	for _, c := range ws {
+		if w = dsv.Instant(c); end/w <= 150 {
+			break
+		}
+	}
+	return grid{width: w, n: int((end + w - 1) / w)}
+}
+
+// index returns the window that holds an instant; -1 for one outside.
+func (g grid) index(t dsv.Instant) int {
+	if t <= 0 || t > g.width*dsv.Instant(g.n) {
+		return -1
+	}
+	return int((t - 1) / g.width)
+}
+
+// ends are the right edges of the windows in s.
+func (g grid) ends() []float64 {
+	xs := make([]float64, g.n)
+	for i := range xs {
+		xs[i] = (dsv.Instant(i+1) * g.width).Seconds()
+	}
+	return xs
+}
+
+// middles are the middles of the windows in s.
+func (g grid) middles() []float64 {
+	xs := g.ends()
+	for i := range xs {
+		xs[i] -= g.width.Seconds() / 2
+	}
+	return xs
+}
+
+// fill is a slice of n times x.
+func fill(n int, x float64) []float64 {
+	xs := make([]float64, n)
+	for i := range xs {
+		xs[i] = x
+	}
+	return xs
+}
+
+// Read reads the history that belongs to a summary.
+func Read(h runs.History, s *runs.Summary) (*Data, error) {
+	ds, err := h.Declarations()
+	if err != nil {
+		return nil, fmt.Errorf("read declarations: %w", err)
+	}
+	end := float64(s.Duration)
+	if s.Interrupted && s.Window.To > 0 {
+		end = float64(s.Window.To)
+	}
+	d := &Data{Summary: s, grid: newGrid(dsv.Instant(math.Round(end * 1e9))), order: map[string]int{}}
+	d.Width = time.Duration(d.grid.width)
+	r := reader{h: h, declared: map[dsv.Name]bool{}, data: d}
+	for _, x := range ds {
+		r.declared[x.Name] = true
+	}
+	for _, name := range s.Groups() {
+		d.groups = append(d.groups, r.group(name))
+	}
+	for i, name := range s.ServerNames() {
+		d.order[name] = i
+		d.servers = append(d.servers, r.server(name))
+	}
+	for i, name := range s.ServiceNames() {
+		d.order[name] = i
+		d.services = append(d.services, name)
+		d.mappings = append(d.mappings, r.mapping(name))
+	}
+	return d, nil
+}
+
+// end is the right edge of the time axis in s.
+func (d *Data) end() float64 {
+	e := float64(d.Summary.Duration)
+	if d.Summary.Interrupted && d.Summary.Window.To > 0 {
+		e = float64(d.Summary.Window.To)
+	}
+	if !(e > 0) {
+		return 1
+	}
+	return e
+}
+
+// reader reads series of a history.
+type reader struct {
+	h        runs.History
+	declared map[dsv.Name]bool
+	data     *Data
+}
+
+// each calls fn for each delta of a variable; what cannot be read becomes a warning.
+func (r *reader) each(n dsv.Name, fn func(d *dsv.Delta)) {
+	if !r.declared[n] {
+		return
+	}
+	err := r.h.History(n, -1, dsv.Never, func(u dsv.Update) error {
+		switch {
+		case u.Delta != nil:
+			fn(u.Delta)
+		case !u.Deleted:
+			fn(&dsv.Delta{Name: n, T0: u.Reading.T1, T1: u.Reading.T1, Value: u.Reading.Value, Weight: u.Reading.Weight})
+		}
+		return nil
+	})
+	if err != nil {
+		r.data.Warnings = append(r.data.Warnings, fmt.Sprintf("history of %s is incomplete: %v", n, err))
+	}
+}
+
+// spread adds what a delta tells to the windows that it overlaps, by the share of its time in each.
+func (g grid) spread(d *dsv.Delta, add func(i int, share float64)) {
+	if d.T0 >= d.T1 || g.index(d.T1) == g.index(d.T0+1) {
+		if i := g.index(d.T1); i >= 0 {
+			add(i, 1)
+		}
+		return
+	}
+	for i := max(0, int(d.T0/g.width)); i < g.n; i++ {
+		low, high := dsv.Instant(i)*g.width, dsv.Instant(i+1)*g.width
+		if low >= d.T1 {
+			return
+		}
+		if part := min(high, d.T1) - max(low, d.T0); part > 0 {
+			add(i, float64(part)/float64(d.T1-d.T0))
+		}
+	}
+}
+
+// rate is a sum per second in each window.
+func (r *reader) rate(n dsv.Name) []float64 {
+	xs := make([]float64, r.data.grid.n)
+	r.each(n, func(d *dsv.Delta) {
+		if x, ok := d.Value.Number(); ok {
+			r.data.grid.spread(d, func(i int, share float64) { xs[i] += x * share })
+		}
+	})
+	for i := range xs {
+		xs[i] /= r.data.grid.width.Seconds()
+	}
+	return xs
+}
+
+// mean is a weighted mean in each window; NaN where nothing was written.
+func (r *reader) mean(n dsv.Name) []float64 {
+	sums, weights := make([]float64, r.data.grid.n), make([]float64, r.data.grid.n)
+	r.each(n, func(d *dsv.Delta) {
+		if x, ok := d.Value.Number(); ok {
+			r.data.grid.spread(d, func(i int, share float64) {
+				sums[i] += x * share
+				weights[i] += d.Weight * share
+			})
+		}
+	})
+	for i := range sums {
+		if weights[i] > 0 {
+			sums[i] /= weights[i]
+		} else {
+			sums[i] = math.NaN()
+		}
+	}
+	return sums
+}
+
+// quantiles are quantiles of the samples of each window, and the histogram of the measured window.
+func (r *reader) quantiles(n dsv.Name, qs ...float64) ([][]float64, *dsv.Hist) {
+	windows := make([]dsv.HistSum, r.data.grid.n)
+	var whole dsv.HistSum
+	w := r.data.Summary.Window
+	from, to := instant(w.From), instant(w.To)
+	r.each(n, func(d *dsv.Delta) {
+		if i := r.data.grid.index(d.T1); i >= 0 {
+			windows[i].Add(d.Value.Hist)
+		}
+		if d.T1 > from && d.T1 <= to {
+			whole.Add(d.Value.Hist)
+		}
+	})
+	out := make([][]float64, len(qs))
+	for k, q := range qs {
+		out[k] = make([]float64, len(windows))
+		for i := range windows {
+			out[k][i] = windows[i].Hist().Quantile(q)
+		}
+	}
+	return out, whole.Hist()
+}
+
+func instant(x runs.Number) dsv.Instant { return dsv.Instant(math.Round(float64(x) * 1e9)) }
+
+func (r *reader) group(name string) group {
+	v := func(what string) dsv.Name { return dsv.Name(name + "." + what) }
+	g := group{
+		name: name, target: r.rate(v("target")), issued: r.rate(v("issued")), ended: r.rate(v("requests")),
+		errors: map[string][]float64{},
+	}
+	if r.data.Summary.Clients[name].Model != "open" {
+		g.target = nil
+	}
+	g.quantiles, g.total = r.quantiles(v("latency"), 0.5, 0.95, 0.99)
+	for _, c := range service.Causes() {
+		xs := r.rate(v("errors_" + c.String()))
+		for _, x := range xs {
+			if x > 0 {
+				g.errors[c.String()] = xs
+				break
+			}
+		}
+	}
+	return g
+}
+
+// server reads the resources that were used at all; the CPU always.
+func (r *reader) server(name string) server {
+	s := server{name: name}
+	for i, res := range runs.Resources() {
+		v := func(what string) dsv.Name { return dsv.Name(name + "." + string(res) + "." + what) }
+		if !r.declared[v("utilisation")] {
+			continue
+		}
+		x := resource{name: string(res), index: i, utilisation: r.mean(v("utilisation")), queue: r.mean(v("queue"))}
+		if res == "cpu" || most(x.utilisation) >= 0.005 || most(x.queue) >= 0.05 {
+			s.resources = append(s.resources, x)
+		}
+	}
+	return s
+}
+
+// most is the greatest number that is one.
+func most(xs []float64) float64 {
+	m := 0.0
+	for _, x := range xs {
+		if x > m {
+			m = x
+		}
+	}
+	return m
+}
+
+// mapping reads the changes of a service's mapping, by the instant from which each applies.
+func (r *reader) mapping(name string) mapping {
+	m := mapping{service: name}
+	r.each(service.MapName(name), func(d *dsv.Delta) {
+		if d.Value.Kind != dsv.Text {
+			return
+		}
+		c, err := service.ParseMapping(d.Value.Text)
+		if err != nil {
+			r.data.Warnings = append(r.data.Warnings, fmt.Sprintf("a mapping of %s is not readable: %v", name, err))
+			return
+		}
+		if k := len(m.changes); k > 0 && m.changes[k-1].Epoch == c.Epoch {
+			m.changes[k-1] = c // written again, with addresses for instance
+			return
+		}
+		m.changes = append(m.changes, c)
+	})
+	return m
+}

@@ -1,0 +1,287 @@
+package report
+
+import (
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// A figure is panels on one x axis, in one or more columns, with the decisions as marks through all of them.
+type figure struct {
+	title   string
+	rows    [][]panel // all rows have as many columns
+	from    float64
+	to      float64
+	xLabel  string
+	xTicks  plot.ConstantTicks
+	xLog    bool
+	warmup  float64 // shaded from `from` to here
+	marks   []mark
+	numbers bool // marks carry their number only
+}
+
+// A mark is a vertical line through all panels.
+type mark struct {
+	at     float64
+	label  string // empty: a faint line without one
+	number int
+	failed bool
+}
+
+const (
+	margin    vg.Length = 10
+	headStrip vg.Length = 17
+	gapColumn vg.Length = 14
+	titleSize vg.Length = 12
+	footRoom  vg.Length = 30 // x tick labels and the axis' name
+)
+
+// height is the height of the figure; labels is the number of rows of labels.
+func (f *figure) height(labels int) vg.Length {
+	h := 2*margin + titleSize + 8 + footRoom + vg.Length(labels)*labelRow
+	for _, r := range f.rows {
+		h += r[0].height
+	}
+	return h
+}
+
+// picture lays the figure out.
+func (f *figure) picture(name, caption string) Picture {
+	labels := 0
+	for _, l := range f.place(pictureWidth - 80) { // about as wide as the data will be
+		labels = max(labels, l.row+1)
+	}
+	return Picture{
+		Name: name, Title: f.title, Caption: caption,
+		width: pictureWidth, height: f.height(labels),
+		paint: func(c draw.Canvas) { f.paint(c, labels) },
+	}
+}
+
+// A cell is a panel ready to be drawn.
+type cell struct {
+	*panel
+	plot   *plot.Plot
+	canvas draw.Canvas // with axes, without the strip of title and legend
+	data   draw.Canvas
+}
+
+func (f *figure) paint(c draw.Canvas, labels int) {
+	c.SetColor(rgb(0xffffff))
+	c.Fill(c.Rectangle.Path())
+	title := textStyle(titleSize, ink(), true)
+	c.FillText(title, vg.Point{X: c.Min.X + margin, Y: c.Max.Y - margin - titleSize}, shorten(f.title, 100))
+	inner := draw.Crop(c, margin, -margin, margin, -margin-titleSize-8-vg.Length(labels)*labelRow)
+	cells := f.cells(inner)
+	for _, row := range cells {
+		for i := range row {
+			f.paintCell(&row[i])
+		}
+	}
+	if len(cells) > 0 {
+		f.paintMarks(cells, labels)
+		for _, k := range cells[len(cells)-1] {
+			style := textStyle(8, paleInk(), false)
+			style.XAlign = draw.XCenter
+			c.FillText(style, vg.Point{X: (k.data.Min.X + k.data.Max.X) / 2, Y: c.Min.Y + margin - 4}, f.xLabel)
+		}
+	}
+}
+
+// cells lays the panels out and aligns the data areas of each column.
+func (f *figure) cells(c draw.Canvas) [][]cell {
+	cells := make([][]cell, len(f.rows))
+	y := c.Max.Y
+	for r, row := range f.rows {
+		cells[r] = make([]cell, len(row))
+		width := (c.Size().X - gapColumn*vg.Length(len(row)-1)) / vg.Length(len(row))
+		bottom := y - row[0].height
+		if r == len(f.rows)-1 {
+			bottom -= footRoom - 10
+		}
+		for i := range row {
+			p := &f.rows[r][i]
+			g := p.build(f.from, f.to)
+			if f.xLog {
+				g.X.Scale = plot.LogScale{}
+			}
+			g.X.Tick.Marker = f.ticks(r == len(f.rows)-1)
+			left := c.Min.X + (width+gapColumn)*vg.Length(i)
+			canvas := c
+			canvas.Rectangle = vg.Rectangle{Min: vg.Point{X: left, Y: bottom}, Max: vg.Point{X: left + width, Y: y - headStrip}}
+			cells[r][i] = cell{panel: p, plot: g, canvas: canvas}
+		}
+		y = bottom
+	}
+	align(cells)
+	return cells
+}
+
+// align crops the canvases of each column so that their data areas have the same left and right edges.
+func align(cells [][]cell) {
+	if len(cells) == 0 {
+		return
+	}
+	for i := range cells[0] {
+		left, right := vg.Length(math.Inf(-1)), vg.Length(math.Inf(1))
+		for r := range cells {
+			d := cells[r][i].plot.DataCanvas(cells[r][i].canvas)
+			left, right = max(left, d.Min.X), min(right, d.Max.X)
+		}
+		for r := range cells {
+			k := &cells[r][i]
+			for range 4 { // the room for halves of labels that hang out depends on the width, so approach
+				d := k.plot.DataCanvas(k.canvas)
+				k.canvas.Min.X += left - d.Min.X
+				k.canvas.Max.X += right - d.Max.X
+			}
+			k.data = k.plot.DataCanvas(k.canvas)
+		}
+	}
+}
+
+func (f *figure) ticks(labelled bool) plot.ConstantTicks {
+	if labelled {
+		return f.xTicks
+	}
+	ts := make(plot.ConstantTicks, len(f.xTicks))
+	for i, t := range f.xTicks {
+		ts[i] = plot.Tick{Value: t.Value}
+	}
+	return ts
+}
+
+// paintCell draws one panel: background, axes, data.
+func (f *figure) paintCell(k *cell) {
+	d := k.data
+	if f.warmup > f.from {
+		x := d.X(k.plot.X.Norm(math.Min(f.warmup, f.to)))
+		d.FillPolygon(warmTone(), []vg.Point{d.Min, {X: x, Y: d.Min.Y}, {X: x, Y: d.Max.Y}, {X: d.Min.X, Y: d.Max.Y}})
+	}
+	var major []plot.Tick
+	for _, t := range f.xTicks {
+		if t.Label != "" {
+			major = append(major, t)
+		}
+	}
+	drawGrid(d, k.plot, major)
+	k.plot.Draw(k.canvas)
+	for _, p := range k.plotters {
+		p.Plot(d, k.plot)
+	}
+	for _, l := range k.lines {
+		l.draw(d, k.plot)
+	}
+	if k.note != "" {
+		style := textStyle(9, paleInk(), false)
+		style.XAlign, style.YAlign = draw.XCenter, draw.YCenter
+		d.FillText(style, d.Center(), k.note)
+	}
+	strip := d
+	strip.Min.Y, strip.Max.Y = d.Max.Y, d.Max.Y+headStrip
+	k.drawHead(strip)
+}
+
+// A placed label of a mark, relative to the left edge of the data.
+type placed struct {
+	mark
+	text string
+	x    vg.Length // of the mark
+	left vg.Length // of the text
+	row  int       // 0 is nearest to the data
+}
+
+// maxLabelRows bounds the rows of labels: beyond, marks carry their number only.
+const maxLabelRows = 5
+
+// place staggers the labels so that none covers another.
+func (f *figure) place(width vg.Length) []placed {
+	for _, numbersOnly := range []bool{f.numbers, true} {
+		ps, rows := f.stagger(width, numbersOnly)
+		if rows <= maxLabelRows || numbersOnly {
+			return ps
+		}
+	}
+	return nil
+}
+
+// stagger goes from right to left, so that the leader of a label passes left of the labels below it.
+func (f *figure) stagger(width vg.Length, numbersOnly bool) (ps []placed, rows int) {
+	style := textStyle(8, ink(), false)
+	var starts []vg.Length // of the leftmost label of each row
+	for i := len(f.marks) - 1; i >= 0; i-- {
+		m := f.marks[i]
+		if m.label == "" || m.at < f.from || m.at > f.to {
+			continue
+		}
+		p := placed{mark: m, text: strconv.Itoa(m.number), x: width * vg.Length((m.at-f.from)/(f.to-f.from))}
+		if !numbersOnly {
+			p.text += "  " + shorten(m.label, 44)
+		}
+		w := style.Width(p.text)
+		p.left = max(0, min(p.x+2.5, width-w))
+		for p.row < len(starts) && p.left+w > starts[p.row]-8 {
+			p.row++
+		}
+		if p.row == maxLabelRows && numbersOnly {
+			continue // a swarm: the line is there, the table has its text
+		}
+		if p.row == len(starts) {
+			starts = append(starts, 0)
+		}
+		starts[p.row] = p.left
+		ps = append(ps, p)
+	}
+	return ps, len(starts)
+}
+
+// paintMarks draws the marks through all panels, and their labels above the first row.
+func (f *figure) paintMarks(cells [][]cell, labels int) {
+	for i, top := range cells[0] {
+		for _, m := range f.marks {
+			if m.at < f.from || m.at > f.to {
+				continue
+			}
+			style := lineStyle(faint(ink(), 170), 0.8, nil)
+			switch {
+			case m.failed:
+				style.Color = hue(1)
+			case m.label == "":
+				style = lineStyle(faint(paleInk(), 150), 0.6, []vg.Length{1.5, 2})
+			}
+			for r := range cells {
+				d := cells[r][i].data
+				x := d.X((m.at - f.from) / (f.to - f.from))
+				d.StrokeLine2(style, x, d.Min.Y, x, d.Max.Y)
+			}
+		}
+		f.paintLabels(top.data, labels)
+	}
+}
+
+func (f *figure) paintLabels(d draw.Canvas, labels int) {
+	base := d.Max.Y + headStrip + 1
+	ps := f.place(d.Size().X)
+	for _, p := range ps {
+		if p.row < labels {
+			x := d.Min.X + p.x
+			d.StrokeLine2(lineStyle(faint(paleInk(), 150), 0.5, nil), x, d.Max.Y, x, base+vg.Length(p.row)*labelRow+8)
+		}
+	}
+	for _, p := range ps {
+		if p.row >= labels {
+			continue
+		}
+		style := textStyle(8, ink(), false)
+		if p.failed {
+			style.Color = hue(1)
+		}
+		left, y := d.Min.X+p.left, base+vg.Length(p.row)*labelRow
+		right := left + style.Width(p.text) + 1
+		d.FillPolygon(rgb(0xffffff), []vg.Point{{X: left - 1, Y: y - 1}, {X: right, Y: y - 1}, {X: right, Y: y + 8}, {X: left - 1, Y: y + 8}})
+		d.FillText(style, vg.Point{X: left, Y: y + 1}, p.text)
+	}
+}

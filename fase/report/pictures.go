@@ -1,0 +1,336 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+// Pictures draws everything that the run has data for; the first one shows the run at a glance.
+func (d *Data) Pictures() []Picture {
+	ps := []Picture{d.adaptation()}
+	for i := range d.groups {
+		ps = append(ps, d.clients(i))
+	}
+	if len(d.servers) > 0 {
+		ps = append(ps, d.serversPicture())
+	}
+	if p, ok := d.mapping(); ok {
+		ps = append(ps, p)
+	}
+	if p, ok := d.distribution(); ok {
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// fileName makes a name of files of whatever a thing is called.
+func fileName(parts ...string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(strings.Join(parts, "-")))
+}
+
+// timed is a figure over the time of the run.
+func (d *Data) timed(title string, rows [][]panel) *figure {
+	end := d.end()
+	f := &figure{
+		title: title, rows: rows, from: 0, to: end, xLabel: "time since the start of the run (s)",
+		warmup: float64(d.Summary.Window.From), marks: d.marks(),
+	}
+	columns := 1
+	if len(rows) > 0 {
+		columns = len(rows[0])
+	}
+	f.xTicks = linearTicks(0, end, 12/columns, plain)
+	return f
+}
+
+// marks are the decisions: a labelled line when one was taken or failed, a faint one when it took effect.
+func (d *Data) marks() []mark {
+	var ms []mark
+	n := 0
+	for _, x := range d.Summary.Decisions {
+		switch m := (mark{at: float64(x.Time)}); x.Phase {
+		case "decided":
+			n++
+			m.label, m.number = x.Action, n
+			ms = append(ms, m)
+		case "failed":
+			n++
+			m.label, m.number, m.failed = "failed: "+x.Action, n, true
+			ms = append(ms, m)
+		case "switched", "done":
+			ms = append(ms, m)
+		}
+	}
+	return ms
+}
+
+// markCaption explains the marks, where there are any.
+func (d *Data) markCaption() string {
+	if len(d.Summary.Decisions) == 0 {
+		return ""
+	}
+	return " Solid vertical lines are decisions, dotted ones the moments when they took effect."
+}
+
+func (d *Data) warmCaption() string {
+	if d.Summary.Window.From > 0 {
+		return " The shaded stretch is the warm-up, which the summary leaves out."
+	}
+	return ""
+}
+
+// unitFor scales seconds to the unit in which the greatest of them reads best.
+func unitFor(most float64) (factor float64, unit string) {
+	switch {
+	case most >= 1 || most <= 0:
+		return 1, "s"
+	case most >= 1e-3:
+		return 1e3, "ms"
+	default:
+		return 1e6, "µs"
+	}
+}
+
+func scaled(xs []float64, factor float64) []float64 {
+	out := make([]float64, len(xs))
+	for i, x := range xs {
+		out[i] = x * factor
+	}
+	return out
+}
+
+// adaptation stacks arrivals, response time and the utilisation of each server on one time axis.
+func (d *Data) adaptation() Picture {
+	rows := [][]panel{{d.arrivals()}, {d.responses()}}
+	shown := d.busiest(6)
+	for _, i := range shown {
+		rows = append(rows, []panel{d.utilisation(i, thinHeight)})
+	}
+	f := d.timed(d.Summary.Scenario+": response time and utilisation", rows)
+	caption := fmt.Sprintf("Arrivals, response times of the clients and utilisation of each server in windows of %s.", duration(d.Width.Seconds()))
+	if len(shown) < len(d.servers) {
+		caption += fmt.Sprintf(" Of %d servers the %d busiest are shown.", len(d.servers), len(shown))
+	}
+	return f.picture("adaptation", caption+d.markCaption()+d.warmCaption())
+}
+
+// busiest returns the indices of at most n servers with the highest CPU utilisation, in the order of the servers.
+func (d *Data) busiest(n int) []int {
+	is := make([]int, len(d.servers))
+	for i := range is {
+		is[i] = i
+	}
+	load := func(i int) float64 {
+		m := 0.0
+		for _, r := range d.Summary.Servers[d.servers[i].name] {
+			m = max(m, float64(r.Utilisation))
+		}
+		return m
+	}
+	slices.SortStableFunc(is, func(a, b int) int {
+		switch x, y := load(a), load(b); {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return 0
+	})
+	is = is[:min(n, len(is))]
+	slices.Sort(is)
+	return is
+}
+
+func (d *Data) arrivals() panel {
+	p := panel{title: "Arrival rate (1/s)", height: thinHeight}
+	for i, g := range d.groups {
+		label := ""
+		if len(d.groups) > 1 {
+			label = g.name
+		}
+		p.lines = append(p.lines, line{label: label, xs: d.grid.ends(), ys: g.issued, color: hue(i), step: true, fill: len(d.groups) == 1})
+	}
+	if len(d.groups) == 1 && d.groups[0].target != nil {
+		p.lines[0].label = "issued"
+		p.lines = append(p.lines, line{label: "planned", xs: d.grid.ends(), ys: d.groups[0].target, color: ink(), dashes: dash(1), width: 0.9, step: true})
+	}
+	return p
+}
+
+func (d *Data) responses() panel {
+	high := 0.0
+	for _, g := range d.groups {
+		high = max(high, most(g.quantiles[1]))
+	}
+	factor, unit := unitFor(high)
+	p := panel{title: "Response time (" + unit + ")", height: panelHeight}
+	if len(d.groups) == 1 {
+		p.title = "Response time of " + shorten(d.groups[0].name, 30) + " (" + unit + ")"
+	}
+	for i, g := range d.groups {
+		if len(d.groups) == 1 {
+			p.lines = append(p.lines, line{label: "p50", xs: d.grid.middles(), ys: scaled(g.quantiles[0], factor), color: hue(5)})
+		}
+		label := "p95"
+		if len(d.groups) > 1 {
+			label = "p95 " + shorten(g.name, 20)
+		}
+		p.lines = append(p.lines, line{label: label, xs: d.grid.middles(), ys: scaled(g.quantiles[1], factor), color: hue(i)})
+	}
+	if high == 0 {
+		p.note = "no request finished"
+	}
+	return p
+}
+
+func (d *Data) utilisation(i int, height vg.Length) panel {
+	s := d.servers[i]
+	p := panel{title: "Utilisation of " + shorten(s.name, 30) + " (%)", height: height, low: 0, high: 106}
+	p.yTicks = []plot.Tick{{Value: 0, Label: "0"}, {Value: 50, Label: "50"}, {Value: 100, Label: "100"}}
+	for _, r := range s.resources {
+		p.lines = append(p.lines, line{
+			label: r.name, xs: d.grid.ends(), ys: scaled(r.utilisation, 100), color: d.color(s.name), dashes: dash(r.index),
+			step: true, fill: r.name == "cpu",
+		})
+	}
+	return p
+}
+
+func (d *Data) color(name string) rgba { return hue(d.order[name]) }
+
+// clients shows one group: what it asked for, what it got, what went wrong.
+func (d *Data) clients(i int) Picture {
+	g := d.groups[i]
+	rate := panel{title: "Requests (1/s)", height: panelHeight}
+	rate.lines = append(rate.lines,
+		line{label: "issued", xs: d.grid.ends(), ys: g.issued, color: hue(0), step: true, fill: true},
+		line{label: "finished", xs: d.grid.ends(), ys: g.ended, color: hue(2), step: true})
+	if g.target != nil {
+		rate.lines = append(rate.lines, line{label: "planned", xs: d.grid.ends(), ys: g.target, color: ink(), dashes: dash(1), width: 0.9, step: true})
+	}
+	response := panel{title: "Response time, logarithmic", height: 150, log: true, label: duration}
+	for k, label := range []string{"p50", "p95", "p99"} {
+		response.lines = append(response.lines, line{label: label, xs: d.grid.middles(), ys: g.quantiles[k], color: hue([]int{5, 0, 1}[k])})
+	}
+	if g.total.Count() == 0 && most(g.quantiles[2]) == 0 {
+		response.note = "no request finished"
+	}
+	f := d.timed("Clients "+g.name, [][]panel{{rate}, {response}, {d.errors(g)}})
+	caption := "What the group asked for, how long answers took from the moment each request was due (errors and time-outs included), and errors by cause, in windows of " +
+		duration(d.Width.Seconds()) + "."
+	return f.picture(fileName("clients", g.name), caption+d.markCaption()+d.warmCaption())
+}
+
+func (d *Data) errors(g group) panel {
+	p := panel{title: "Errors (1/s)", height: thinHeight}
+	for i, c := range service.Causes() {
+		if ys, ok := g.errors[c.String()]; ok {
+			p.lines = append(p.lines, line{label: c.String(), xs: d.grid.ends(), ys: ys, color: hue(i + 1), dashes: dash(i), step: true})
+		}
+	}
+	if len(p.lines) == 0 {
+		p.note = "none"
+	}
+	return p
+}
+
+// maxServers bounds the servers of one picture.
+const maxServers = 10
+
+func (d *Data) serversPicture() Picture {
+	var rows [][]panel
+	shown := d.busiest(maxServers)
+	for _, i := range shown {
+		s := d.servers[i]
+		q := panel{title: "Jobs at " + shorten(s.name, 24), height: thinHeight + 12}
+		for _, r := range s.resources {
+			q.lines = append(q.lines, line{label: r.name, xs: d.grid.ends(), ys: r.queue, color: d.color(s.name), dashes: dash(r.index), step: true, fill: r.name == "cpu"})
+		}
+		if !(most(slices.Concat(queues(s)...)) > 0) {
+			q.high = 1
+		}
+		rows = append(rows, []panel{d.utilisation(i, thinHeight+12), q})
+	}
+	f := d.timed("Servers", rows)
+	f.numbers = true
+	caption := "Utilisation and mean number of jobs present, waiting or served, of each resource that was used, in windows of " + duration(d.Width.Seconds()) + "."
+	if len(shown) < len(d.servers) {
+		caption += fmt.Sprintf(" Of %d servers the %d busiest are shown.", len(d.servers), len(shown))
+	}
+	if len(d.Summary.Decisions) > 0 {
+		caption += " Numbered lines are the decisions in the table."
+	}
+	return f.picture("servers", caption+d.warmCaption())
+}
+
+func queues(s server) [][]float64 {
+	var qs [][]float64
+	for _, r := range s.resources {
+		qs = append(qs, r.queue)
+	}
+	return qs
+}
+
+// distribution shows which share of the responses took longer than a time.
+func (d *Data) distribution() (Picture, bool) {
+	p := panel{title: "Share of requests that took longer", height: 260, log: true, label: share}
+	least, longest, count := math.Inf(1), 0.0, uint64(0)
+	for i, g := range d.groups {
+		if g.total.Count() == 0 {
+			continue
+		}
+		xs, ys := ccdf(g.total)
+		p.lines = append(p.lines, line{label: g.name, xs: xs, ys: ys, color: hue(i), dashes: dash(i / 4)})
+		least, longest, count = min(least, max(g.total.Quantile(0.001), 1e-6)), max(longest, g.total.Max()), max(count, g.total.Count())
+	}
+	if count == 0 {
+		return Picture{}, false
+	}
+	p.low, p.high = math.Pow(10, -math.Ceil(math.Log10(float64(count)))), 1.06
+	for i := range p.lines { // what is not on the axes is not drawn
+		for k, x := range p.lines[i].xs {
+			if x < least {
+				p.lines[i].ys[k] = math.NaN()
+			}
+		}
+	}
+	from, to := floorNice(least), ceilNice(longest)
+	if to <= from {
+		to = from * 10
+	}
+	f := &figure{
+		title: "Distribution of response times", rows: [][]panel{{p}}, from: from, to: to, xLog: true,
+		xLabel: "response time", xTicks: logTicks(from, to, duration),
+	}
+	return f.picture("distribution", "For each response time the share of requests that took longer, both logarithmic, over the measured window: p99 is where a curve crosses 1 %."), true
+}
+
+func share(x float64) string {
+	return plain(x*100) + " %"
+}
+
+func ccdf(h interface {
+	Count() uint64
+	Buckets(fn func(bucket int, count uint64) bool)
+},
+) (xs, ys []float64) {
+	left := h.Count()
+	h.Buckets(func(bucket int, count uint64) bool {
+		xs, ys = append(xs, bucketMid(bucket)), append(ys, float64(left)/float64(h.Count()))
+		left -= count
+		return true
+	})
+	return xs, ys
+}

@@ -1,0 +1,45 @@
+package runs
+
+import (
+	"encoding/binary"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/user"
+)
+
+// RecordsName is the variable that holds the requests of a client group or of a service one by one.
+func RecordsName(of string) dsv.Name { return dsv.Name(of + ".records") }
+
+// Requests calls fn for each recorded request of a client group, in order of completion per chunk, until fn fails.
+func Requests(h History, group string, fn func(user.Record) error) error {
+	return blobs(h, RecordsName(group), func(b []byte) error {
+		for ; len(b) >= user.RecordSize; b = b[user.RecordSize:] {
+			if err := fn(user.DecodeRecord(b)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// A Visit is one execution of a service at one of its servers: the unit of the variable SERVICE.records.
+type Visit struct {
+	Key           uint64
+	Arrived, Done dsv.Instant
+	CPU           dsv.Instant // CPU demand, ns
+}
+
+// Visits calls fn for each recorded execution of a service, until fn fails.
+func Visits(h History, svc string, fn func(Visit) error) error {
+	u := binary.LittleEndian.Uint64
+	return blobs(h, RecordsName(svc), func(b []byte) error {
+		for ; len(b) >= service.HostRecordSize; b = b[service.HostRecordSize:] {
+			v := Visit{Key: u(b), Arrived: dsv.Instant(u(b[8:])), Done: dsv.Instant(u(b[16:])), CPU: dsv.Instant(u(b[24:]))}
+			if err := fn(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

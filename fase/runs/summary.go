@@ -1,0 +1,239 @@
+package runs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/stat"
+)
+
+// SummaryVersion is the version of the layout of summary.json. It rises when a field changes its meaning or goes.
+const SummaryVersion = 1
+
+// Kind says how a run was executed.
+type Kind string
+
+// The kinds of run.
+const (
+	Real    Kind = "run" // real processes, real time
+	Virtual Kind = "sim" // virtual time
+)
+
+// A Summary is the content of summary.json. Durations are in seconds, instants in seconds since T0; numbers are rounded
+// to nine significant digits. docs/summary.md describes each field.
+type Summary struct {
+	Summary     int    `json:"summary"` // SummaryVersion
+	Version     string `json:"version"` // of Eve
+	Kind        Kind   `json:"kind"`
+	Scenario    string `json:"scenario"`
+	About       string `json:"about,omitempty"`
+	Seed        uint64 `json:"seed"`
+	Exit        Exit   `json:"exit"`
+	Interrupted bool   `json:"interrupted"`
+	Error       string `json:"error,omitempty"`
+
+	Duration Number   `json:"duration_seconds"` // as planned, warm-up included
+	Window   Interval `json:"window_seconds"`   // what is measured: from the end of the warm-up to the end of the run
+
+	Clients   map[string]Client                 `json:"clients"`
+	Servers   map[string]map[Resource]Resourced `json:"servers"`
+	Services  map[string]Service                `json:"services"`
+	Decisions []Decision                        `json:"decisions"`
+	Expect    []Expect                          `json:"expect"`
+	Modules   []Module                          `json:"modules"`
+	Warnings  []string                          `json:"warnings"`
+}
+
+// An Interval is a stretch of the run, in seconds since T0.
+type Interval struct {
+	From Number `json:"from"`
+	To   Number `json:"to"`
+}
+
+// A Number is a float64 that is written with nine significant digits, so that the same results give the same bytes;
+// what is not finite is written as null.
+type Number float64
+
+// MarshalJSON writes the number.
+func (n Number) MarshalJSON() ([]byte, error) {
+	x := float64(n)
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return []byte("null"), nil
+	}
+	short := strconv.FormatFloat(x, 'g', 9, 64)
+	rounded, err := strconv.ParseFloat(short, 64)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(rounded + 0) // + 0: no negative zero
+}
+
+// UnmarshalJSON reads the number; null is NaN.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = Number(math.NaN())
+		return nil
+	}
+	var x float64
+	if err := json.Unmarshal(b, &x); err != nil {
+		return err
+	}
+	*n = Number(x)
+	return nil
+}
+
+// A Distribution describes samples in seconds. Without samples all but Count is NaN, null in JSON. Count, mean and
+// maximum are exact; quantiles are within 0.1 %.
+type Distribution struct {
+	Count uint64 `json:"count"`
+	Mean  Number `json:"mean"`
+	P50   Number `json:"p50"`
+	P90   Number `json:"p90"`
+	P95   Number `json:"p95"`
+	P99   Number `json:"p99"`
+	P999  Number `json:"p999"`
+	Max   Number `json:"max"`
+}
+
+// Distribute describes the samples of a histogram; nil has none.
+func Distribute(h *dsv.Hist) Distribution {
+	q := func(p float64) Number { return Number(h.Quantile(p)) }
+	return Distribution{
+		Count: h.Count(), Mean: Number(h.Mean()), Max: Number(h.Max()),
+		P50: q(0.5), P90: q(0.9), P95: q(0.95), P99: q(0.99), P999: q(0.999),
+	}
+}
+
+// A Lag describes how late the generator sent, in seconds.
+type Lag struct {
+	P50 Number `json:"p50"`
+	P99 Number `json:"p99"`
+	Max Number `json:"max"`
+}
+
+// A Client is the result of one group of clients, over the window unless said otherwise.
+type Client struct {
+	Model            string           `json:"model"`                    // "open" or "closed"
+	Requests         int64            `json:"requests"`                 // finished, whatever the outcome
+	Errors           map[string]int64 `json:"errors"`                   // by cause, each cause of which there was one; and "all"
+	TargetRate       Number           `json:"target_rate_per_second"`   // open: mean of the planned rate; closed: null
+	AchievedRate     Number           `json:"achieved_rate_per_second"` // requests issued
+	Throughput       Number           `json:"throughput_per_second"`    // requests finished without error
+	Response         Distribution     `json:"response_seconds"`         // from due to last byte, errors and time-outs included
+	ResponseInterval *Estimate        `json:"response_mean_interval,omitempty"`
+	SendLag          Lag              `json:"send_lag_seconds"`
+	Late             int64            `json:"late"`    // sent more than 1 ms after they were due
+	Dropped          int64            `json:"dropped"` // due, and never sent
+	GeneratorLimited bool             `json:"generator_limited"`
+	GeneratorReasons []string         `json:"generator_limited_reasons,omitempty"`
+	ArrivalsSHA256   string           `json:"arrivals_sha256"`
+	ArrivalsOffPlan  int64            `json:"arrivals_off_plan"`
+	Accounting       Accounting       `json:"accounting"`
+}
+
+// An Estimate is a mean with its confidence interval, in seconds.
+type Estimate struct {
+	Low        Number `json:"low"`
+	High       Number `json:"high"`
+	Confidence Number `json:"confidence"`
+	Batches    int    `json:"batches"`
+	Samples    int    `json:"samples"`
+	TooShort   bool   `json:"too_short"` // batches are shorter than 10 times the autocorrelation time: the interval is too narrow
+}
+
+// Accounting is the whereabouts of each request of a group over the whole run, warm-up included.
+type Accounting struct {
+	Issued   int64 `json:"issued"`
+	OK       int64 `json:"ok"`
+	Errors   int64 `json:"errors"`
+	InFlight int64 `json:"in_flight"` // issued, and not finished when the run ended
+	Balanced bool  `json:"balanced"`  // issued = ok + errors + in_flight, the causes add up, each finished request has its sample
+}
+
+// Resource is the name of a resource of a server: cpu, disk, memory, link.
+type Resource string
+
+// Resourced is the result of one resource over the window.
+type Resourced struct {
+	Utilisation Number `json:"utilisation"` // busy share of the capacity, 0 to 1
+	Queue       Number `json:"queue_mean"`  // jobs present, waiting and served
+	// Requested and Delivered are demands in seconds of service; null for memory, which counts bytes.
+	Requested      Number `json:"demand_requested_seconds"`
+	Delivered      Number `json:"demand_delivered_seconds"`
+	RequestedBytes Number `json:"demand_requested_bytes,omitempty"`
+	DeliveredBytes Number `json:"demand_delivered_bytes,omitempty"`
+}
+
+// A Service is the result of one service over the window.
+type Service struct {
+	Latency   Distribution `json:"latency_seconds"`   // at its callers
+	Residence Distribution `json:"residence_seconds"` // at its servers
+	Requests  int64        `json:"requests"`
+	Errors    int64        `json:"errors"`
+}
+
+// A Decision is one step of an adaptation.
+type Decision struct {
+	Time    Number            `json:"time"`
+	Rule    string            `json:"rule"`
+	Action  string            `json:"action"`
+	Phase   string            `json:"phase"`
+	Cause   string            `json:"cause,omitempty"`
+	When    string            `json:"when,omitempty"`
+	Reading map[string]Number `json:"reading,omitempty"`
+}
+
+// An Expect is the verdict on one condition.
+type Expect struct {
+	Text     string            `json:"text"`
+	Verdict  stat.Verdict      `json:"verdict"`
+	Readings map[string]Number `json:"readings,omitempty"`
+	Reason   string            `json:"reason,omitempty"` // why it is inconclusive
+}
+
+// A Module is what became of one module.
+type Module struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	Exit  string `json:"exit,omitempty"` // "exit status 1", "signal: killed"
+	At    Number `json:"at"`             // when it ended; null while it ran to the end
+}
+
+// Groups lists the client groups, sorted.
+func (s *Summary) Groups() []string { return slices.Sorted(maps.Keys(s.Clients)) }
+
+// ServerNames lists the servers, sorted.
+func (s *Summary) ServerNames() []string { return slices.Sorted(maps.Keys(s.Servers)) }
+
+// ServiceNames lists the services, sorted.
+func (s *Summary) ServiceNames() []string { return slices.Sorted(maps.Keys(s.Services)) }
+
+// Bytes returns the content of summary.json: equal summaries give equal bytes.
+func (s *Summary) Bytes() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(s); err != nil {
+		return nil, fmt.Errorf("write summary: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// ParseSummary reads the content of a summary.json.
+func ParseSummary(b []byte) (*Summary, error) {
+	var s Summary
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("read summary: %w", err)
+	}
+	if s.Summary != SummaryVersion {
+		return nil, fmt.Errorf("read summary: version %d, where this Eve reads %d", s.Summary, SummaryVersion)
+	}
+	return &s, nil
+}
