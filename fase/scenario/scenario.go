@@ -1,9 +1,13 @@
 // Package scenario turns a scenario file into a [Plan]: the configuration of every core, the variables that are
-// measured and the conditions that must hold. Mistakes are told with file, line, column, a caret and the fix, several at
-// once.
+// measured and the conditions that must hold.
+//
+// [Load] reads one file. Mistakes are told several at once, as [Errors], each with file, line, column, a caret and the
+// fix. [Format] gives a file its standard form, [Schema] describes the format to editors and [Reference] to people; all
+// follow one table of fields. docs/scenario.md is the reference of the format.
 package scenario
 
 import (
+	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -15,6 +19,10 @@ import (
 )
 
 // A Plan is a scenario made ready to run: what the modules, the simulator and the report all read. It is immutable.
+//
+// The topology numbers the servers first and then the targets, and the services first and then the targets again: a
+// target is a service on a server of its own, both under its name. Servers and Services follow these numbers, but Servers
+// holds the emulated ones alone.
 type Plan struct {
 	Name, About string
 	Duration    time.Duration // warm-up included
@@ -22,8 +30,8 @@ type Plan struct {
 	Seed        uint64
 
 	Topology *service.Topology
-	Servers  []Server         // by index
-	Services []service.Config // by index
+	Servers  []Server         // by index; without the targets
+	Services []service.Config // by index; the targets included
 	Clients  []user.Config
 	Adapt    adapt.Config
 	Targets  []Target // real HTTP servers, from `targets:`
@@ -31,6 +39,7 @@ type Plan struct {
 
 	Measures []Measure // every measured variable, standard ones included, sorted by name
 	Expect   []Expect
+	Warnings Errors // what is allowed but hardly meant
 
 	Text   []byte            // the scenario as run: overrides applied
 	Inputs map[string][]byte // files that it reads, by the path written in it
@@ -46,18 +55,30 @@ type Server struct {
 	Listen   string // default "127.0.0.1:0"
 }
 
-// A Target is a real server under test, started by hand or attached to.
+// A Target is a real server under test, attached to or started.
 type Target struct {
-	Name string
-	URL  string
-	Exec []string
+	Name    string
+	Node    int // index of server and service alike: see Plan
+	Service int
+	URL     string // http://HOST:PORT; port 0 is any free one
+	Address string // HOST:PORT of URL
+	Exec    []string
+	Files   map[string]string // written to the target's own folder first, by plain name
+	// Serve says that Eve's own server takes its place where the program of Exec is not installed.
+	Serve bool
+}
+
+// Expand replaces {address}, {port} and {dir} in an argument or a file of the target.
+func (t Target) Expand(s, address, dir string) string {
+	port := address[strings.LastIndexByte(address, ':')+1:]
+	return strings.NewReplacer("{address}", address, "{port}", port, "{dir}", dir).Replace(s)
 }
 
 // A Module is a module of another kind, or a program.
 type Module struct {
 	Name   string
 	Kind   string
-	Config []byte // JSON
+	Config []byte // JSON; nil without one
 	Exec   []string
 	Count  int
 }
@@ -67,7 +88,7 @@ type Measure struct {
 	dmm.Spec
 	Unit, Help string
 	History    bool
-	// Owners are the participants that write it: names of servers, client groups, or "adapt".
+	// Owners are the participants that write it: names of servers, client groups or modules.
 	Owners []string
 }
 
@@ -78,4 +99,55 @@ func (m Measure) Declaration() dsv.Declaration { return m.Spec.Declaration(m.Uni
 type Expect struct {
 	Text    string
 	Program *expr.Program
+}
+
+// Mappings returns where every service is at the start, by index. The addresses of servers are empty: whoever starts
+// them fills them in. Those of targets are their own.
+func (p *Plan) Mappings() []service.Mapping {
+	ms := make([]service.Mapping, len(p.Services))
+	for i, s := range p.Services {
+		ms[i] = service.Mapping{Epoch: 1, Replicas: make([]service.Replica, len(s.On))}
+		for k, on := range s.On {
+			ms[i].Replicas[k] = service.Replica{Server: p.Topology.Servers[on], Weight: 1, State: service.Serving}
+		}
+	}
+	for _, t := range p.Targets {
+		ms[t.Service].Replicas[0].Address = t.Address
+	}
+	return ms
+}
+
+// Owned returns the specs of what a participant writes, by name.
+func (p *Plan) Owned(participant string) []dmm.Spec {
+	var specs []dmm.Spec
+	for _, m := range p.Measures {
+		for _, o := range m.Owners {
+			if o == participant {
+				specs = append(specs, m.Spec)
+				break
+			}
+		}
+	}
+	return specs
+}
+
+// StartName is the variable that holds T0: CLOCK_MONOTONIC nanoseconds.
+const StartName dsv.Name = "run.t0"
+
+// Declarations returns what a run declares before it starts: every measured variable, and those that are written whole:
+// the mappings, the decisions and T0.
+func (p *Plan) Declarations() []dsv.Declaration {
+	ds := make([]dsv.Declaration, 0, len(p.Measures)+len(p.Services)+2)
+	for _, m := range p.Measures {
+		ds = append(ds, m.Declaration())
+	}
+	for _, s := range p.Services {
+		ds = append(ds, dsv.Declaration{
+			Name: service.MapName(s.Name), Kind: dsv.Text, Help: "where " + s.Name + " is", History: true,
+		})
+	}
+	return append(ds,
+		dsv.Declaration{Name: adapt.DecisionsName, Kind: dsv.Bytes, Help: "what the rules decided", Merge: dsv.Append, History: true},
+		dsv.Declaration{Name: StartName, Kind: dsv.Int, Unit: "ns", Help: "the start of the run on CLOCK_MONOTONIC"},
+	)
 }

@@ -1,0 +1,172 @@
+package scenario
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/user"
+)
+
+func (c *compiler) clients() {
+	called := map[string]bool{}
+	for i, n := range c.raw.clients {
+		g := user.Config{
+			Name: n.name, Index: i, Seed: c.plan.Seed, Patience: n.v.patience.v,
+			End: dsv.At(c.plan.Duration), Warmup: dsv.At(c.plan.Warmup),
+			Topology: c.plan.Topology, Services: c.plan.Services,
+		}
+		if n.v.request.written() {
+			g.Request = c.files[n.v.request.v]
+			if g.Request == nil && len(c.errs) == 0 {
+				c.at(n.v.request.at, fmt.Sprintf("there is no request %q", clip(n.v.request.v)), c.whatRequests(n.v.request.v))
+			}
+		}
+		if g.Request != nil {
+			for _, s := range g.Request.Services() {
+				called[s] = true
+			}
+		}
+		if n.v.stop.written() && dsv.At(n.v.stop.v) < g.End {
+			g.End = dsv.At(n.v.stop.v)
+		}
+		c.population(&g, n)
+		c.plan.Clients = append(c.plan.Clients, g)
+	}
+	if len(c.errs) > 0 || len(c.raw.clients) == 0 {
+		return
+	}
+	for _, s := range c.raw.services {
+		if !called[s.name] {
+			c.warn(s.at, fmt.Sprintf("nobody calls service %s", s.name), "")
+		}
+	}
+	for _, t := range c.raw.targets {
+		if !called[t.name] {
+			c.warn(t.at, fmt.Sprintf("nobody calls target %s", t.name), fmt.Sprintf("a request calls it by `http %s GET \"/\"`", t.name))
+		}
+	}
+	c.shares()
+}
+
+func (c *compiler) whatRequests(name string) string {
+	if len(c.blocks) == 0 {
+		return "define it in `requests:`"
+	}
+	return didYouMean(name, c.blocks)
+}
+
+// population reads what makes a group open or closed.
+func (c *compiler) population(g *user.Config, n named[rawClient]) {
+	v := &n.v
+	rate, users := n.node.get("rate") != nil, n.node.get("users") != nil
+	switch {
+	case rate && users:
+		c.at(n.at, fmt.Sprintf("client group %s has both a rate and users", n.name), "a group is open (rate) or closed (users)")
+		return
+	case !rate && !users:
+		c.at(n.at, fmt.Sprintf("client group %s has neither a rate nor users", n.name), "write rate: 40/s for arrivals from outside, or users: 20 for a population")
+		return
+	case users:
+		c.only(v.arrive.at, "arrive", "rate")
+		c.only(v.start.at, "start", "rate")
+		g.Users = v.users.v
+		if v.think.written() {
+			g.Think = &user.Think{Mean: v.think.v.mean, Exponential: v.think.v.exponential}
+		}
+		return
+	}
+	c.only(v.think.at, "think", "users")
+	if v.arrive.v == "constant" {
+		g.Law = user.Constant
+	}
+	g.Rate = curve(v.rate.v, v.start.v)
+	if v.start.v >= g.End.Sub(0) {
+		if at := v.start.at; at != nil {
+			c.at(at, fmt.Sprintf("the group starts at %v, when no request begins any more", v.start.v), "start comes before stop and before the end of the run")
+		}
+	}
+	if v.rate.written() && !slices.ContainsFunc(v.rate.v, func(p ratePoint) bool { return p.rate > 0 }) {
+		c.at(v.rate.at, "the rate is always 0: no request arrives", "write a rate above 0/s")
+	}
+}
+
+func (c *compiler) only(at *node, key, with string) {
+	if at != nil {
+		c.at(at, fmt.Sprintf("`%s` is for groups with `%s`", key, with), "remove it")
+	}
+}
+
+// curve makes the points of a rate. It begins at 0 with the first rate, or with 0 before start.
+func curve(points []ratePoint, start time.Duration) []user.Point {
+	var out []user.Point
+	if start > 0 {
+		out = append(out, user.Point{At: 0}, user.Point{At: dsv.At(start) - 1})
+		out = append(out, user.Point{At: dsv.At(start), Rate: rateAt(points, start)})
+	} else if len(points) > 0 && points[0].at > 0 {
+		out = append(out, user.Point{At: 0, Rate: points[0].rate})
+	}
+	for _, p := range points {
+		if p.at > start || start == 0 {
+			out = append(out, user.Point{At: dsv.At(p.at), Rate: p.rate})
+		}
+	}
+	return out
+}
+
+// rateAt is the rate of a curve at a time.
+func rateAt(points []ratePoint, t time.Duration) float64 {
+	for i, p := range points {
+		if t > p.at {
+			continue
+		}
+		if i == 0 || t == p.at {
+			return p.rate
+		}
+		q := points[i-1]
+		return q.rate + (p.rate-q.rate)*float64(t-q.at)/float64(p.at-q.at)
+	}
+	if len(points) == 0 {
+		return 0
+	}
+	return points[len(points)-1].rate
+}
+
+// shares sets which part of the requests is recorded one by one: all of them up to the rate of `records:`.
+func (c *compiler) shares() {
+	limit := c.raw.records.v
+	total := 0.0
+	for i := range c.plan.Clients {
+		g := &c.plan.Clients[i]
+		peak := 0.0
+		for _, p := range g.Rate {
+			peak = math.Max(peak, p.Rate)
+		}
+		if g.Users > 0 {
+			peak = closedRate(g)
+		}
+		total += peak
+		g.RecordShare = math.Min(1, limit/peak)
+	}
+	for i := range c.plan.Servers {
+		c.plan.Servers[i].RecordShare = math.Min(1, limit/math.Max(total, 1))
+	}
+}
+
+// closedRate is the most that a population can ask for, per second: each user thinks, and is answered after its mean
+// demand without any queue.
+func closedRate(g *user.Config) float64 {
+	const least = 100e-6 // seconds that the shortest round takes
+	round := 0.0
+	if g.Think != nil {
+		round += g.Think.Mean.Seconds()
+	}
+	if m, err := g.Request.Mean(); err == nil {
+		for _, u := range m.Use {
+			round += u.CPU + u.Wait
+		}
+	}
+	return float64(g.Users) / math.Max(round, least)
+}

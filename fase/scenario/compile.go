@@ -1,0 +1,148 @@
+package scenario
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+func (c *compiler) servers() {
+	topo := &service.Topology{}
+	c.plan.Topology = topo
+	for _, n := range c.raw.servers {
+		topo.Servers = append(topo.Servers, n.name)
+	}
+	for i, n := range c.raw.servers {
+		s := Server{
+			HostConfig: service.HostConfig{
+				Node: i, Machine: n.v.machine(), Topology: topo, Accrue: period,
+				CancelOnClose: n.v.onClose.v == "on-close", Standby: n.v.state.v == "standby",
+			},
+			Name: n.name, Process: n.name, Engine: n.v.engine.v, Reactors: n.v.reactors.v, Listen: n.v.listen.v,
+		}
+		if n.v.process.written() {
+			s.Process = n.v.process.v
+			if !validName(s.Process) {
+				c.at(n.v.process.at, fmt.Sprintf("%q is not a name", clip(s.Process)), "write small letters, digits and _")
+			}
+		}
+		c.listen(n.v.listen)
+		c.plan.Servers = append(c.plan.Servers, s)
+	}
+}
+
+func (s *rawServer) machine() machine.Config {
+	cfg := machine.Config{
+		CPU:    machine.CPUConfig{Cores: s.cpus.v, Speed: s.speed.v},
+		Disk:   machine.DiskConfig{Seek: s.seek.v, Rate: machine.Bytes(s.diskRate.v), Sync: s.sync.v},
+		Memory: machine.Bytes(s.memory.v),
+		Link:   machine.LinkConfig{Delay: s.delay.v, Rate: machine.BitRate(s.linkRate.v)},
+	}
+	if s.run.v == "burn" {
+		cfg.Run = machine.Burn
+	}
+	if s.discipline.v == "ps" {
+		cfg.CPU.Discipline = machine.PS
+	}
+	return cfg
+}
+
+// listen checks an address that was written.
+func (c *compiler) listen(s spot[string]) {
+	if !s.written() {
+		return
+	}
+	host, port, err := net.SplitHostPort(s.v)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	if err != nil || bad != nil || host == "" && n == 0 {
+		c.at(s.at, fmt.Sprintf("%q is not an address", clip(s.v)), "write HOST:PORT, such as 127.0.0.1:8080")
+	}
+}
+
+func (c *compiler) services() {
+	topo := c.plan.Topology
+	for _, n := range c.raw.services {
+		topo.Services = append(topo.Services, n.name)
+		cfg := service.Config{Name: n.name, Size: machine.Bytes(n.v.size.v)}
+		if n.v.balance.v == "least" {
+			cfg.Balance = service.Least
+		}
+		if len(n.v.on) == 0 && n.node.get("on") != nil {
+			c.at(n.at, fmt.Sprintf("service %s is on no server", n.name), "write on: [SERVER]")
+		}
+		for _, on := range n.v.on {
+			i := topo.Server(on.v)
+			switch {
+			case i < 0:
+				c.at(on.at, fmt.Sprintf("there is no server %q", clip(on.v)), didYouMean(on.v, topo.Servers))
+				continue
+			case slices.Contains(cfg.On, i):
+				c.at(on.at, fmt.Sprintf("service %s is on %s twice", n.name, on.v), "")
+			case c.plan.Servers[i].Standby:
+				c.at(on.at, fmt.Sprintf("server %s is on standby: it carries nothing at the start", on.v), "remove its `state: standby`, or let a rule replicate the service there")
+			}
+			cfg.On = append(cfg.On, i)
+		}
+		c.plan.Services = append(c.plan.Services, cfg)
+	}
+}
+
+// targets numbers the real servers behind the emulated ones.
+func (c *compiler) targets() {
+	topo, p := c.plan.Topology, c.plan
+	for _, n := range c.raw.targets {
+		t := Target{
+			Name: n.name, Node: len(topo.Servers), Service: len(topo.Services), URL: n.v.url.v,
+			Serve: n.v.fallback.v == "serve", Exec: plainTexts(n.v.exec), Files: map[string]string{},
+		}
+		for _, f := range n.v.files {
+			t.Files[f.name] = f.content
+		}
+		t.Address = c.address(n.v.url, len(t.Exec) > 0)
+		if t.Serve && len(t.Exec) == 0 {
+			c.at(n.v.fallback.at, "a fallback takes the place of a program, and there is none", "write exec: [PROGRAM, …] too")
+		}
+		topo.Servers = append(topo.Servers, n.name)
+		topo.Services = append(topo.Services, n.name)
+		p.Services = append(p.Services, service.Config{Name: n.name, On: []int{t.Node}})
+		p.Targets = append(p.Targets, t)
+	}
+	for i := range p.Servers {
+		p.Servers[i].Services = p.Services
+	}
+}
+
+// address returns HOST:PORT of a target's URL.
+func (c *compiler) address(s spot[string], started bool) string {
+	if !s.written() {
+		return ""
+	}
+	const fix = "write it as http://HOST:PORT"
+	u, err := url.Parse(s.v)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		c.at(s.at, fmt.Sprintf("%q is not the URL of a target", clip(s.v)), fix)
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 && !started {
+		c.at(s.at, fmt.Sprintf("%q is not a port to call", clip(port)), "port 0 is for targets with exec")
+		return ""
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+func plainTexts(ts []spot[string]) []string {
+	var out []string
+	for _, t := range ts {
+		out = append(out, t.v)
+	}
+	return out
+}

@@ -1,0 +1,222 @@
+package scenario
+
+import (
+	"math"
+	"time"
+)
+
+// rawScenario is a scenario file as written: read by the schema, not yet checked against itself.
+type rawScenario struct {
+	eve              spot[int]
+	name, about      spot[string]
+	duration, warmup spot[time.Duration]
+	seed             spot[uint64]
+	records          spot[float64]
+	requests         rawRequests
+	servers          []named[rawServer]
+	services         []named[rawService]
+	clients          []named[rawClient]
+	targets          []named[rawTarget]
+	modules          []named[rawModule]
+	adapt            []named[rawRule]
+	measure          []named[rawMeasure]
+	expect           []spot[string]
+}
+
+type rawServer struct {
+	cpus                    spot[int]
+	speed                   spot[float64]
+	discipline, run         spot[string]
+	seek, sync, delay       spot[time.Duration]
+	diskRate, linkRate      spot[float64]
+	memory                  spot[float64]
+	state, process          spot[string]
+	engine, listen, onClose spot[string]
+	reactors                spot[int]
+}
+
+type rawService struct {
+	on       []spot[string]
+	size     spot[float64]
+	balance  spot[string]
+	requests rawRequests
+}
+
+type rawClient struct {
+	request     spot[string]
+	arrive      spot[string]
+	rate        spot[[]ratePoint]
+	users       spot[int]
+	think       spot[think]
+	patience    spot[time.Duration]
+	start, stop spot[time.Duration]
+}
+
+// ratePoint is one corner of a rate curve.
+type ratePoint struct {
+	at   time.Duration
+	rate float64
+}
+
+type think struct {
+	mean        time.Duration
+	exponential bool
+}
+
+type rawTarget struct {
+	url, fallback spot[string]
+	exec          []spot[string]
+	files         []spotFile
+}
+
+type spotFile struct{ name, content string }
+
+type rawModule struct {
+	kind   spot[string]
+	exec   []spot[string]
+	count  spot[int]
+	config *node
+}
+
+type rawRule struct {
+	name, when     spot[string]
+	hold, cooldown spot[time.Duration]
+	do             []spot[string]
+}
+
+type rawMeasure struct {
+	dmm          spot[string]
+	param        spot[float64]
+	unit, help   spot[string]
+	every        spot[time.Duration]
+	count        spot[int]
+	change       spot[change]
+	above, below spot[float64]
+	sync         bool
+}
+
+// change is an absolute or a relative difference.
+type change struct{ absolute, relative float64 }
+
+// maxRate bounds every rate, per second.
+const maxRate = 10e6
+
+func positive(most float64, said string) bounds {
+	return bounds{least: math.SmallestNonzeroFloat64, most: most, said: said}
+}
+
+func scenarioFields(s *rawScenario) []field {
+	return []field{
+		{key: "eve", value: whole(&s.eve, 1, 1), need: true, help: "the version of this format: 1"},
+		{key: "name", value: text(&s.name), help: "what the scenario is called; without it the file's name"},
+		{key: "about", value: text(&s.about), help: "one sentence for `eve scenarios` and the report"},
+		{key: "duration", value: duration(&s.duration, time.Millisecond, false), need: true, help: "how long the run lasts, warm-up included, such as 60s"},
+		{key: "warmup", value: duration(&s.warmup, 0, false), def: "0s", help: "results begin after it; shorter than duration"},
+		{key: "seed", value: seed(&s.seed), def: "1", help: "every random draw follows from it"},
+		{key: "records", value: amount(&s.records, rateUnit(), positive(maxRate, "above 0/s")), def: "5000/s", help: "requests recorded one by one, per second and client group or service; above it they are sampled"},
+		{key: "requests", value: requests(&s.requests), help: "the requests of the clients: RDR text, or a list of .rdr files"},
+		{key: "servers", value: names(&s.servers, "server", many, serverFields), help: "the emulated hosts, by name"},
+		{key: "services", value: names(&s.services, "service", many, serviceFields), help: "what is called, by name"},
+		{key: "clients", value: names(&s.clients, "client group", many, clientFields), help: "the groups of clients, by name"},
+		{key: "targets", value: names(&s.targets, "target", many, targetFields), help: "real HTTP servers under test, by name; a request reaches one by `http NAME GET \"/\"`"},
+		{key: "modules", value: names(&s.modules, "module", many, moduleFields), help: "modules of other kinds, or programs of your own, by name"},
+		{key: "adapt", value: items(&s.adapt, "rule", many, ruleFields), help: "rules that watch variables and act, as a list"},
+		{key: "measure", value: names(&s.measure, "variable", 1000, measureFields), help: "how variables are measured, by name, where the standard way does not suit"},
+		{key: "expect", value: texts(&s.expect, "condition", many), help: "conditions that must hold over the run after its warm-up"},
+	}
+}
+
+func serverFields(s *rawServer) []field {
+	return []field{
+		{key: "cpus", value: whole(&s.cpus, 1, 4096), def: "1", help: "processors"},
+		{key: "speed", value: amount(&s.speed, plainUnit(), bounds{0.001, 1000, "from 0.001 to 1000"}), def: "1", help: "cpu demands are divided by it"},
+		{key: "discipline", value: choice(&s.discipline, "fcfs", "ps"), def: "fcfs", help: "order at the processors: first come first served, or processor sharing"},
+		{key: "run", value: choice(&s.run, "hold", "burn"), def: "hold", help: "meet demands in real time without consuming them, or really consume them"},
+		{key: "disk", value: object("disk", []field{
+			{key: "seek", value: duration(&s.seek, 0, false), def: "0s", help: "added to each access"},
+			{key: "rate", value: amount(&s.diskRate, bytesPerSecond(), bounds{1, 1e15, "at least 1B/s"}), def: "500MB/s", help: "transfer rate"},
+			{key: "sync", value: duration(&s.sync, 0, false), def: "0s", help: "added to each synchronous write"},
+		}), help: "the disk, which serves one request at a time"},
+		{key: "memory", value: amount(&s.memory, sizeUnit(), bounds{1, 1 << 50, "at least 1B; leave it out for no limit"}), help: "memory; without it there is no limit"},
+		{key: "link", value: object("link", []field{
+			{key: "delay", value: duration(&s.delay, 0, false), def: "0s", help: "added to each message, either way"},
+			{key: "rate", value: amount(&s.linkRate, bitRateUnit(), bounds{1, 1e15, "at least 1bit; leave it out for no limit"}), help: "spent by what the server sends; without it there is no limit"},
+		}), help: "the network link"},
+		{key: "state", value: choice(&s.state, "active", "standby"), def: "active", help: "a standby server carries nothing until an action brings a service"},
+		{key: "process", value: text(&s.process), help: "servers of the same process share one; without it each has its own"},
+		{key: "engine", value: choice(&s.engine, "reactors"), def: "reactors", help: "the I/O engine"},
+		{key: "reactors", value: whole(&s.reactors, 1, 256), def: "1", help: "event loops of the engine"},
+		{key: "listen", value: text(&s.listen), def: "127.0.0.1:0", help: "where it listens; port 0 is any free one"},
+		{key: "cancel", value: choice(&s.onClose, "never", "on-close"), def: "never", help: "whether a caller that closes its connection withdraws its queued work"},
+	}
+}
+
+func serviceFields(s *rawService) []field {
+	return []field{
+		{key: "on", value: texts(&s.on, "server", many), need: true, help: "the servers that hold it at the start, such as [server_1]"},
+		{key: "size", value: amount(&s.size, sizeUnit(), bounds{0, 1 << 50, "at most 1024TiB"}), def: "0", help: "what a move or a replication copies"},
+		{key: "balance", value: choice(&s.balance, "random", "least"), def: "random", help: "how callers pick a replica: by weight, or the one with the least outstanding calls of the caller"},
+		{key: "requests", value: requests(&s.requests), help: "its operations, for `call SERVICE.NAME`: RDR text, or a list of .rdr files"},
+	}
+}
+
+func clientFields(c *rawClient) []field {
+	return []field{
+		{key: "request", value: text(&c.request), need: true, help: "the name of a request in `requests:`"},
+		{key: "arrive", value: choice(&c.arrive, "poisson", "constant"), help: "the arrival process of a group with a rate: exponential gaps (poisson, the default), or equal ones"},
+		{key: "rate", value: rates(&c.rate), help: "arrivals per second: `40/s`, or a curve of times and rates, linear in between; makes the group open"},
+		{key: "users", value: whole(&c.users, 1, 1_000_000), help: "a population whose users ask again once they were answered; makes the group closed"},
+		{key: "think", value: thinks(&c.think), help: "users: the pause between an answer and the next request: `1s`, or `exp(1s)`"},
+		{key: "patience", value: duration(&c.patience, time.Microsecond, true), def: "none", help: "when a user gives up; that counts as an error at this response time"},
+		{key: "start", value: duration(&c.start, 0, false), def: "0s", help: "rate: when the arrivals begin"},
+		{key: "stop", value: duration(&c.stop, time.Nanosecond, false), help: "no request begins at or after it; without it the end of the run"},
+	}
+}
+
+func targetFields(t *rawTarget) []field {
+	return []field{
+		{key: "url", value: text(&t.url), need: true, help: "where it is, such as http://127.0.0.1:8080; with exec, port 0 is any free one"},
+		{key: "exec", value: texts(&t.exec, "word", many), help: "the program that is started before the run, and its arguments; {address}, {port} and {dir} stand for the target's address and its own folder"},
+		{key: "files", value: files(&t.files), help: "files written to that folder first, by name; the same words are replaced"},
+		{key: "fallback", value: choice(&t.fallback, "none", "serve"), def: "none", help: "where the program is not installed: an error, or Eve's own server in its place"},
+	}
+}
+
+func moduleFields(m *rawModule) []field {
+	return []field{
+		{key: "kind", value: text(&m.kind), help: "a kind of module that this Eve knows"},
+		{key: "exec", value: texts(&m.exec, "word", many), help: "a program of your own and its arguments"},
+		{key: "count", value: whole(&m.count, 1, many), def: "1", help: "how many of it are started"},
+		{key: "config", value: anything(&m.config), help: "its configuration"},
+	}
+}
+
+func ruleFields(r *rawRule) []field {
+	return []field{
+		{key: "name", value: text(&r.name), need: true, help: "what the rule is called in decisions"},
+		{key: "when", value: text(&r.when), need: true, help: "the condition, such as p95(app.latency) > 100ms"},
+		{key: "for", value: duration(&r.hold, 0, false), def: "0s", help: "how long it must have held"},
+		{key: "cooldown", value: duration(&r.cooldown, 0, false), def: "0s", help: "the rule may fire again this long after it fired, though its condition stayed true; 0s: only once it was false"},
+		{key: "do", value: texts(&r.do, "action", 32), need: true, help: "what it does, such as `move app to server_2`; one action or a list"},
+	}
+}
+
+func measureFields(m *rawMeasure) []field {
+	return []field{
+		{key: "dmm", value: choice(&m.dmm, manipulators()...), help: "the manipulator; a standard variable keeps its own"},
+		{key: "param", value: amount(&m.param, plainUnit(), bounds{math.SmallestNonzeroFloat64, 1, "above 0 and at most 1"}), help: "ewma: the weight of the newest sample"},
+		{key: "unit", value: text(&m.unit), help: "the unit of a module's variable: s, B, 1/s, 1"},
+		{key: "help", value: text(&m.help), help: "one sentence about a module's variable"},
+		{key: "sync", value: trigger(m), help: "when it is synchronised; any of its conditions suffices"},
+	}
+}
+
+func syncFields(m *rawMeasure) []field {
+	return []field{
+		{key: "every", value: duration(&m.every, time.Millisecond, false), help: "at the multiples of this period"},
+		{key: "count", value: whole(&m.count, 1, 1<<30), help: "after so many writes"},
+		{key: "change", value: changes(&m.change), help: "when it differs by this much from the last time: 5, 10ms, or 10% of what it was"},
+		{key: "above", value: level(&m.above), help: "when it comes to be above this"},
+		{key: "below", value: level(&m.below), help: "when it comes to be below this"},
+	}
+}

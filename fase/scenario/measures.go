@@ -1,0 +1,285 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+// measures lists every variable that is written through a manipulator: the standard ones, changed by `measure:`, and
+// those that it adds for modules.
+func (c *compiler) measures() {
+	m := standard{plan: c.plan}
+	m.all()
+	list := m.list
+	at := make(map[dsv.Name]int, len(list))
+	for i, s := range list {
+		at[s.Name] = i
+	}
+	for i := range c.raw.measure {
+		n := &c.raw.measure[i]
+		if k, ok := at[dsv.Name(n.name)]; ok {
+			c.change(&list[k], n)
+		} else if s, ok := c.addition(n, list); ok {
+			list = append(list, s)
+		}
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	c.plan.Measures = list
+	c.vars = map[dsv.Name]dsv.Declaration{}
+	for _, d := range c.plan.Declarations() {
+		c.vars[d.Name] = d
+		c.known = append(c.known, d.Name)
+	}
+}
+
+// change lets `measure:` say when a standard variable is synchronised.
+func (c *compiler) change(m *Measure, n *named[rawMeasure]) {
+	if n.v.dmm.written() && n.v.dmm.v != m.Manipulator {
+		c.at(n.v.dmm.at, fmt.Sprintf("%s is measured by %s, which Eve relies on", m.Name, m.Manipulator), "leave dmm out, or write dmm: "+m.Manipulator)
+	}
+	for _, s := range []struct {
+		key string
+		at  *node
+	}{{"param", n.v.param.at}, {"unit", n.v.unit.at}, {"help", n.v.help.at}} {
+		if s.at != nil {
+			c.at(s.at, fmt.Sprintf("the %s of %s is given", s.key, m.Name), "remove it")
+		}
+	}
+	m.Sync = n.v.trigger(m.Sync)
+	c.check(m, n)
+}
+
+func (c *compiler) check(m *Measure, n *named[rawMeasure]) bool {
+	if err := m.Check(); err != nil {
+		c.at(n.at, err.Error(), "")
+		return false
+	}
+	return true
+}
+
+// addition is a variable of a module's.
+func (c *compiler) addition(n *named[rawMeasure], standard []Measure) (Measure, bool) {
+	owner, _, dotted := strings.Cut(n.name, ".")
+	mod := slices.IndexFunc(c.plan.Modules, func(m Module) bool { return m.Name == owner })
+	if _, err := dsv.ParseName(n.name); err != nil || !dotted || mod < 0 {
+		known := make([]string, len(standard))
+		for i, s := range standard {
+			known[i] = string(s.Name)
+		}
+		fix := "measure what `eve vars` lists, or a module's variable: MODULE.NAME"
+		if s := nearest(n.name, known); s != "" {
+			fix = fmt.Sprintf("did you mean %q?", s)
+		}
+		c.at(n.at, fmt.Sprintf("nothing writes a variable %q", clip(n.name)), fix)
+		return Measure{}, false
+	}
+	if !n.v.dmm.written() {
+		c.at(n.at, fmt.Sprintf("variable %s has no dmm", n.name), "name its manipulator: "+strings.Join(manipulators(), ", "))
+		return Measure{}, false
+	}
+	m := Measure{
+		Spec: dmm.Spec{
+			Name: dsv.Name(n.name), Manipulator: n.v.dmm.v, Param: n.v.param.v,
+			Sync: n.v.trigger(dmm.Trigger{Every: period}),
+		},
+		Unit: n.v.unit.v, Help: n.v.help.v, History: true, Owners: []string{owner},
+	}
+	return m, c.check(&m, n)
+}
+
+// lookup finds a variable for an expression. What a module declares while it runs is not known before: it is taken for a
+// number.
+func (c *compiler) lookup(name dsv.Name) (dsv.Declaration, bool) {
+	if d, ok := c.vars[name]; ok {
+		return d, true
+	}
+	owner, _, dotted := strings.Cut(string(name), ".")
+	if dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.Name == owner }) {
+		return dsv.Declaration{Name: name, Kind: dsv.Float}, true
+	}
+	return dsv.Declaration{}, false
+}
+
+// standard lists the variables that are measured without being named.
+type standard struct {
+	plan *Plan
+	list []Measure
+}
+
+func (s *standard) add(owners []string, manipulator, name, unit, help string) {
+	s.put(owners, dmm.Spec{Name: dsv.Name(name), Manipulator: manipulator, Sync: dmm.Trigger{Every: period}}, unit, help)
+}
+
+func (s *standard) put(owners []string, spec dmm.Spec, unit, help string) {
+	s.list = append(s.list, Measure{Spec: spec, Unit: unit, Help: help, History: true, Owners: owners})
+}
+
+func (s *standard) all() {
+	var groups, hosts []string
+	for i := range s.plan.Clients {
+		g := &s.plan.Clients[i]
+		groups = append(groups, g.Name)
+		s.group(g.Name, []string{g.Name}, g.Users == 0)
+	}
+	for i := range s.plan.Servers {
+		hosts = append(hosts, s.plan.Servers[i].Name)
+	}
+	emulated := len(s.plan.Services) - len(s.plan.Targets)
+	for i := range s.plan.Services {
+		s.service(s.plan.Services[i].Name, i < emulated, s.callers(i, groups, hosts), hosts)
+	}
+	for _, h := range hosts {
+		s.server(h, s.plan.Services[:emulated])
+	}
+}
+
+// callers lists who may call a service: the groups whose requests name it, and every server, as an action may bring any
+// service there.
+func (s *standard) callers(i int, groups, hosts []string) []string {
+	var out []string
+	for k, g := range groups {
+		if slices.Contains(s.plan.Clients[k].Request.Services(), s.plan.Services[i].Name) {
+			out = append(out, g)
+		}
+	}
+	return append(out, hosts...)
+}
+
+func (s *standard) group(g string, own []string, open bool) {
+	s.add(own, "histogram", g+".latency", "s", "response time, from due to the last byte; time-outs at their bound")
+	s.add(own, "count", g+".requests", "1", "requests that ended, whatever their outcome")
+	s.add(own, "count", g+".errors", "1", "requests that failed")
+	for _, cause := range service.Causes() {
+		s.add(own, "count", g+".errors_"+cause.String(), "1", "requests that failed: "+strings.ReplaceAll(cause.String(), "_", " "))
+	}
+	s.add(own, "histogram", g+".send_lag", "s", "how late the generator sent, after due")
+	s.add(own, "count", g+".issued", "1", "requests that were sent")
+	s.add(own, "count", g+".late", "1", "requests sent more than 1 ms after due")
+	s.add(own, "count", g+".dropped", "1", "requests that the generator could not send")
+	s.add(own, "mean", g+".in_flight", "1", "requests in flight, weighted by time")
+	if open {
+		s.add(own, "sum", g+".target", "1", "requests due: the integral of the target rate")
+		s.put(own, dmm.Spec{
+			Name: dsv.Name(g + ".rate"), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9},
+		}, "1/s", "the rate that `set` gave the group")
+	}
+	s.add(own, "records", g+".records", "", "each request: key, due, sent, done, cause")
+}
+
+func (s *standard) service(name string, emulated bool, callers, hosts []string) {
+	s.add(callers, "histogram", name+".latency", "s", "response time at the callers, first attempt to last byte")
+	s.add(callers, "count", name+".requests", "1", "calls that ended, at the callers")
+	s.add(callers, "count", name+".errors", "1", "calls that failed, at the callers")
+	if emulated {
+		s.add(hosts, "histogram", name+".residence", "s", "time from arrival to reply at the servers")
+		s.add(hosts, "records", name+".records", "", "each request at the servers: key, arrived, done, cpu demand")
+	}
+}
+
+func (s *standard) server(x string, services []service.Config) {
+	own := []string{x}
+	for _, r := range service.Resources() {
+		n := x + "." + r
+		unit, what := "s", "seconds of service"
+		if r == "memory" {
+			unit, what = "B", "bytes"
+		}
+		s.add(own, "mean", n+".utilisation", "1", "share of the "+r+" in use, weighted by time")
+		s.add(own, "mean", n+".queue", "1", "jobs at the "+r+", weighted by time")
+		s.add(own, "sum", n+".requested", unit, what+" that were asked of the "+r)
+		s.add(own, "sum", n+".delivered", unit, what+" that the "+r+" delivered")
+	}
+	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")
+	s.add(own, "histogram", x+".lag", "s", "how late the server's loop stepped")
+	for _, v := range services {
+		for _, ack := range []struct {
+			name dsv.Name
+			help string
+		}{
+			{service.CopiedName(x, v.Name), "epoch whose copy has left this server"},
+			{service.ReadyName(x, v.Name), "epoch for which this server is ready"},
+			{service.DrainedName(x, v.Name), "epoch since which nothing is in flight here"},
+		} {
+			s.put(own, dmm.Spec{Name: ack.name, Manipulator: "last", Sync: dmm.Trigger{Change: 1}}, "1", ack.help)
+		}
+	}
+}
+
+// rules compiles `adapt:`.
+func (c *compiler) rules() {
+	cfg := adapt.Config{Topology: c.plan.Topology, Services: c.plan.Services, End: dsv.At(c.plan.Duration)}
+	seen := map[string]bool{}
+	for _, n := range c.raw.adapt {
+		r := adapt.Rule{Name: n.v.name.v, WhenText: n.v.when.v, For: n.v.hold.v, Cooldown: n.v.cooldown.v}
+		if seen[r.Name] {
+			c.at(n.v.name.at, fmt.Sprintf("two rules are called %q", clip(r.Name)), "decisions name their rule: choose another name")
+		}
+		seen[r.Name] = true
+		r.When = c.condition(n.v.when)
+		for _, do := range n.v.do {
+			if a, ok := c.action(do); ok {
+				r.Do = append(r.Do, a)
+			}
+		}
+		if len(n.v.do) == 0 && n.node.get("do") != nil {
+			c.at(n.at, fmt.Sprintf("rule %s does nothing", clip(r.Name)), "write do: move SERVICE to SERVER")
+		}
+		cfg.Rules = append(cfg.Rules, r)
+	}
+	c.plan.Adapt = cfg
+}
+
+func (c *compiler) action(do spot[string]) (adapt.Action, bool) {
+	a, err := adapt.ParseAction(do.v, c.plan.Topology)
+	if err != nil {
+		c.expression(do.at, err)
+		return a, false
+	}
+	p := c.plan
+	switch {
+	case a.Service >= len(p.Services)-len(p.Targets):
+		c.at(do.at, fmt.Sprintf("%s is a target: it stays where it is", p.Services[a.Service].Name), "actions are for services")
+	case a.Server >= len(p.Servers):
+		c.at(do.at, fmt.Sprintf("%s is a target: it takes no service", p.Topology.Servers[a.Server]), "name an emulated server")
+	case a.Verb == adapt.Assign && !c.settable(a.Var):
+		c.at(do.at, fmt.Sprintf("%s cannot be set", a.Var), c.whatSettable(a.Var))
+	case a.Verb == adapt.Assign && a.Value < 0 && strings.HasSuffix(string(a.Var), ".rate"):
+		c.at(do.at, fmt.Sprintf("the rate %g is negative", a.Value), "")
+	default:
+		return a, true
+	}
+	return a, false
+}
+
+// settable reports whether `set` may write a variable: the rate of an open group, or what belongs to a module.
+func (c *compiler) settable(name dsv.Name) bool {
+	if slices.Contains(c.rateNames(), string(name)) {
+		return true
+	}
+	owner, _, dotted := strings.Cut(string(name), ".")
+	return dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.Name == owner })
+}
+
+func (c *compiler) rateNames() []string {
+	var names []string
+	for _, g := range c.plan.Clients {
+		if g.Users == 0 {
+			names = append(names, g.Name+".rate")
+		}
+	}
+	return names
+}
+
+func (c *compiler) whatSettable(name dsv.Name) string {
+	if _, ok := c.vars[name]; ok {
+		return "it is a measurement; set the rate of an open client group, or a variable of a module"
+	}
+	return didYouMean(string(name), c.rateNames())
+}
