@@ -144,8 +144,8 @@ func (p *Proxy) answered(r *wire.Res) {
 			p.nums[d.Name] = uint64(r.Var)
 		}
 	}
-	if c.onRes != nil && r.Code == "" {
-		c.onRes()
+	if c.onRes != nil {
+		c.onRes(r.Err())
 	}
 	c.res <- r
 }

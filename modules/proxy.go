@@ -78,7 +78,7 @@ type call struct {
 	req    wire.Req
 	repeat bool // may be sent again when the connection was lost
 	sent   bool
-	onRes  func()         // called under the proxy's mutex when the answer is no error
+	onRes  func(error)    // called under the proxy's mutex with what the answer says
 	res    chan *wire.Res // closed without an answer: lost
 }
 
@@ -108,18 +108,15 @@ func (p *Proxy) Run(ctx context.Context) error {
 
 func (p *Proxy) run(ctx context.Context) error {
 	wait, lost := backoffLeast, time.Now()
-	for {
+	for !p.ending() {
 		conn, w, err := p.dial(ctx)
 		if err == nil {
 			wait = backoffLeast
 			err = p.serve(ctx, conn, w)
 			lost = time.Now()
 		}
-		p.mu.Lock()
-		leaving := p.leaving
-		p.mu.Unlock()
 		switch {
-		case leaving || ctx.Err() != nil:
+		case p.ending() || ctx.Err() != nil:
 			return nil
 		case errors.Is(err, wire.ErrUnauthorized) || errors.Is(err, wire.ErrProtocol):
 			return err
@@ -133,6 +130,13 @@ func (p *Proxy) run(ctx context.Context) error {
 		}
 		wait = min(2*wait, backoffMost)
 	}
+	return nil
+}
+
+func (p *Proxy) ending() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.leaving
 }
 
 func (p *Proxy) dial(ctx context.Context) (*wire.Conn, wire.Welcome, error) {
@@ -200,21 +204,38 @@ func (p *Proxy) detach(conn *wire.Conn) {
 func (p *Proxy) repeat(conn *wire.Conn) {
 	p.mu.Lock()
 	var frames []*wire.Frame
+	unanswered := slices.Sorted(maps.Keys(p.calls))
+	again := func(r wire.Req, onRes func(error)) { // nobody waits for the answer
+		r.ID = p.next()
+		c := &call{req: r, sent: true, onRes: onRes, res: make(chan *wire.Res, 1)}
+		p.calls[p.last] = c
+		frames = append(frames, &wire.Frame{Req: &c.req})
+	}
 	if p.fresh {
 		for _, n := range slices.Sorted(maps.Keys(p.decls)) {
-			c := &call{req: wire.Req{ID: p.next(), Op: wire.OpCreate, Decl: wire.FromDecl(p.decls[n])}, sent: true, res: make(chan *wire.Res, 1)}
-			p.calls[p.last] = c // learns the number; nobody waits
-			frames = append(frames, &wire.Frame{Req: &c.req})
+			again(wire.Req{Op: wire.OpCreate, Decl: wire.FromDecl(p.decls[n])}, nil)
 		}
 		p.fresh = false
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.watches)) {
-		frames = append(frames, &wire.Frame{Req: p.watches[id].again(p.next())})
+		w := p.watches[id]
+		again(w.again(), func(err error) {
+			if err != nil {
+				delete(p.watches, w.id)
+				w.end(err)
+			}
+		})
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.subs)) {
-		frames = append(frames, &wire.Frame{Req: p.subs[id].again(p.next())})
+		s := p.subs[id]
+		again(s.again(), func(err error) {
+			if err != nil {
+				delete(p.subs, s.id)
+				s.end()
+			}
+		})
 	}
-	for _, id := range slices.Sorted(maps.Keys(p.calls)) {
+	for _, id := range unanswered {
 		if c := p.calls[id]; !c.sent || c.repeat {
 			c.sent = true
 			frames = append(frames, &wire.Frame{Req: &c.req})

@@ -19,7 +19,7 @@ type Link struct {
 	Name   string // the module's name in the run
 	URL    string // ws://HOST:PORT/eve
 	Token  string
-	Boot   string // the boot id whose CLOCK_MONOTONIC the run's instants count; empty for this host's
+	Boot   string // this host's boot id, as the clock knows it; empty to ask the host
 	Coding wire.Coding
 	// Dial makes the connection below; nil for TCP. The kernel hands it to modules inside its own process.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -30,7 +30,7 @@ var errKernelGone = errors.New("the kernel is gone")
 
 // Main is the body of `eve module`: it runs one module of the given kind in this process until its work is done, the
 // kernel says so, the kernel is gone, or ctx ends. getenv gives what the kernel put into the environment: EVE_KERNEL,
-// EVE_TOKEN, EVE_BOOT, EVE_PIPE.
+// EVE_TOKEN, EVE_PIPE.
 func Main(ctx context.Context, r *Registry, kind, name string, getenv func(string) string) error {
 	spec, err := r.Lookup(kind)
 	if err != nil {
@@ -49,7 +49,7 @@ func Main(ctx context.Context, r *Registry, kind, name string, getenv func(strin
 		}
 		defer release()
 	}
-	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN"), Boot: getenv("EVE_BOOT")}
+	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN")}
 	if err := Run(ctx, spec.New(), link); err != nil {
 		return err
 	}

@@ -103,7 +103,11 @@ func (p *Proxy) Subscribe(ctx context.Context, channel dsv.Name) (egs.Subscripti
 	s.id = p.last
 	p.mu.Unlock()
 	c := &call{req: wire.Req{Op: wire.OpSubscribe, Name: channel, Sub: wire.Uint(s.id)}, repeat: true}
-	c.onRes = func() { p.subs[s.id] = s }
+	c.onRes = func(err error) {
+		if err == nil {
+			p.subs[s.id] = s
+		}
+	}
 	if _, err := p.wait(ctx, c); err != nil {
 		p.tell(wire.Req{Op: wire.OpUnsubscribe, Sub: wire.Uint(s.id)})
 		return nil, local(err, "subscribe", channel)
@@ -111,8 +115,8 @@ func (p *Proxy) Subscribe(ctx context.Context, channel dsv.Name) (egs.Subscripti
 	return s, nil
 }
 
-func (s *subscription) again(id wire.Uint) *wire.Req {
-	return &wire.Req{ID: id, Op: wire.OpSubscribe, Name: s.channel, Sub: wire.Uint(s.id)}
+func (s *subscription) again() wire.Req {
+	return wire.Req{Op: wire.OpSubscribe, Name: s.channel, Sub: wire.Uint(s.id)}
 }
 
 // happened takes an event from the kernel.

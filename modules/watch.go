@@ -37,7 +37,11 @@ func (p *Proxy) Watch(ctx context.Context, r dsv.WatchRequest) (dsv.Watch, error
 	w.id = p.last
 	p.mu.Unlock()
 	c := &call{req: w.request(r.From, window), repeat: true}
-	c.onRes = func() { p.watches[w.id] = w }
+	c.onRes = func(err error) {
+		if err == nil {
+			p.watches[w.id] = w
+		}
+	}
 	if _, err := p.wait(ctx, c); err != nil {
 		p.tell(wire.Req{Op: wire.OpUnwatch, Watch: wire.Uint(w.id)})
 		return nil, err
@@ -53,7 +57,7 @@ func (w *watch) request(from dsv.Revision, credit int) wire.Req {
 }
 
 // again is the request that goes on after a lost connection.
-func (w *watch) again(id wire.Uint) *wire.Req {
+func (w *watch) again() wire.Req {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	from := w.last
@@ -61,9 +65,7 @@ func (w *watch) again(id wire.Uint) *wire.Req {
 		from = 0 // the present values; those that were seen are skipped
 	}
 	w.owed = 0
-	r := w.request(from, max(1, window-len(w.queue)))
-	r.ID = id
-	return &r
+	return w.request(from, max(1, window-len(w.queue)))
 }
 
 // put queues an update. The kernel never sends more than it may, so the queue is bounded.

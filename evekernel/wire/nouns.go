@@ -76,7 +76,7 @@ func (w *Decl) Decl() (dsv.Declaration, error) {
 
 // A Reading is a dsv.Reading.
 type Reading struct {
-	Value  *Value  `json:"value"`
+	Value  *Value  `json:"value,omitempty"`
 	Weight float64 `json:"weight,omitempty"`
 	Rev    Uint    `json:"rev,omitempty"`
 	T1     Int     `json:"t1,omitempty"`
@@ -141,6 +141,9 @@ func FromUpdate(watch Uint, u dsv.Update) (*Frame, error) {
 			return nil, err
 		}
 		w.Delta = &d
+		if v := u.Reading.Value; w.Reading != nil && (v.Kind == dsv.Bytes || v.Kind == dsv.Text) && v.Equal(u.Delta.Value) {
+			w.Reading.Value = nil // it need not travel twice
+		}
 	}
 	return &Frame{Upd: w}, nil
 }
@@ -158,6 +161,9 @@ func (w *Upd) Update() (dsv.Update, error) {
 			return dsv.Update{}, err
 		}
 		u.Delta = &d
+		if w.Reading != nil && w.Reading.Value == nil {
+			u.Reading.Value = d.Value.Clone()
+		}
 	}
 	return u, nil
 }

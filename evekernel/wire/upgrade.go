@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -89,6 +90,10 @@ func Upgrade(w http.ResponseWriter, r *http.Request, g Guard) (*Conn, Hello, err
 		http.Error(w, ErrUnauthorized.Error(), http.StatusUnauthorized)
 		return nil, Hello{}, fmt.Errorf("upgrade: %w", ErrUnauthorized)
 	}
+	if offered := websocket.Subprotocols(r); !slices.Contains(offered, CBOR.Protocol()) && !slices.Contains(offered, JSON.Protocol()) {
+		http.Error(w, "offer the sub-protocol "+CBOR.Protocol()+" or "+JSON.Protocol(), http.StatusBadRequest)
+		return nil, Hello{}, fmt.Errorf("upgrade: sub-protocols %.80q: %w", offered, ErrProtocol)
+	}
 	up := websocket.Upgrader{
 		Subprotocols:     []string{CBOR.Protocol(), JSON.Protocol()},
 		HandshakeTimeout: HelloTimeout,
@@ -103,6 +108,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, g Guard) (*Conn, Hello, err
 		_ = ws.Close()
 		return nil, Hello{}, fmt.Errorf("upgrade: %w", err)
 	}
+	stop := context.AfterFunc(r.Context(), c.shut)
+	defer stop()
 	h, err := c.accept(g, shown)
 	if err != nil {
 		f := FaultOf(err)

@@ -1,0 +1,232 @@
+package evekernel
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/evekernel/wire"
+)
+
+// A session is one life of one participant. It outlives its connections.
+type session struct {
+	id     string
+	name   string // the module's; empty for a guest
+	writer dsv.WriterID
+	epoch  uint32
+
+	mu   sync.Mutex // guards what follows
+	conn *wire.Conn // the present connection
+	vars []dsv.Name // by number - 1
+	nums map[dsv.Name]uint64
+}
+
+// number returns the number under which deltas of this session may call n.
+func (s *session) number(n dsv.Name) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.nums[n]; i != 0 {
+		return i
+	}
+	s.vars = append(s.vars, n)
+	s.nums[n] = uint64(len(s.vars))
+	return s.nums[n]
+}
+
+func (s *session) resolve(ref wire.VarRef) (dsv.Name, error) {
+	if ref.Name != "" {
+		return ref.Name, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ref.Num == 0 || ref.Num > uint64(len(s.vars)) {
+		return "", fmt.Errorf("sync: variable number %d was not given: %w", ref.Num, dsv.ErrNotFound)
+	}
+	return s.vars[ref.Num-1], nil
+}
+
+// take makes conn the session's connection; one that it had before is dead, or will be.
+func (s *session) take(conn *wire.Conn) {
+	s.mu.Lock()
+	old := s.conn
+	s.conn = conn
+	s.mu.Unlock()
+	if old != nil {
+		_ = old.Close()
+	}
+}
+
+// drop forgets conn; it returns false when another one has taken its place.
+func (s *session) drop(conn *wire.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != conn {
+		return false
+	}
+	s.conn = nil
+	return true
+}
+
+// handler is all that the kernel serves by HTTP.
+func (k *Kernel) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+wire.Path, k.serve)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if k.guard.Allow(w, r) {
+			http.NotFound(w, r)
+		}
+	})
+	return mux
+}
+
+// serve carries one connection from its HTTP request to its end.
+func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
+	if !k.begin() {
+		http.Error(w, "the kernel ends", http.StatusServiceUnavailable)
+		return
+	}
+	defer k.work.Done()
+	if !k.admit() {
+		http.Error(w, "too many connections", http.StatusServiceUnavailable)
+		return
+	}
+	defer k.release()
+	conn, h, err := wire.Upgrade(w, r, k.guard)
+	if err != nil {
+		k.logf("connection from %s: %v", r.RemoteAddr, err)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	s, err := k.session(h)
+	if err == nil {
+		s.take(conn)
+		err = k.welcome(conn, s)
+	}
+	if err != nil {
+		f := wire.FaultOf(err)
+		_ = conn.Send(&wire.Frame{Bye: &wire.Bye{Code: f.Code, Msg: f.Msg}})
+		k.logf("connection of %s from %s: %v", nameOf(h.Module), r.RemoteAddr, err)
+		return
+	}
+	k.attend(r.Context(), conn, s)
+}
+
+func nameOf(module string) string {
+	if module == "" {
+		return "a guest"
+	}
+	return printable(module)
+}
+
+func (k *Kernel) admit() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.conns >= k.cfg.MaxConns {
+		return false
+	}
+	k.conns++
+	return true
+}
+
+func (k *Kernel) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.conns--
+}
+
+func (k *Kernel) welcome(conn *wire.Conn, s *session) error {
+	start, _ := k.hub.Started(egs.StartBarrier)
+	return conn.Send(&wire.Frame{Welcome: &wire.Welcome{
+		Proto: wire.Proto, Run: k.cfg.Run, Session: s.id, Writer: wire.Uint(s.writer), Epoch: wire.Uint(s.epoch),
+		Revision: wire.Uint(k.store.Revision()), Boot: k.boot, T0: wire.Int(start.T0),
+	}})
+}
+
+// session finds or begins the session that a hello asks for. A module that resumes keeps writer and epoch, even with a
+// kernel that does not know it; one that begins again under the same name has the next epoch.
+func (k *Kernel) session(h wire.Hello) (*session, error) {
+	if h.Module != "" {
+		if _, err := dsv.ParseName(h.Module); err != nil {
+			return nil, fmt.Errorf("hello: %w", err)
+		}
+	}
+	if h.Writer > 1<<31 || h.Epoch > 1<<31 {
+		return nil, fmt.Errorf("hello: writer or epoch out of range: %w", wire.ErrProtocol)
+	}
+	var b [16]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return nil, fmt.Errorf("hello: %w", err)
+	}
+	s := &session{id: hex.EncodeToString(b[:]), name: h.Module, epoch: 1, nums: map[dsv.Name]uint64{}}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old := k.sessions[h.Module]
+	switch {
+	case h.Resume != "" && old != nil && old.id == h.Resume:
+		return old, nil
+	case h.Resume != "" && h.Writer != 0:
+		if other := k.writerOf(dsv.WriterID(h.Writer)); other != nil && other.name != h.Module {
+			return nil, fmt.Errorf("hello: writer %d is %s: %w", h.Writer, other.name, wire.ErrProtocol)
+		}
+		s.writer, s.epoch = dsv.WriterID(h.Writer), uint32(h.Epoch)
+		k.writer = max(k.writer, s.writer)
+	case old != nil:
+		s.writer, s.epoch = old.writer, old.epoch+1
+	default:
+		k.writer++
+		s.writer = k.writer
+	}
+	if h.Module != "" {
+		k.sessions[h.Module] = s
+	}
+	return s, nil
+}
+
+// writerOf returns the module that writes as w; mu is held.
+func (k *Kernel) writerOf(w dsv.WriterID) *session {
+	for _, s := range k.sessions {
+		if s.writer == w {
+			return s
+		}
+	}
+	return nil
+}
+
+// attend serves a connection until it ends, and tells the module manager.
+func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
+	m := k.module(s.name)
+	if m != nil {
+		m.connected(s)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	p := &peer{
+		k: k, s: s, conn: conn, ctx: ctx, member: k.hub.Member(s.name),
+		watches: map[uint64]*pump{}, subs: map[uint64]egs.Subscription{}, slots: make(chan struct{}, maxWaiting),
+	}
+	err := conn.Run(ctx, p.handle)
+	cancel()
+	p.end()
+	if !s.drop(conn) {
+		return // taken up by another connection
+	}
+	switch {
+	case errors.Is(err, errLeft):
+	case k.ending():
+	case m != nil:
+		m.lost(err)
+	default:
+		k.logf("connection of %s: %v", nameOf(s.name), err)
+	}
+}
+
+func (k *Kernel) ending() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.over
+}

@@ -1,0 +1,349 @@
+package evekernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel/wire"
+	"github.com/eve-emulation/eve/internal/mono"
+)
+
+const (
+	readyTimeout = 10 * time.Second // unless a ModuleSpec says otherwise
+	stopGrace    = 5 * time.Second  // from bye to SIGTERM
+	stopTerm     = time.Second      // from SIGTERM to SIGKILL
+)
+
+// A ModuleSpec says what a module is: Argv for a child process, or Func for a module inside this process.
+type ModuleSpec struct {
+	Name string // in the run: [a-z][a-z0-9_]*
+	Kind string // told to the process as EVE_KIND
+
+	Argv []string // program and arguments; no shell
+	Env  []string // the whole environment, to which the kernel adds what modules need to reach it
+	Dir  string   // the working directory; empty for the kernel's
+
+	// Func runs the module; ending because ctx ended is no error.
+	Func func(ctx context.Context, r Reach) error
+
+	Config []byte // JSON, kept in the variable config.NAME; nil for none
+
+	ReadyTimeout time.Duration // from start to ready; 0 for 10 s, negative for a program that does not join
+}
+
+// A Reach says how a module inside this process reaches the kernel.
+type Reach struct {
+	Name, URL, Token string
+	Dial             func(ctx context.Context) (net.Conn, error)
+}
+
+// A State is what became of a module.
+type State string
+
+// The states of a module.
+const (
+	Started State = "started" // it runs
+	Ready   State = "ready"   // it joined the start barrier
+	Lost    State = "lost"    // its connection was lost, or was silent; it may come back
+	Back    State = "back"    // and did
+	Exited  State = "exited"  // it ended in order
+	Failed  State = "failed"  // it ended otherwise, or was ended because it never became ready
+)
+
+// A ModuleEvent tells that a module's state changed.
+type ModuleEvent struct {
+	Name   string
+	State  State
+	PID    int    // 0 inside this process
+	Status string // a sentence: what happened, and for Failed why, with the last lines that it printed
+	At     int64  // ns of CLOCK_MONOTONIC
+}
+
+// A module is one module while it lives and after.
+type module struct {
+	k    *Kernel
+	spec ModuleSpec
+	tail *tail
+
+	ready chan struct{} // closed when it joined the start barrier
+	done  chan struct{} // closed when it has ended and its end was told
+
+	mu       sync.Mutex // guards what follows
+	job      job        // nil until it runs, then always the same
+	event    ModuleEvent
+	session  *session
+	wasReady bool
+	stopping bool
+	why      error // why the kernel ended it
+}
+
+// A job is a running process or function.
+type job interface {
+	pid() int
+	wait() error // returns once it has ended; called once
+	term()       // asks it to end
+	kill()       // ends it and all that it started
+}
+
+// Start starts a module and returns once it runs; Ready events tell when it is ready. It waits until Run runs. Errors
+// of the module itself come as events, those of starting it are returned.
+func (k *Kernel) Start(ctx context.Context, spec ModuleSpec) error {
+	if err := k.start(ctx, spec); err != nil {
+		return fmt.Errorf("start module %s: %w", spec.Name, err)
+	}
+	return nil
+}
+
+func (k *Kernel) start(ctx context.Context, spec ModuleSpec) error {
+	if err := spec.check(); err != nil {
+		return err
+	}
+	select {
+	case <-k.running:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	m := &module{k: k, spec: spec, tail: &tail{}, ready: make(chan struct{}), done: make(chan struct{})}
+	if err := k.add(m); err != nil {
+		return err
+	}
+	if !k.begin() {
+		k.remove(m)
+		return dsv.ErrClosed
+	}
+	defer k.work.Done()
+	err := m.prepare(ctx)
+	if err == nil {
+		k.hub.Back(spec.Name)
+		err = m.launch()
+	}
+	if err != nil {
+		k.remove(m)
+		return err
+	}
+	k.work.Go(m.supervise)
+	return nil
+}
+
+func (s ModuleSpec) check() error {
+	n, err := dsv.ParseName(s.Name)
+	switch {
+	case err != nil:
+		return err
+	case strings.Contains(string(n), "."):
+		return fmt.Errorf("a module's name has no dots: %w", dsv.ErrName)
+	case (len(s.Argv) == 0) == (s.Func == nil):
+		return errors.New("want either a program or a function")
+	}
+	return nil
+}
+
+// add registers m under its name, which no living module has.
+func (k *Kernel) add(m *module) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, o := range k.modules {
+		if o.spec.Name != m.spec.Name {
+			continue
+		}
+		select {
+		case <-o.done:
+			k.modules = slices.Delete(k.modules, i, i+1)
+		default:
+			return errors.New("runs already")
+		}
+		break
+	}
+	k.modules = append(k.modules, m)
+	return nil
+}
+
+func (k *Kernel) remove(m *module) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.modules = slices.DeleteFunc(k.modules, func(o *module) bool { return o == m })
+	close(m.done)
+}
+
+// module returns the module called name; nil when there is none.
+func (k *Kernel) module(name string) *module {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, m := range k.modules {
+		if m.spec.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// Modules tells the latest event of each module, in the order of their start.
+func (k *Kernel) Modules() []ModuleEvent {
+	k.mu.Lock()
+	ms := slices.Clone(k.modules)
+	k.mu.Unlock()
+	es := make([]ModuleEvent, 0, len(ms))
+	for _, m := range ms {
+		m.mu.Lock()
+		if m.event.State != "" {
+			es = append(es, m.event)
+		}
+		m.mu.Unlock()
+	}
+	return es
+}
+
+// prepare declares the module's variables and writes its configuration.
+func (m *module) prepare(ctx context.Context) error {
+	space, name := m.k.store, m.spec.Name
+	for _, d := range []dsv.Declaration{
+		{Name: m.variable("state"), Kind: dsv.Text, Help: "What the module does: started, ready, lost, back, exited, failed.", History: true},
+		{Name: m.variable("status"), Kind: dsv.Text, Help: "What happened to the module last, in words."},
+		{Name: m.variable("pid"), Kind: dsv.Int, Unit: "1", Help: "The module's process; 0 inside the kernel's."},
+	} {
+		if err := space.Create(ctx, d); err != nil {
+			return err
+		}
+	}
+	if m.spec.Config == nil {
+		return nil
+	}
+	n := dsv.Name("config." + name)
+	if err := space.Create(ctx, dsv.Declaration{Name: n, Kind: dsv.Text, Help: "The module's configuration, JSON."}); err != nil {
+		return err
+	}
+	_, err := space.Write(ctx, n, dsv.TextValue(string(m.spec.Config)))
+	return err
+}
+
+func (m *module) variable(leaf string) dsv.Name {
+	return dsv.Name("eve.modules." + m.spec.Name + "." + leaf)
+}
+
+// title names the module for a sentence.
+func (m *module) title() string {
+	if pid := m.running().pid(); pid != 0 {
+		return fmt.Sprintf("module %s (pid %d)", m.spec.Name, pid)
+	}
+	return "module " + m.spec.Name
+}
+
+// running returns the module's job; nil while it is being started.
+func (m *module) running() job {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.job
+}
+
+// launch starts what the spec says. It tells so before the module can tell anything, and before it can be seen to end.
+func (m *module) launch() error {
+	m.k.eventMu.Lock()
+	defer m.k.eventMu.Unlock()
+	var j job
+	var err error
+	if m.spec.Func != nil {
+		j = m.k.call(m)
+	} else if j, err = m.k.spawn(m); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.job = j
+	stopping := m.stopping
+	m.mu.Unlock()
+	if stopping {
+		j.kill() // whoever stops it did not see it run
+	}
+	m.record(Started, m.title()+" started")
+	return nil
+}
+
+// tell makes a state known: to variables, then to the callback.
+func (m *module) tell(s State, status string) {
+	m.k.eventMu.Lock()
+	defer m.k.eventMu.Unlock()
+	m.record(s, status)
+}
+
+// record does what tell does; eventMu is held.
+func (m *module) record(s State, status string) {
+	e := ModuleEvent{Name: m.spec.Name, State: s, PID: m.running().pid(), Status: status, At: mono.Now()}
+	m.mu.Lock()
+	m.event = e
+	m.mu.Unlock()
+	ctx := context.Background() // the Store does not wait for these
+	var errs []error
+	for _, w := range []struct {
+		leaf string
+		v    dsv.Value
+	}{{"pid", dsv.IntValue(int64(e.PID))}, {"status", dsv.TextValue(status)}, {"state", dsv.TextValue(string(s))}} {
+		_, err := m.k.store.Write(ctx, m.variable(w.leaf), w.v)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		m.k.logf("%v", err)
+	}
+	if m.k.cfg.OnModule != nil {
+		m.k.cfg.OnModule(e)
+	}
+}
+
+// connected notes the module's connection.
+func (m *module) connected(s *session) {
+	m.mu.Lock()
+	was := m.event.State
+	m.session = s
+	stopping := m.stopping
+	m.mu.Unlock()
+	if stopping {
+		m.bye("the run ends")
+	}
+	if was == Lost {
+		m.tell(Back, m.title()+" is back")
+	}
+}
+
+// lost notes that the connection ended without a bye.
+func (m *module) lost(cause error) {
+	if m.ended(context.Background(), 50*time.Millisecond) {
+		return // a process that dies takes its connection along: its end is told instead
+	}
+	m.mu.Lock()
+	stopping := m.stopping
+	m.mu.Unlock()
+	if !stopping {
+		m.tell(Lost, fmt.Sprintf("%s lost its connection: %v", m.title(), cause))
+	}
+}
+
+// becameReady notes that the module joined the start barrier.
+func (m *module) becameReady() {
+	m.mu.Lock()
+	was := m.wasReady
+	m.wasReady = true
+	m.mu.Unlock()
+	if !was {
+		m.tell(Ready, m.title()+" is ready")
+		close(m.ready)
+	}
+}
+
+// bye asks the module over its connection to end; false when it has none.
+func (m *module) bye(why string) bool {
+	m.mu.Lock()
+	s := m.session
+	m.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	return conn != nil && conn.Send(&wire.Frame{Bye: &wire.Bye{Msg: why}}) == nil
+}

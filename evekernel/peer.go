@@ -1,0 +1,282 @@
+package evekernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/evekernel/wire"
+	"github.com/eve-emulation/eve/internal/mono"
+)
+
+// maxWaiting bounds the requests of one connection that wait at the same time; maxFollowed its watches and
+// subscriptions; maxFaults the errors that one ack carries.
+const (
+	maxWaiting  = 256
+	maxFollowed = 4096
+	maxFaults   = 64
+)
+
+// errLeft ends a connection whose participant said bye.
+var errLeft = errors.New("said bye")
+
+// A peer is one participant on one connection. handle is called from the connection's goroutine, which owns watches and
+// subs.
+type peer struct {
+	k      *Kernel
+	s      *session
+	conn   *wire.Conn
+	ctx    context.Context // ends with the connection; a field because handle is a callback
+	member egs.Service
+
+	watches map[uint64]*pump
+	subs    map[uint64]egs.Subscription
+	opened  chan struct{} // of what the present request opened: its pump waits for the answer to be sent
+	slots   chan struct{} // one for each request that waits
+	work    sync.WaitGroup
+}
+
+// end closes what the connection opened and waits for its goroutines; its context has ended.
+func (p *peer) end() {
+	for _, w := range p.watches {
+		_ = w.close()
+	}
+	for _, s := range p.subs {
+		_ = s.Close()
+	}
+	p.work.Wait()
+}
+
+func (p *peer) handle(f *wire.Frame) error {
+	switch {
+	case f.Batch != nil:
+		return p.merge(f.Batch)
+	case f.Req != nil:
+		return p.request(f.Req)
+	case f.Evt != nil:
+		p.event(f.Evt)
+		return nil
+	case f.Bye != nil:
+		if f.Bye.Code != "" {
+			p.k.log(p.s.name, "ends: "+f.Bye.Msg)
+		}
+		return errLeft
+	case f.Tick != nil:
+		return nil
+	}
+	return fmt.Errorf("%s to a kernel: %w", f.Type(), wire.ErrProtocol)
+}
+
+// merge merges a batch and acknowledges it.
+func (p *peer) merge(b *wire.Batch) error {
+	deltas := make([]dsv.Delta, 0, len(b.Deltas))
+	var errs []error
+	for i := range b.Deltas {
+		n, err := p.s.resolve(b.Deltas[i].Var)
+		var d dsv.Delta
+		if err == nil {
+			d, err = b.Deltas[i].Delta(n)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		deltas = append(deltas, d)
+	}
+	errs = append(errs, p.k.store.Sync(p.ctx, deltas))
+	faults := wire.FaultsOf(errors.Join(errs...))
+	if n := len(faults); n > maxFaults {
+		faults = append(faults[:maxFaults:maxFaults], wire.Fault{Code: wire.CodeError, Msg: fmt.Sprintf("and %d errors more", n-maxFaults)})
+	}
+	return p.conn.Send(&wire.Frame{Ack: &wire.Ack{Seq: b.Seq, Errors: faults}})
+}
+
+// event takes an event that wants no answer, or a log line.
+func (p *peer) event(e *wire.Evt) {
+	if e.Channel == wire.LogChannel {
+		p.k.log(p.s.name, string(e.Data))
+		return
+	}
+	ev, err := e.Event()
+	if err == nil {
+		err = p.member.Publish(p.ctx, ev)
+	}
+	if err != nil {
+		p.k.log(p.s.name, err.Error())
+	}
+}
+
+// request answers a request: at once, in order, or from a goroutine of its own if it has to wait.
+func (p *peer) request(r *wire.Req) error {
+	if r.ID == 0 {
+		return fmt.Errorf("request without id: %w", wire.ErrProtocol)
+	}
+	if !p.waits(r) {
+		err := p.answer(r)
+		if p.opened != nil {
+			close(p.opened)
+			p.opened = nil
+		}
+		return err
+	}
+	select {
+	case p.slots <- struct{}{}:
+	default:
+		return p.respond(&wire.Res{ID: r.ID}, fmt.Errorf("%s: more than %d requests wait", r.Op, maxWaiting))
+	}
+	p.work.Go(func() {
+		defer func() { <-p.slots }()
+		_ = p.answer(r) // a connection that is lost ends its own reading
+	})
+	return nil
+}
+
+// waits tells requests that wait for others, or for the disk.
+func (p *peer) waits(r *wire.Req) bool {
+	switch r.Op {
+	case wire.OpJoin:
+		return true
+	case wire.OpWrite, wire.OpTestAndSet, wire.OpDelete:
+		i, err := p.k.store.Info(p.ctx, r.Name)
+		return err == nil && i.Declaration.Durable
+	case wire.OpCreate:
+		return r.Decl != nil && r.Decl.Durable
+	}
+	return false
+}
+
+func (p *peer) answer(r *wire.Req) error {
+	res := &wire.Res{ID: r.ID}
+	return p.respond(res, p.do(r, res))
+}
+
+// respond sends an answer.
+func (p *peer) respond(res *wire.Res, err error) error {
+	f := wire.FaultOf(err)
+	res.Code, res.Msg = f.Code, f.Msg
+	serr := p.conn.Send(&wire.Frame{Res: res})
+	if errors.Is(serr, dsv.ErrTooLarge) || errors.Is(serr, dsv.ErrKind) {
+		f := wire.FaultOf(serr)
+		return p.conn.Send(&wire.Frame{Res: &wire.Res{ID: res.ID, Code: f.Code, Msg: f.Msg}})
+	}
+	return serr
+}
+
+// do does what a request asks for and fills in the answer.
+func (p *peer) do(r *wire.Req, res *wire.Res) error {
+	switch r.Op {
+	case wire.OpCreate, wire.OpRead, wire.OpWrite, wire.OpTestAndSet, wire.OpInfo, wire.OpDelete:
+		return p.variable(r, res)
+	case wire.OpWatch:
+		return p.watch(r)
+	case wire.OpMore:
+		if w := p.watches[uint64(r.Watch)]; w != nil {
+			w.credit.add(r.Credit)
+		}
+		return nil
+	case wire.OpUnwatch:
+		if w := p.watches[uint64(r.Watch)]; w != nil {
+			delete(p.watches, uint64(r.Watch))
+			return w.close()
+		}
+		return nil
+	case wire.OpClock:
+		res.Now = wire.Int(mono.Now())
+		return nil
+	}
+	return p.service(r, res)
+}
+
+// variable does the operations of dsv.Space.
+func (p *peer) variable(r *wire.Req, res *wire.Res) error {
+	space := p.k.store
+	switch r.Op {
+	case wire.OpCreate:
+		d, err := r.Decl.Decl()
+		if err == nil {
+			err = space.Create(p.ctx, d)
+		}
+		if err == nil {
+			res.Var = wire.Uint(p.s.number(d.Name))
+		}
+		return err
+	case wire.OpRead:
+		got, err := space.Read(p.ctx, r.Name)
+		if err == nil {
+			res.Reading, err = wire.FromReading(got)
+		}
+		return err
+	case wire.OpWrite, wire.OpTestAndSet:
+		v, err := r.Value.Value()
+		if err != nil {
+			return fmt.Errorf("write %.80s: %w", r.Name, err)
+		}
+		var rev dsv.Revision
+		if r.Op == wire.OpWrite {
+			rev, err = space.Write(p.ctx, r.Name, v)
+		} else {
+			rev, err = space.TestAndSet(p.ctx, r.Name, dsv.Revision(r.Old), v)
+		}
+		res.Rev = wire.Uint(rev)
+		return err
+	case wire.OpInfo:
+		i, err := space.Info(p.ctx, r.Name)
+		if err == nil {
+			res.Info = wire.FromInfo(i)
+		}
+		return err
+	default:
+		return space.Delete(p.ctx, r.Name)
+	}
+}
+
+// service does the operations of egs.Service.
+func (p *peer) service(r *wire.Req, res *wire.Res) error {
+	switch r.Op {
+	case wire.OpJoin:
+		return p.join(r, res)
+	case wire.OpEnter:
+		return p.member.Enter(p.ctx, r.Name)
+	case wire.OpLeave:
+		return p.member.Leave(p.ctx, r.Name)
+	case wire.OpMembers:
+		ms, err := p.member.Members(p.ctx, r.Name)
+		res.Members = ms
+		return err
+	case wire.OpOpen:
+		c, err := r.Channel.Channel()
+		if err == nil {
+			err = p.member.Open(p.ctx, c)
+		}
+		return err
+	case wire.OpPublish:
+		e, err := r.Event.Event()
+		if err == nil {
+			err = p.member.Publish(p.ctx, e)
+		}
+		return err
+	case wire.OpSubscribe:
+		return p.subscribe(r)
+	case wire.OpUnsubscribe:
+		if s := p.subs[uint64(r.Sub)]; s != nil {
+			delete(p.subs, uint64(r.Sub))
+			return s.Close()
+		}
+		return nil
+	}
+	return fmt.Errorf("operation %.40q: unknown", r.Op)
+}
+
+func (p *peer) join(r *wire.Req, res *wire.Res) error {
+	if m := p.k.module(p.s.name); m != nil && r.Name == egs.StartBarrier {
+		m.becameReady()
+	}
+	s, err := p.member.Join(p.ctx, r.Name)
+	if err == nil {
+		res.Start = &wire.Start{T0: wire.Int(s.T0), Boot: s.Boot}
+	}
+	return err
+}

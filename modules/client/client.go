@@ -1,0 +1,163 @@
+// Package client is the module that emulates clients: it joins the core of a user group (fase/user) to real sockets
+// (fase/load).
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/load"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/user"
+	"github.com/eve-emulation/eve/modules"
+)
+
+// Spec is the module's kind.
+var Spec = modules.Spec{
+	Name:   "client",
+	Help:   "emulates one group of clients of a scenario",
+	Config: func() any { return new(ModuleConfig) },
+	New:    func() modules.Module { return modules.Func(run) },
+}
+
+// ModuleConfig is what the module is told.
+type ModuleConfig struct {
+	Group string `json:"group"` // name of the group
+}
+
+// StatsName is the variable that holds what the group's loop did, a JSON load.Stats, written when it ends.
+func StatsName(group string) dsv.Name { return dsv.Name(group + ".stats") }
+
+func run(ctx context.Context, env *modules.Env) error {
+	var cfg ModuleConfig
+	if err := env.Config(&cfg); err != nil {
+		return err
+	}
+	plan, err := scenario.Fetch(ctx, env.Space())
+	if err != nil {
+		return err
+	}
+	c, ok := plan.Client(cfg.Group)
+	if !ok {
+		return fmt.Errorf("emulate %s: no such group of clients in the scenario", cfg.Group)
+	}
+	if err := env.Measure(plan.SpecsOf(cfg.Group)...); err != nil {
+		return err
+	}
+	d := &driver{env: env, topo: plan.Topology, nodes: make([]string, len(plan.Topology.Servers))}
+	group := user.NewGroup(c, func(n dsv.Name) *dmm.Var { return env.Var(n) })
+	if err := d.learn(ctx, group); err != nil {
+		return err
+	}
+	if err := env.Ready(ctx); err != nil {
+		return err
+	}
+	return d.drive(ctx, group, c)
+}
+
+// driver runs one group's loop and feeds it what changes.
+type driver struct {
+	env  *modules.Env
+	topo *service.Topology
+
+	mu    sync.Mutex // guards nodes, which the loop reads and the watch writes
+	nodes []string
+}
+
+// learn hands the group the mappings that are in force before the run.
+func (d *driver) learn(ctx context.Context, g *user.Group) error {
+	for svc, name := range d.topo.Services {
+		r, err := d.env.Space().Read(ctx, service.MapName(name))
+		if err != nil {
+			return err
+		}
+		m, err := service.ParseMapping(r.Value.Text)
+		if err != nil {
+			return err
+		}
+		d.place(m)
+		g.Changed(0, svc, m)
+	}
+	return nil
+}
+
+func (d *driver) place(m service.Mapping) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range m.Replicas {
+		if i := d.topo.Server(r.Server); i >= 0 && r.Address != "" {
+			d.nodes[i] = r.Address
+		}
+	}
+}
+
+func (d *driver) address(node int) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.nodes[node]
+}
+
+func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config) error {
+	l, err := load.New(load.Config{
+		T0: d.env.T0(), Groups: []load.Group{g}, Address: d.address, Services: d.topo.Services, End: c.End, Grace: time.Millisecond,
+	})
+	if err != nil {
+		return err
+	}
+	work, stop := errgroup.WithContext(ctx)
+	watching, cancel := context.WithCancel(stop)
+	work.Go(func() error { return d.follow(watching, "map.*", func(u dsv.Update) { d.remap(l, u) }) })
+	work.Go(func() error {
+		return d.follow(watching, c.Name+".rate", func(u dsv.Update) {
+			l.Post(func(at dsv.Instant) { g.SetRate(at, at, u.Reading.Value.Float) })
+		})
+	})
+	work.Go(func() error {
+		defer cancel()
+		_, err := l.Run(stop)
+		if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		g.Settle(min(d.env.Now(), c.End))
+		return err
+	})
+	return work.Wait()
+}
+
+func (d *driver) remap(l *load.Loop, u dsv.Update) {
+	m, err := service.ParseMapping(u.Reading.Value.Text)
+	svc := d.topo.Service(strings.TrimPrefix(string(u.Name), "map."))
+	if err != nil || svc < 0 {
+		return // not a mapping of this scenario
+	}
+	d.place(m)
+	l.Changed(svc, m)
+}
+
+// follow hands on every change of what matches a pattern, until ctx ends.
+func (d *driver) follow(ctx context.Context, pattern string, f func(dsv.Update)) error {
+	w, err := d.env.Space().Watch(ctx, dsv.WatchRequest{Pattern: pattern, Mode: dsv.All})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	for {
+		u, err := w.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, dsv.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("follow %s: %w", pattern, err)
+		}
+		f(u)
+	}
+}

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+func noVars(dsv.Name) *dmm.Var { return nil }
+
+// front is the handler of a loop that does not own the host. It answers what needs no machine and passes the rest on.
+type front struct {
+	s       *Server
+	blocks  rdr.Cache
+	counter uint64
+}
+
+// greeting is what a plain GET gets.
+var greeting = []byte("Eve emulates this server. POST a resource demand request to /rdr.\n")
+
+// simple answers whatever is no RDR: any GET, and what is neither.
+func (f *front) simple(l engine.Loop, ref engine.Ref, r *engine.Request) bool {
+	switch {
+	case r.Is("GET"), r.Is("HEAD"):
+		l.Respond(ref, engine.Response{Body: greeting})
+	case !r.Is("POST"):
+		l.Respond(ref, engine.Response{Status: 405, Header: allow, Body: []byte("GET, HEAD or POST\n")})
+	case !isRDR(r.Path()):
+		l.Respond(ref, engine.Response{Status: 404, Body: []byte("POST goes to /rdr or /rdr/SERVICE\n")})
+	default:
+		return false
+	}
+	return true
+}
+
+var allow = []byte("Allow: GET, HEAD, POST\r\n")
+
+func isRDR(path []byte) bool {
+	p, ok := strings.CutPrefix(string(path), "/rdr")
+	return ok && (p == "" || p[0] == '/')
+}
+
+// Request implements engine.Handler.
+func (f *front) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
+	if !f.simple(l, ref, r) && !l.Pass(0, ref, r) {
+		l.Respond(ref, engine.Response{Status: 503, Body: []byte("too many requests wait for this server\n")})
+	}
+}
+
+// decode reads a request of a resource demand; a response with a status says what is wrong with it.
+func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.Response) {
+	req.Service = -1
+	if name := string(r.Path()[len("/rdr"):]); len(name) > 1 {
+		req.Service = f.s.cfg.Host.Topology.Service(name[1:])
+		if req.Service < 0 {
+			return req, engine.Response{Status: 404, Body: []byte("no service " + name[1:] + "\n")}
+		}
+	}
+	block, n, err := f.blocks.Block(r.Body)
+	if err != nil {
+		status := 400
+		if errors.Is(err, rdr.ErrLimit) {
+			status = 413
+		}
+		return req, engine.Response{Status: status, Body: []byte(pretty(err))}
+	}
+	req.Block, req.Send = block, int64(len(r.Body)-n)
+	f.counter++
+	req.Key = rdr.Root(f.s.cfg.Seed, 1<<32+uint64(f.s.cfg.Host.Node), f.counter, 0)
+	if k, ok := r.Header("eve-key"); ok {
+		key, err := strconv.ParseUint(string(k), 16, 64)
+		if err != nil {
+			return req, engine.Response{Status: 400, Body: []byte("Eve-Key is not a number in hex\n")}
+		}
+		req.Key = rdr.Key(key)
+	}
+	req.Epoch = uint32(header(r, "eve-epoch"))
+	req.Priority = int(header(r, "eve-priority"))
+	return req, engine.Response{}
+}
+
+func header(r *engine.Request, name string) int64 {
+	h, ok := r.Header(name)
+	if !ok {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(h), 10, 64)
+	return n
+}
+
+func pretty(err error) string {
+	if es, ok := errors.AsType[rdr.Errors](err); ok {
+		return es.Pretty()
+	}
+	return err.Error() + "\n"
+}
+
+// Closed implements engine.Handler: what was passed on is closed at its owner by the engine.
+func (f *front) Closed(engine.Loop, engine.Ref) {}
+
+// Answer implements engine.Handler: a front calls nobody.
+func (f *front) Answer(engine.Loop, engine.CallRef, *engine.Answer) {}
+
+// Next implements engine.Handler.
+func (f *front) Next() int64 { return mono.Never }
+
+// Advance implements engine.Handler.
+func (f *front) Advance(engine.Loop, int64) {}

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/modules"
+)
+
+// Spec is the module's kind.
+var Spec = modules.Spec{
+	Name:   "server",
+	Help:   "emulates the servers of one process of a scenario",
+	Config: func() any { return new(ModuleConfig) },
+	New:    func() modules.Module { return modules.Func(run) },
+}
+
+// ModuleConfig is what the module is told.
+type ModuleConfig struct {
+	Servers []string `json:"servers"` // names of the servers to emulate
+}
+
+func run(ctx context.Context, env *modules.Env) error {
+	var cfg ModuleConfig
+	if err := env.Config(&cfg); err != nil {
+		return err
+	}
+	plan, err := scenario.Fetch(ctx, env.Space())
+	if err != nil {
+		return err
+	}
+	if err := env.Measure(plan.SpecsOf(cfg.Servers...)...); err != nil {
+		return err
+	}
+	servers, err := listen(ctx, env, plan, cfg.Servers)
+	if err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, s := range servers {
+		g.Go(func() error { return s.Run(gctx) })
+	}
+	g.Go(func() error { return follow(gctx, env.Space(), plan.Topology, servers) })
+	g.Go(func() error {
+		if err := env.Ready(gctx); err != nil {
+			return err
+		}
+		for _, s := range servers {
+			s.Start(env.T0())
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// listen opens the servers' sockets and publishes their addresses.
+func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []string) ([]*Server, error) {
+	var servers []*Server
+	for _, name := range names {
+		i := plan.Topology.Server(name)
+		if i < 0 || i >= len(plan.Servers) {
+			return nil, fmt.Errorf("emulate %s: no such server in the scenario", name)
+		}
+		c := plan.Servers[i]
+		s, err := Listen(Config{
+			Host: c.HostConfig, Seed: plan.Seed, Vars: func(n dsv.Name) *dmm.Var { return env.Var(n) },
+			Engine: engine.Config{Name: c.Engine, Listen: c.Listen, Reactors: c.Reactors},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("emulate %s: %w", name, err)
+		}
+		servers = append(servers, s)
+		if _, err := env.Space().Write(ctx, adapt.AddressName(name), dsv.TextValue(s.Addr().String())); err != nil {
+			return nil, err
+		}
+	}
+	return servers, nil
+}
+
+// follow hands every mapping to every server.
+func follow(ctx context.Context, space dsv.Space, topo *service.Topology, servers []*Server) error {
+	w, err := space.Watch(ctx, dsv.WatchRequest{Pattern: "map.*", Mode: dsv.All})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	for {
+		u, err := w.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, dsv.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("follow the mapping: %w", err)
+		}
+		m, err := service.ParseMapping(u.Reading.Value.Text)
+		svc := topo.Service(strings.TrimPrefix(string(u.Name), "map."))
+		if err != nil || svc < 0 {
+			continue // not a mapping of this scenario
+		}
+		for _, s := range servers {
+			s.Changed(svc, m)
+		}
+	}
+}

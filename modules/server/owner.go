@@ -1,0 +1,267 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/burn"
+	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/load"
+	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// owner is the handler of the loop that the host belongs to. Everything in it happens on that loop's thread.
+type owner struct {
+	front
+	host   *service.Host
+	driver *step.Driver
+	loop   engine.Loop // of the call under way
+	burner *burn.Burner
+	burns  []step.Effect // granted, to be consumed
+	held   map[step.Ref]burn.Memory
+	addrs  []string // by server
+	lag    *dmm.Var
+	buf    []byte
+}
+
+func newOwner(s *Server) (*owner, error) {
+	o := &owner{
+		front: front{s: s, blocks: rdr.Cache{Limits: s.cfg.Limits}},
+		host:  service.NewHost(s.cfg.Host, s.cfg.Vars),
+		addrs: make([]string, len(s.cfg.Host.Topology.Servers)),
+		lag:   s.cfg.Vars(dsv.Name(s.cfg.Host.Topology.Servers[s.cfg.Host.Node] + ".lag")),
+	}
+	o.driver = step.NewDriver(o, o.host)
+	if s.cfg.Host.Machine.Run == machine.Burn {
+		b, err := burn.New(burn.Config{Dir: s.cfg.Scratch})
+		if err != nil {
+			return nil, fmt.Errorf("emulate: %w", err)
+		}
+		o.burner, o.held = b, map[step.Ref]burn.Memory{}
+	}
+	return o, nil
+}
+
+func (o *owner) close() {
+	if o.burner != nil {
+		_ = o.burner.Close() // a scratch file that stays is no reason to fail
+	}
+}
+
+// Request implements engine.Handler.
+func (o *owner) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
+	if o.simple(l, ref, r) {
+		return
+	}
+	at, ok := o.s.instant(l.Now())
+	if !ok {
+		l.Respond(ref, engine.Response{Status: 503, Body: []byte("not started\n")})
+		return
+	}
+	req, res := o.decode(r)
+	if res.Status != 0 {
+		l.Respond(ref, res)
+		return
+	}
+	o.enter(l, at)
+	o.host.Arrive(at, &req, uint64(ref))
+	o.driver.Flush()
+}
+
+// enter does what is due before an input.
+func (o *owner) enter(l engine.Loop, at dsv.Instant) {
+	o.loop = l
+	o.driver.Run(at)
+}
+
+// Closed implements engine.Handler.
+func (o *owner) Closed(l engine.Loop, ref engine.Ref) {
+	if at, ok := o.s.instant(l.Now()); ok {
+		o.enter(l, at)
+		o.host.Close(at, uint64(ref))
+		o.driver.Flush()
+	}
+}
+
+// Answer implements engine.Handler.
+func (o *owner) Answer(l engine.Loop, ref engine.CallRef, a *engine.Answer) {
+	at, _ := o.s.instant(l.Now())
+	ans := service.Answer{Status: a.Status, Bytes: a.Bytes, Cause: cause(a.Err)}
+	if a.Status == 421 {
+		if h, ok := a.Header("eve-epoch"); ok {
+			n, _ := strconv.ParseUint(string(h), 10, 32)
+			ans.Epoch = uint32(n)
+		}
+	}
+	o.enter(l, at)
+	o.host.Answer(at, step.Ref(ref), ans)
+	o.driver.Flush()
+}
+
+func cause(err error) service.Cause {
+	switch {
+	case err == nil:
+		return service.OK
+	case errors.Is(err, engine.ErrRefused):
+		return service.Refused
+	case errors.Is(err, engine.ErrReset):
+		return service.Reset
+	case errors.Is(err, engine.ErrClosed):
+		return service.Closed
+	case errors.Is(err, engine.ErrMalformed):
+		return service.Malformed
+	case errors.Is(err, engine.ErrTimedOut):
+		return service.TimedOut
+	}
+	return service.Other
+}
+
+func (o *owner) changed(l engine.Loop, svc int, m service.Mapping) {
+	for _, r := range m.Replicas {
+		if i := o.s.cfg.Host.Topology.Server(r.Server); i >= 0 && r.Address != "" {
+			o.addrs[i] = r.Address
+		}
+	}
+	at, ok := o.s.instant(l.Now())
+	if !ok {
+		at = 0
+	}
+	o.enter(l, at)
+	o.host.Changed(at, svc, m)
+	o.driver.Flush()
+}
+
+func (o *owner) settle(l engine.Loop) {
+	if at, ok := o.s.instant(l.Now()); ok {
+		o.enter(l, at)
+		o.host.Settle(at)
+		o.driver.Flush()
+	}
+}
+
+// Next implements engine.Handler.
+func (o *owner) Next() int64 {
+	t0 := o.s.t0.Load()
+	switch next := o.driver.Next(); {
+	case t0 == 0:
+		return mono.Never
+	case len(o.burns) > 0:
+		return 0
+	case next == dsv.Never:
+		return mono.Never
+	default:
+		return t0 + int64(next)
+	}
+}
+
+// Advance implements engine.Handler. At most one slice is burned before the sockets are looked at again: a loop that
+// burns blocks everyone for that long, as it would.
+func (o *owner) Advance(l engine.Loop, now int64) {
+	at, ok := o.s.instant(now)
+	if !ok {
+		return
+	}
+	if next := o.driver.Next(); next <= at {
+		o.lag.Write(at, at.Sub(next).Seconds())
+	}
+	o.enter(l, at)
+	if len(o.burns) > 0 {
+		e := o.burns[0]
+		o.burns = append(o.burns[:0], o.burns[1:]...)
+		o.burn(e)
+		o.driver.Flush()
+	}
+}
+
+// Route implements step.Router.
+func (o *owner) Route(_ int, e step.Effect) {
+	switch e.Kind {
+	case step.Reply:
+		o.reply(e)
+	case step.Call:
+		o.call(e)
+	case step.Withdraw:
+		o.loop.Cancel(engine.CallRef(e.Ref))
+	case step.Burn:
+		o.burns = append(o.burns, e)
+	}
+}
+
+func (o *owner) reply(e step.Effect) {
+	res := engine.Response{Status: int(e.Code), Filler: e.N}
+	if e.Code == 421 {
+		o.buf = append(o.buf[:0], "Eve-Epoch: "...)
+		o.buf = append(strconv.AppendInt(o.buf, e.N, 10), "\r\n"...)
+		res = engine.Response{Status: 421, Header: o.buf}
+	}
+	o.loop.Respond(engine.Ref(e.Key), res)
+}
+
+func (o *owner) call(e step.Effect) {
+	r := o.host.Request(e.Ref)
+	if r == nil {
+		return
+	}
+	addr := o.addrs[e.Node]
+	msg, err := load.AppendCall(o.buf[:0], r, o.s.cfg.Host.Topology.Services, addr)
+	if addr == "" || err != nil {
+		// No address: as good as a refused connection.
+		o.host.Answer(e.At, e.Ref, service.Answer{Cause: service.NoRoute})
+		return
+	}
+	for n := r.Send; n > 0; {
+		k := min(n, int64(len(padding)))
+		msg = append(msg, padding[:k]...)
+		n -= k
+	}
+	o.buf = msg
+	o.loop.Call(addr, msg, o.loop.Now()+int64(callPatience), engine.CallRef(e.Ref))
+}
+
+// padding is what calls send beyond their block; it is only read.
+var padding [4096]byte
+
+// burn consumes what an effect asks for, and tells the host.
+func (o *owner) burn(e step.Effect) {
+	delivered := o.consume(e)
+	if e.Code == service.BurnFree {
+		return
+	}
+	if at, ok := o.s.instant(o.loop.Touch()); ok {
+		o.driver.Run(at)
+		o.host.Met(at, e.Ref, delivered)
+	}
+}
+
+// consume returns nanoseconds for CPU and disk, bytes for memory. A disk that fails is told by the time it took and by
+// nothing else, as a file system that returns an error is to a server.
+func (o *owner) consume(e step.Effect) int64 {
+	start := mono.Now()
+	switch e.Code {
+	case service.BurnCPU:
+		return o.burner.CPU(e.N)
+	case service.BurnRead:
+		_, _ = o.burner.Read(e.N)
+	case service.BurnWrite, service.BurnSync:
+		_, _ = o.burner.Write(e.N, e.Code == service.BurnSync)
+	case service.BurnTouch:
+		m, err := burn.Hold(e.N)
+		if err == nil {
+			o.held[e.Ref] = m
+		}
+		return e.N
+	case service.BurnFree:
+		m := o.held[e.Ref]
+		delete(o.held, e.Ref)
+		_ = m.Release()
+		return e.N
+	}
+	return mono.Now() - start
+}

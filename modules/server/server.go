@@ -1,0 +1,112 @@
+// Package server is the module that emulates servers: it joins the core of a host (fase/service) to real sockets
+// (fase/engine) and to real consumption (fase/burn).
+//
+// A [Server] is one emulated server, which also works without a kernel: `eve serve` is one. The module runs all servers
+// of one process.
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// Config describes one emulated server.
+type Config struct {
+	Host    service.HostConfig
+	Engine  engine.Config
+	Seed    uint64       // of requests that bring no key
+	Limits  rdr.Limits   // of what a request may ask for
+	Vars    service.Vars // what is measured; nil: nothing
+	Scratch string       // folder for the files that disk demands really use; default the system's
+}
+
+// A Server is one emulated server on an open socket. Its first loop owns the host; the others answer what needs no
+// machine and pass the rest on.
+type Server struct {
+	cfg    Config
+	engine engine.Engine
+	owner  *owner
+	t0     atomic.Int64
+}
+
+// Listen opens the server's socket. It serves once Run is called, and emulates once Start has told T0.
+func Listen(cfg Config) (*Server, error) {
+	if cfg.Vars == nil {
+		cfg.Vars = noVars
+	}
+	s := &Server{cfg: cfg}
+	o, err := newOwner(s)
+	if err != nil {
+		return nil, err
+	}
+	s.owner = o
+	s.engine, err = engine.Shipped().Listen(cfg.Engine, func(i int) engine.Handler {
+		if i == 0 {
+			return s.owner
+		}
+		return &front{s: s, blocks: rdr.Cache{Limits: cfg.Limits}}
+	})
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Addr is the address that the server listens on.
+func (s *Server) Addr() netip.AddrPort { return s.engine.Addr() }
+
+// Start tells T0, in nanoseconds of CLOCK_MONOTONIC. It may lie ahead; requests before it are answered 503.
+func (s *Server) Start(t0 int64) {
+	s.t0.Store(t0)
+	s.engine.Post(0, func(engine.Loop) {}) // wake the loop, so that it asks for Next again
+}
+
+// Changed tells the server that a service is mapped elsewhere. Any goroutine may call it.
+func (s *Server) Changed(svc int, m service.Mapping) {
+	s.engine.Post(0, func(l engine.Loop) { s.owner.changed(l, svc, m) })
+}
+
+// Stats counts what the engine has done.
+func (s *Server) Stats() engine.Stats { return s.engine.Stats() }
+
+// Run serves until ctx ends, then finishes the requests under way.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.owner.close()
+	if err := s.engine.Run(ctx); err != nil {
+		return fmt.Errorf("serve %s: %w", s.Addr(), err)
+	}
+	return nil
+}
+
+// Settle brings every measurement up to the present. Any goroutine may call it while the server runs; it waits.
+func (s *Server) Settle(ctx context.Context) {
+	done := make(chan struct{})
+	if !s.engine.Post(0, func(l engine.Loop) {
+		s.owner.settle(l)
+		close(done)
+	}) {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// instant converts a reading of CLOCK_MONOTONIC; false before T0 is known or reached.
+func (s *Server) instant(mono int64) (dsv.Instant, bool) {
+	t0 := s.t0.Load()
+	return dsv.Instant(mono - t0), t0 != 0 && mono >= t0
+}
+
+// callPatience bounds a call to another server whose caller sets no bound.
+const callPatience = 60 * time.Second
