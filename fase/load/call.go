@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/step"
 )
@@ -21,8 +22,8 @@ type call struct {
 	pad     int64  // bytes of body after msg
 	head    bool   // a HEAD, whose answer has no body
 	safe    bool   // may be sent again though it may have arrived
-	sent    bool   // the group was, or will be, told
 	retried bool
+	sentAt  dsv.Instant // 0: not yet
 	live    bool
 }
 
@@ -108,15 +109,14 @@ func (l *Loop) end(k *call) {
 
 // markSent notes that a call is taken up now.
 func (l *Loop) markSent(k *call) {
-	if !k.sent {
-		k.sent = true
-		l.sents = append(l.sents, sent{core: k.core, ref: k.ref, at: max(l.clock(), l.now)})
+	if k.sentAt == 0 {
+		k.sentAt = max(l.clock(), l.now)
+		l.sents = append(l.sents, sent{core: k.core, ref: k.ref, at: k.sentAt})
 	}
 }
 
 // answer hands a whole answer, or a failure that an event brought, to the call's group. The call is over.
 func (l *Loop) answer(k *call, a service.Answer) {
-	l.feedSent() // a call's Sent comes before its Answer
 	if a.Cause == service.OK {
 		l.stats.Answered++
 	} else {
@@ -185,7 +185,7 @@ func (l *Loop) drop(k *call) {
 
 // abandonAll gives up every call and tells the groups.
 func (l *Loop) abandonAll() {
-	l.now = max(l.now, l.clock())
+	l.tick()
 	for _, k := range l.calls.all {
 		if !k.live {
 			continue
@@ -195,5 +195,4 @@ func (l *Loop) abandonAll() {
 		group.Answer(l.now, ref, service.Answer{Cause: service.Abandoned})
 	}
 	l.driver.Flush()
-	l.tellSent()
 }

@@ -59,6 +59,17 @@ func (l *Loop) find(r connRef) *conn {
 	return c
 }
 
+// ready returns the connection for reading, or nil if it is closed. An answer may already be there to a call that was sent
+// after the loop last read its clock: the clock is read again, for an answer comes after its call.
+func (l *Loop) ready(r connRef) *conn {
+	c := l.find(r)
+	if c == nil || c.call == nil || c.call.sentAt <= l.now {
+		return c
+	}
+	l.tick() // in which the group may give the call up
+	return l.find(r)
+}
+
 // connect begins a connection for a call.
 func (l *Loop) connect(k *call) {
 	l.markSent(k)
@@ -116,7 +127,7 @@ const hangup = netpoll.RdHup | netpoll.Hup | netpoll.Err
 
 // event acts on what the poller says of one socket.
 func (l *Loop) event(ev netpoll.Event) {
-	c := l.find(connRef(ev.Tag))
+	c := l.ready(connRef(ev.Tag))
 	if c == nil {
 		return
 	}
@@ -225,7 +236,7 @@ func (l *Loop) readOn() {
 	}
 	l.taken, l.unread = l.unread, l.taken[:0]
 	for _, r := range l.taken {
-		if c := l.find(r); c != nil && c.state == busy {
+		if c := l.ready(r); c != nil && c.state == busy {
 			l.read(c)
 		}
 	}

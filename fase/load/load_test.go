@@ -283,24 +283,23 @@ func TestEndGivesGraceThenAbandons(t *testing.T) {
 // A server that is frozen while requests go on being due shows in the latency of all of them, not of one alone.
 func TestFrozenServerShowsInEveryLatency(t *testing.T) {
 	const n, gap = 100, time.Millisecond
-	thaw := make(chan struct{})
-	frozen := func(c *net.TCPConn, r *bufio.Reader, _ int) {
-		for request(r) {
-			<-thaw
-			if _, err := io.WriteString(c, pong); err != nil {
-				return
-			}
-		}
-	}
 	for _, test := range []struct {
 		name        string
 		connections int
 	}{{"a connection each", 0}, {"three connections", 3}} {
 		t.Run(test.name, func(t *testing.T) {
-			thaw = make(chan struct{})
-			release := thaw
+			thaw := make(chan struct{})
+			address := serve(t, func(c *net.TCPConn, r *bufio.Reader, _ int) {
+				for request(r) {
+					<-thaw
+					if _, err := io.WriteString(c, pong); err != nil {
+						return
+					}
+				}
+			})
+			release := &watcher{at: dsv.At(n * gap), do: func() { close(thaw) }}
 			c := &crowd{t: t, request: service.Request{Service: -1}, due: every(gap, n)}
-			l := open(t, start(load.Config{Groups: []load.Group{c, &watcher{at: dsv.At(n * gap), do: func() { close(release) }}}, Address: to(serve(t, frozen)), Connections: test.connections}))
+			l := open(t, start(load.Config{Groups: []load.Group{c, release}, Address: to(address), Connections: test.connections}))
 			s, err := l.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -359,6 +358,8 @@ func TestConnectionsAreBoundedAndServedInOrder(t *testing.T) {
 	if err != nil || s.Answered != 50 || s.Opened != 1 || most.Load() != 1 {
 		t.Fatalf("got %v, %d answered, %d opened, %d at once; want 50 over 1", err, s.Answered, s.Opened, most.Load())
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	for i, path := range order {
 		if want := fmt.Sprintf("/%d", i); path != want {
 			t.Fatalf("request %d: got %s, want %s", i, path, want)

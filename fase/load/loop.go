@@ -220,31 +220,22 @@ func (l *Loop) loop() error {
 	}
 }
 
-// tick reads the clock and has the groups act on what is due.
+// tick reads the clock, has the groups act on what is due, and tells them when earlier calls were sent. A group's instants
+// never fall, so each is first brought to the instant that it is told; what is sent meanwhile is told next time, so that
+// sending cannot keep the loop from its sockets.
 func (l *Loop) tick() {
 	l.now = max(l.now, l.clock())
 	if due := l.driver.Next(); due <= l.now {
 		l.stats.Lag.add(l.now.Sub(due))
 	}
-	l.driver.Run(l.now)
-	l.tellSent()
-}
-
-// tellSent hands the groups the instants at which their calls were sent. They are told after what was due up to the
-// present has been acted on, because those instants are later: a core's instants never fall.
-func (l *Loop) tellSent() {
-	for len(l.sents) > 0 {
-		l.feedSent()
-		l.driver.Flush()
-	}
-}
-
-func (l *Loop) feedSent() {
-	for _, s := range l.sents {
-		l.now = max(l.now, s.at)
+	n := len(l.sents)
+	for i := range n {
+		s := l.sents[i]
+		l.driver.Run(s.at)
 		l.cfg.Groups[s.core].Sent(s.at, s.ref)
 	}
-	l.sents = l.sents[:0]
+	l.driver.Run(l.now)
+	l.sents = append(l.sents[:0], l.sents[n:]...)
 }
 
 // letters calls what was posted.
@@ -253,7 +244,6 @@ func (l *Loop) letters() {
 		l.tick()
 		fn(l.now)
 		l.driver.Flush()
-		l.tellSent()
 	}
 }
 
