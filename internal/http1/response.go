@@ -123,6 +123,11 @@ func (r *ResponseReader) Feed(p []byte) (n int, err error) {
 func (r *ResponseReader) feedHead(p []byte) (int, error) {
 	old := len(r.head)
 	r.head = append(r.head, p[:min(len(p), MaxResponseHead-old)]...)
+	// What does not begin like a response never becomes one: no need to wait for the end of a line.
+	const begin = "HTTP/1."
+	if k := min(len(r.head), len(begin)); old < k && string(r.head[:k]) != begin[:k] {
+		return len(p), errStatusLine
+	}
 	end, err := HeadEnd(r.head, r.scanned)
 	if err != nil {
 		return len(p), err
