@@ -43,6 +43,7 @@ type compiler struct {
 
 	tokens []token
 	starts []int // of the tokens in the text for the parser
+	ends   int   // of the last of them
 	endCol int
 	terms  []term
 	errs   Errors
@@ -72,8 +73,7 @@ func (c *compiler) compile() part {
 	if len(c.tokens) == 0 {
 		return c.fail(1, "the expression is empty", "write a condition such as p95(app.latency) > 100ms")
 	}
-	text, starts := c.rewrite()
-	c.starts = starts
+	text := c.rewrite()
 	tree, err := parser.ParseWithConfig(text, &conf.Config{DisableIfOperator: true})
 	if err != nil {
 		return c.misparsed(err)
@@ -104,11 +104,14 @@ func (c *compiler) misparsed(err error) part {
 
 // tokenAt returns the index of the token that covers an offset in the text for the parser; len(tokens) at its end.
 func (c *compiler) tokenAt(offset int) int {
-	i, found := slices.BinarySearch(c.starts, offset)
-	if found || i == len(c.starts) && offset >= c.starts[i-1]+len(c.tokens[i-1].text)+1 {
-		return i
+	if offset >= c.ends {
+		return len(c.tokens)
 	}
-	return i - 1
+	i, found := slices.BinarySearch(c.starts, offset)
+	if !found {
+		i-- // starts[0] is 0
+	}
+	return i
 }
 
 // token returns the token that an identifier of the rewritten text stands for.

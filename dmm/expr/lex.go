@@ -152,19 +152,21 @@ func firstRune(s string) string {
 	return s[:n]
 }
 
-// rewrite returns the tokens as a text for the parser, in which every operand is an identifier that tells its token's index,
-// and where each token starts in it.
-func (c *compiler) rewrite() (string, []int) {
+// rewrite returns the tokens as a text for the parser, in which every operand is an identifier that tells its token's index.
+func (c *compiler) rewrite() string {
 	var b strings.Builder
-	starts := make([]int, len(c.tokens))
 	for i, t := range c.tokens {
-		starts[i] = b.Len()
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		c.starts = append(c.starts, b.Len())
 		if t.kind == symbolToken {
 			b.WriteString(t.text)
 		} else {
 			fmt.Fprintf(&b, "t%d", i)
 		}
-		b.WriteByte(' ')
 	}
-	return b.String(), starts
+	c.ends = b.Len()
+	b.WriteByte(' ') // where the parser says that the end is
+	return b.String()
 }
