@@ -32,6 +32,7 @@ type Task struct {
 	told    int
 	live    int
 	steps   int
+	shown   Demand // by Draw
 
 	replied bool
 	ended   bool
