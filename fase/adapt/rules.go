@@ -82,10 +82,10 @@ func (v view) Total(n dsv.Name, window time.Duration) (dmm.Total, error) {
 // Text returns the latest text.
 func (v view) Text(n dsv.Name) (string, error) {
 	t := v.loop.topics[n]
-	if t == nil || t.series == nil || t.series.last.Kind != dsv.Text {
+	if t == nil || t.series == nil || t.series.last.value.Kind != dsv.Text {
 		return "", dsv.ErrUnset
 	}
-	return t.series.last.Text, nil
+	return t.series.last.value.Text, nil
 }
 
 func defaultWindow(d dsv.Declaration) time.Duration {
@@ -100,7 +100,7 @@ type series struct {
 	declaration dsv.Declaration
 	keep        time.Duration
 	window      *dmm.Window // nil for variables that keep their last value:
-	last        dsv.Value   // the latest that has settled
+	last        stamped     // the latest that has settled
 	fresh       []stamped   // those that have not, oldest first
 }
 
@@ -150,7 +150,9 @@ func (s *series) add(at dsv.Instant, u dsv.Update) {
 func (s *series) settle(at dsv.Instant) {
 	n := 0
 	for n < len(s.fresh) && s.fresh[n].at <= at.Add(-Settle) {
-		s.last = s.fresh[n].value
+		if s.fresh[n].at >= s.last.at {
+			s.last = s.fresh[n]
+		}
 		n++
 	}
 	s.fresh = s.fresh[:copy(s.fresh, s.fresh[n:])]
@@ -160,5 +162,5 @@ func (s *series) sum(from, to dsv.Instant) dmm.Total {
 	if s.window != nil {
 		return s.window.Sum(from, to)
 	}
-	return dmm.Total{Kind: s.declaration.Kind, Merge: dsv.Last, Value: s.last, Weight: 1, T0: from, T1: to}
+	return dmm.Total{Kind: s.declaration.Kind, Merge: dsv.Last, Value: s.last.value, Weight: 1, T0: from, T1: to}
 }
