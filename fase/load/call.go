@@ -59,11 +59,11 @@ func (r router) Route(core int, e step.Effect) {
 // send takes a call up.
 func (l *Loop) send(core int, e step.Effect) {
 	l.stats.Issued++
-	if l.closing {
+	req := l.cfg.Groups[core].Request(e.Ref)
+	if l.closing || req == nil {
 		l.stats.Abandoned++
 		return
 	}
-	req := l.cfg.Groups[core].Request(e.Ref)
 	k := l.newCall(core, e.Ref)
 	p, cause, err := l.poolOf(int(e.Node))
 	if err == nil {

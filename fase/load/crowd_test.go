@@ -101,6 +101,8 @@ func (c *crowd) Effects() []step.Effect {
 	return es
 }
 
+func (c *crowd) InFlight() int { return len(c.active) - len(c.free) }
+
 func (c *crowd) Request(step.Ref) *service.Request { return &c.request }
 
 func (c *crowd) find(ref step.Ref) int {

@@ -27,7 +27,10 @@ import (
 // never fall.
 type Group interface {
 	step.Core
-	// Request returns what the call of a Send effect carries. The loop uses it before it calls the group again.
+	// InFlight is how many requests have begun and not ended, calls under way or not.
+	InFlight() int
+	// Request returns what the call of a Send effect carries, nil if the group has given it up since. The loop uses it
+	// before it calls the group again.
 	Request(ref step.Ref) *service.Request
 	// Sent tells when the loop took the call up: it wrote the request to an open connection or began to open one. It
 	// comes at most once for a call, and not at all for a call that failed before.
@@ -50,8 +53,8 @@ type Config struct {
 	Services []string // names by index, for the path of an RDR: /rdr/NAME
 	Host     string   // what Host says; by default the address
 
-	// End is when no further request is due. From then on the loop waits for what is in flight, at most for Grace, and
-	// abandons the rest. Without End, Run ends when nothing is in flight and no group will ever act.
+	// End is when no further request is due. From then on the loop waits for the requests in flight, at most for Grace,
+	// and abandons the rest. Without End, Run ends when nothing is in flight and no group will ever act.
 	End   dsv.Instant
 	Grace time.Duration
 

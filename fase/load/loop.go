@@ -268,18 +268,26 @@ func (l *Loop) until() int64 {
 
 // over reports whether the run has ended.
 func (l *Loop) over() bool {
-	if l.stopped.Load() {
+	switch {
+	case l.stopped.Load():
 		return true
-	}
-	idle := l.stats.InFlight == 0
-	if l.cfg.End == 0 {
-		return idle && l.driver.Next() == dsv.Never
-	}
-	if l.now < l.cfg.End {
+	case l.cfg.End == 0:
+		return l.idle() && l.driver.Next() == dsv.Never
+	case l.now < l.cfg.End:
 		return false
+	default:
+		return l.idle() || l.now >= l.cfg.End.Add(l.cfg.Grace)
 	}
-	last := l.cfg.End.Add(l.cfg.Grace)
-	return l.now >= last || idle && l.driver.Next() > last
+}
+
+// idle reports whether no request is in flight.
+func (l *Loop) idle() bool {
+	for _, g := range l.cfg.Groups {
+		if g.InFlight() > 0 {
+			return false
+		}
+	}
+	return l.stats.InFlight == 0
 }
 
 // finish abandons what is in flight, closes every socket and keeps the totals.
