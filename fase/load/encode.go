@@ -20,13 +20,21 @@ func (l *Loop) encode(k *call, r *service.Request, host string) error {
 	if r.Block == nil {
 		return l.encodePlain(k, r, host)
 	}
+	var err error
+	k.msg, err = AppendCall(k.msg[:0], r, l.cfg.Services, host)
+	return err
+}
+
+// AppendCall appends the message that carries the block of a request to a server, without the r.Send bytes that follow it.
+// services names the services by index; host is what the Host header says. docs/protocol.md describes the message.
+func AppendCall(b []byte, r *service.Request, services []string, host string) ([]byte, error) {
 	compact := r.Block.Compact()
-	b := append(k.msg[:0], "POST /rdr"...)
+	b = append(b, "POST /rdr"...)
 	if r.Service >= 0 {
-		if r.Service >= len(l.cfg.Services) {
-			return fmt.Errorf("send request: service %d has no name", r.Service)
+		if r.Service >= len(services) {
+			return b, fmt.Errorf("send request: service %d has no name", r.Service)
 		}
-		b = append(append(b, '/'), l.cfg.Services[r.Service]...)
+		b = append(append(b, '/'), services[r.Service]...)
 	}
 	b = append(append(b, " HTTP/1.1\r\nHost: "...), host...)
 	b = strconv.AppendUint(append(b, "\r\nEve-Key: "...), uint64(r.Key), 16)
@@ -35,8 +43,7 @@ func (l *Loop) encode(k *call, r *service.Request, host string) error {
 		b = strconv.AppendInt(append(b, "\r\nEve-Priority: "...), int64(r.Priority), 10)
 	}
 	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(compact))+r.Send, 10)
-	k.msg = append(append(b, "\r\n\r\n"...), compact...)
-	return nil
+	return append(append(b, "\r\n\r\n"...), compact...), nil
 }
 
 func (l *Loop) encodePlain(k *call, r *service.Request, host string) error {

@@ -26,6 +26,8 @@ type Options struct {
 	// Kinds are the kinds of modules that may be named: a pointer to the configuration's struct, or nil for a kind without
 	// configuration. Its fields are the keys that are allowed, by their json tags.
 	Kinds map[string]any
+	// AnyKind says that the kinds of modules were checked before: others than Kinds are taken as they are.
+	AnyKind bool
 }
 
 // Load reads a scenario. file is its name in messages. Mistakes are told several at once: the error is an Errors. The
@@ -83,6 +85,7 @@ func (c *compiler) compile() error {
 	c.measures()
 	c.rules()
 	c.expectations()
+	c.demands()
 	c.plan.Warnings = c.sorted(c.warnings)
 	return c.err()
 }

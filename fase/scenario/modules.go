@@ -22,10 +22,10 @@ func (c *compiler) modules() {
 			c.at(kind.at, fmt.Sprintf("module %s has both a kind and exec", n.name), "it is of a known kind, or a program of your own")
 		case !kind.written() && len(m.Exec) == 0:
 			c.at(n.at, fmt.Sprintf("module %s has neither a kind nor exec", n.name), "name its kind, or the program: exec: [python3, probe.py]")
-		case kind.written() && !slices.Contains(kinds, kind.v):
+		case kind.written() && !c.options.AnyKind && !slices.Contains(kinds, kind.v):
 			c.at(kind.at, fmt.Sprintf("there is no module of the kind %q", clip(kind.v)), didYouMean(kind.v, kinds))
 		default:
-			m.Config = c.config(n.v.config, c.options.Kinds[kind.v], kind.written())
+			m.Config = c.config(n.v.config, c.options.Kinds[kind.v], slices.Contains(kinds, kind.v))
 		}
 		c.plan.Modules = append(c.plan.Modules, m)
 	}

@@ -50,7 +50,7 @@ func run(ctx context.Context, env *modules.Env) error {
 	if !ok {
 		return fmt.Errorf("emulate %s: no such group of clients in the scenario", cfg.Group)
 	}
-	if err := env.Measure(plan.SpecsOf(cfg.Group)...); err != nil {
+	if err := env.Measure(plan.Owned(cfg.Group)...); err != nil {
 		return err
 	}
 	d := &driver{env: env, topo: plan.Topology, nodes: make([]string, len(plan.Topology.Servers))}

@@ -39,7 +39,7 @@ func run(ctx context.Context, env *modules.Env) error {
 	if err != nil {
 		return err
 	}
-	if err := env.Measure(plan.SpecsOf(cfg.Servers...)...); err != nil {
+	if err := env.Measure(owned(plan, cfg.Servers)...); err != nil {
 		return err
 	}
 	servers, err := listen(ctx, env, plan, cfg.Servers)
@@ -111,4 +111,19 @@ func follow(ctx context.Context, space dsv.Space, topo *service.Topology, server
 			s.Changed(svc, m)
 		}
 	}
+}
+
+// owned returns what the servers write, each variable once: several may write for one service.
+func owned(plan *scenario.Plan, servers []string) []dmm.Spec {
+	var specs []dmm.Spec
+	seen := map[dsv.Name]bool{}
+	for _, s := range servers {
+		for _, spec := range plan.Owned(s) {
+			if !seen[spec.Name] {
+				seen[spec.Name] = true
+				specs = append(specs, spec)
+			}
+		}
+	}
+	return specs
 }
