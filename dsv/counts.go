@@ -13,23 +13,34 @@ type Counts struct {
 
 // Add counts one sample. NaN is ignored, since it has no place in any order.
 func (c *Counts) Add(x float64) {
+	if !(x > 0 && x < HistMax) {
+		c.addFar(x)
+		return
+	}
+	c.add(x, bucketOf(x))
+}
+
+// addFar counts a sample that is outside of the layout.
+func (c *Counts) addFar(x float64) {
 	if x != x {
 		return
 	}
 	x = min(max(x, -histMaxAbs), histMaxAbs) + 0 // +0 makes −0 the one zero
-	b := BucketOf(x)
+	c.add(x, BucketOf(x))
+}
+
+func (c *Counts) add(x float64, b int) {
 	page := c.pages[b>>10]
 	if page == nil {
 		page = new([histHalf]uint64)
 		c.pages[b>>10] = page
 	}
 	page[b&(histHalf-1)]++
-	if c.n == 0 {
-		c.min, c.max, c.low, c.high = x, x, b, b
-	} else if x < c.min {
-		c.min, c.low = x, min(c.low, b)
-	} else if x > c.max {
-		c.max, c.high = x, max(c.high, b)
+	if x < c.min || c.n == 0 {
+		c.min, c.low = x, b
+	}
+	if x > c.max || c.n == 0 {
+		c.max, c.high = x, b
 	}
 	c.n++
 	c.sum = c.sum.add(toFixed(x))

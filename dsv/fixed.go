@@ -17,7 +17,7 @@ const fixedOne = 1 << 60
 // toFixed converts x, which must be finite and within ± 2^62, dropping what is below 2^-60.
 func toFixed(x float64) fixed {
 	if x >= 0 && x < 8 {
-		return fixed{lo: uint64(x * fixedOne)}
+		return fixed{lo: uint64(int64(x * fixedOne))}
 	}
 	whole := math.Floor(x)
 	i, f := int64(whole), uint64((x-whole)*fixedOne)

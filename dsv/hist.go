@@ -71,8 +71,13 @@ func BucketOf(x float64) int {
 	if x >= HistMax {
 		return HistBuckets - 1
 	}
-	v := uint64(x*(1/histUnit) + 0.5)
-	octave := 53 - bits.LeadingZeros64(v|histMask)
+	return bucketOf(x)
+}
+
+// bucketOf returns the bucket of an x within (0, HistMax).
+func bucketOf(x float64) int {
+	v := uint64(int64(x*(1/histUnit) + 0.5))
+	octave := (53 - bits.LeadingZeros64(v|histMask)) & 63
 	return octave<<10 + int(v>>octave)
 }
 
