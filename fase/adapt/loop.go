@@ -1,6 +1,7 @@
 package adapt
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"time"
@@ -226,11 +227,13 @@ func (l *Loop) set(at dsv.Instant, n dsv.Name, v dsv.Value) {
 
 // record writes one decision.
 func (l *Loop) record(d Decision) {
-	b, err := json.Marshal(d)
-	if err != nil {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // conditions are full of < and >
+	if err := enc.Encode(d); err != nil {
 		panic(err) // strings and finite numbers only
 	}
-	l.set(d.At, DecisionsName, dsv.BytesValue(b))
+	l.set(d.At, DecisionsName, dsv.BytesValue(bytes.TrimSuffix(b.Bytes(), []byte("\n"))))
 }
 
 // publish writes a service's next mapping.

@@ -1,0 +1,36 @@
+package expr_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/eve-emulation/eve/dmm/expr"
+)
+
+// The examples of the reference compile, and its mistakes do not.
+func TestReference(t *testing.T) {
+	text, err := os.ReadFile("../../docs/expressions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fence, tried := "", map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\n")
+		if mark, ok := strings.CutPrefix(line, "```"); ok {
+			fence = mark
+			continue
+		}
+		if fence == "" {
+			continue
+		}
+		tried[fence]++
+		p, err := expr.Compile(line, lookup(), known()...)
+		if valid := fence == "expr"; valid != (err == nil) || valid && !p.IsCondition() {
+			t.Errorf("%s in a block of %q: got %v", line, fence, err)
+		}
+	}
+	if tried["expr"] < 5 || tried["mistake"] < 7 {
+		t.Errorf("got examples %v", tried)
+	}
+}
