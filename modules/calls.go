@@ -81,7 +81,7 @@ func (p *Proxy) tell(r wire.Req) {
 
 // unsendable tells a frame that no connection could carry from a connection that was lost, which is repaired.
 func unsendable(err error) bool {
-	return errors.Is(err, dsv.ErrTooLarge) || errors.Is(err, dsv.ErrKind)
+	return errors.Is(err, dsv.ErrTooLarge) || errors.Is(err, dsv.ErrKind) || errors.Is(err, dsv.ErrName)
 }
 
 // handle takes what the kernel sends.

@@ -66,6 +66,9 @@ func (c *Codec) Coding() Coding { return c.coding }
 
 // Encode returns the bytes of f: dsv.ErrTooLarge beyond MaxMessage.
 func (c *Codec) Encode(f *Frame) ([]byte, error) {
+	if !f.legible() {
+		return nil, fmt.Errorf("encode %s: text is not UTF-8: %w", f.Type(), dsv.ErrName)
+	}
 	b, err := c.encode(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", f.Type(), err)
@@ -74,6 +77,27 @@ func (c *Codec) Encode(f *Frame) ([]byte, error) {
 		return nil, fmt.Errorf("encode %s: %d bytes, at most %d: %w", f.Type(), len(b), MaxMessage, dsv.ErrTooLarge)
 	}
 	return b, nil
+}
+
+// legible tells whether what callers may have made of any bytes is text: names and patterns. Values are checked where
+// they are made.
+func (f *Frame) legible() bool {
+	if f.Batch != nil {
+		for i := range f.Batch.Deltas {
+			if !utf8.ValidString(string(f.Batch.Deltas[i].Var.Name)) {
+				return false
+			}
+		}
+	}
+	r := f.Req
+	if r == nil {
+		return true
+	}
+	ok := utf8.ValidString(string(r.Name)) && utf8.ValidString(r.Pattern)
+	if r.Decl != nil {
+		ok = ok && utf8.ValidString(string(r.Decl.Name)+r.Decl.Unit+r.Decl.Help)
+	}
+	return ok
 }
 
 func (c *Codec) encode(f *Frame) ([]byte, error) {

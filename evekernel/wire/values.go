@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -86,6 +87,9 @@ func FromValue(v dsv.Value) (*Value, error) {
 		i := Int(v.Int)
 		return &Value{Int: &i}, nil
 	case dsv.Text:
+		if !utf8.ValidString(v.Text) {
+			return nil, fmt.Errorf("text is not UTF-8: %w", dsv.ErrKind)
+		}
 		return &Value{Text: &v.Text}, nil
 	case dsv.Bytes:
 		b := v.Bytes

@@ -1,0 +1,199 @@
+package modules_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/dsv/dsvtest"
+	"github.com/eve-emulation/eve/evekernel"
+	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/evekernel/wire"
+	"github.com/eve-emulation/eve/modules"
+)
+
+func TestProxyIsASpace(t *testing.T) {
+	for _, c := range []wire.Coding{wire.CBOR, wire.JSON} {
+		t.Run(c.String(), func(t *testing.T) {
+			dsvtest.Run(t, func(t *testing.T) dsv.Space {
+				k, _ := open(t, evekernel.Config{})
+				return connect(t, linkTo(k, c))
+			})
+		})
+	}
+}
+
+// TestReconnect cuts the connection again and again while deltas are sent and watched: none is lost, none counted twice,
+// and the watch sees every change once and in order.
+func TestReconnect(t *testing.T) {
+	const deltas = 3000
+	k, _ := open(t, evekernel.Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	r := newRelay(t, k.Addr().String())
+	link := linkTo(k, wire.CBOR)
+	link.Name, link.Dial = "writer", r.dial
+	p := connect(t, link)
+	if err := p.Create(ctx, dsv.Declaration{Name: "n", Kind: dsv.Int, Merge: dsv.Sum}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := p.Watch(ctx, dsv.WatchRequest{Pattern: "n", Mode: dsv.All})
+	if err != nil {
+		t.Fatal(err)
+	}
+	latest, err := p.Watch(ctx, dsv.WatchRequest{Pattern: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cutting, stop := context.WithCancel(ctx)
+	cut := make(chan struct{})
+	go func() {
+		defer close(cut)
+		every := time.NewTicker(60 * time.Millisecond)
+		defer every.Stop()
+		for cutting.Err() == nil {
+			r.cut()
+			select {
+			case <-every.C:
+			case <-cutting.Done():
+			}
+		}
+	}()
+	synced := make(chan error, 1)
+	go func() {
+		var errs []error
+		for seq := uint64(1); seq <= deltas; seq++ {
+			d := dsv.Delta{Name: "n", Writer: 7, Seq: seq, T1: dsv.Instant(seq), Value: dsv.IntValue(1), Weight: 1}
+			errs = append(errs, p.Sync(ctx, []dsv.Delta{d}))
+			if seq%100 == 0 {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		synced <- errors.Join(errs...)
+	}()
+	for want := int64(1); want <= deltas; want++ {
+		u, err := all.Next(ctx)
+		if err != nil {
+			t.Fatalf("change %d: %v", want, err)
+		}
+		if u.Gap != 0 || u.Reading.Value.Int != want {
+			t.Fatalf("watch of all: %d (gap %d), want %d", u.Reading.Value.Int, u.Gap, want)
+		}
+	}
+	stop()
+	<-cut
+	if err := <-synced; err != nil {
+		t.Fatal(err)
+	}
+	for last := int64(0); last < deltas; {
+		u, err := latest.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Reading.Value.Int <= last {
+			t.Fatalf("watch of the latest: %d after %d", u.Reading.Value.Int, last)
+		}
+		last = u.Reading.Value.Int
+	}
+	got, err := k.Space().Read(ctx, "n")
+	if err != nil || got.Value.Int != deltas {
+		t.Errorf("the Store has %d (error %v), want %d", got.Value.Int, err, deltas)
+	}
+	if r.cuts < 3 {
+		t.Errorf("the connection was cut %d times only", r.cuts)
+	}
+}
+
+// TestLost checks that a request which must not be repeated is told to be lost, and others are repeated.
+func TestLost(t *testing.T) {
+	k, _ := open(t, evekernel.Config{})
+	if err := k.Hub().Expect("gate", "x", "y"); err != nil {
+		t.Fatal(err)
+	}
+	r := newRelay(t, k.Addr().String())
+	link := linkTo(k, wire.JSON)
+	link.Name, link.Dial = "x", r.dial
+	p := connect(t, link)
+	joined := make(chan error, 1)
+	go func() {
+		_, err := p.Join(t.Context(), "gate")
+		joined <- err
+	}()
+	for len(k.Hub().Missing("gate")) != 1 {
+		time.Sleep(time.Millisecond)
+	}
+	r.cut()
+	if _, err := k.Hub().Member("y").Join(t.Context(), "gate"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-joined; err != nil {
+		t.Errorf("join across a lost connection: %v", err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	k, _ := open(t, evekernel.Config{})
+	link := linkTo(k, wire.CBOR)
+	link.Token = "guess"
+	p := modules.NewProxy(link, nil)
+	if err := p.Run(t.Context()); !errors.Is(err, wire.ErrUnauthorized) {
+		t.Errorf("run with a wrong token: %v, want %v", err, wire.ErrUnauthorized)
+	}
+	if _, err := p.Read(t.Context(), "x"); !errors.Is(err, dsv.ErrClosed) || !errors.Is(err, wire.ErrUnauthorized) {
+		t.Errorf("read after that: %v, want %v", err, dsv.ErrClosed)
+	}
+}
+
+// TestServices checks barriers, groups and channels through two proxies.
+func TestServices(t *testing.T) {
+	for _, c := range []wire.Coding{wire.CBOR, wire.JSON} {
+		t.Run(c.String(), func(t *testing.T) {
+			k, _ := open(t, evekernel.Config{})
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			la, lb := linkTo(k, c), linkTo(k, c)
+			la.Name, lb.Name = "a", "b"
+			a, b := connect(t, la), connect(t, lb)
+			for _, err := range []error{a.Enter(ctx, "team"), b.Enter(ctx, "team"), b.Leave(ctx, "team"), b.Enter(ctx, "team")} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if ms, err := a.Members(ctx, "team"); err != nil || len(ms) != 2 || ms[0] != "a" {
+				t.Errorf("members are %v (error %v), want a and b", ms, err)
+			}
+			ch := egs.Channel{Name: "alarms", Help: "Too hot.", Attrs: []egs.Attr{{Name: "level", Kind: dsv.Float, Unit: "1"}}}
+			if err := a.Open(ctx, ch); err != nil {
+				t.Fatal(err)
+			}
+			s, err := b.Subscribe(ctx, "alarms")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := egs.Event{Channel: "alarms", At: 1 << 60, Attrs: map[string]dsv.Value{"level": dsv.FloatValue(0.5)}, Data: []byte{0, 255}}
+			if err := a.Publish(ctx, e); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Next(ctx)
+			if err != nil || got.From != "a" || got.At != 1<<60 || got.Attrs["level"].Float != 0.5 || string(got.Data) != "\x00\xff" {
+				t.Errorf("event is %+v (error %v), want %+v from a", got, err, e)
+			}
+			e.Attrs = map[string]dsv.Value{"level": dsv.TextValue("high")}
+			if err := a.Publish(ctx, e); !errors.Is(err, egs.ErrAttributes) {
+				t.Errorf("publish of a wrong attribute: %v, want %v", err, egs.ErrAttributes)
+			}
+			ch.Help = "Other."
+			if err := b.Open(ctx, ch); !errors.Is(err, dsv.ErrExists) {
+				t.Errorf("open otherwise: %v, want %v", err, dsv.ErrExists)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Next(ctx); !errors.Is(err, dsv.ErrClosed) {
+				t.Errorf("next after close: %v, want %v", err, dsv.ErrClosed)
+			}
+		})
+	}
+}
