@@ -111,6 +111,19 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestForksDrawTheirIteration tells the forks of a loop apart.
+func TestForksDrawTheirIteration(t *testing.T) {
+	seen := map[int64]bool{}
+	block(t, "repeat 5 { fork { wait exp(1s) } }").Draw(rdr.Root(1, 1, 1, 1), "", func(d *rdr.Demand) {
+		if d.Op == rdr.OpWait {
+			seen[d.N] = true
+		}
+	})
+	if len(seen) != 5 {
+		t.Errorf("%d different waits of 5 forks", len(seen))
+	}
+}
+
 // TestRetryDrawsAnew would fail for ever if attempts drew alike.
 func TestRetryDrawsAnew(t *testing.T) {
 	b := block(t, "retry 60 { fail 0.5 }")

@@ -2,6 +2,7 @@ package rdr_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +192,12 @@ func TestCache(t *testing.T) {
 	}
 	if got := testing.AllocsPerRun(100, func() { _, _, _ = c.Block(text); _, _, _ = c.Block(padded) }); got != 0 {
 		t.Errorf("%v allocations for known bodies, want 0", got)
+	}
+	for i := range 300_000 / 1000 {
+		_, _, _ = c.Block([]byte(fmt.Sprintf("cpu %dns #%s", i+1, strings.Repeat(" ", 1000))))
+	}
+	if again, _, err := c.Block(compact); err != nil || again == first {
+		t.Errorf("a body is kept after 300 kB of others; %v", err)
 	}
 	for name, body := range map[string][]byte{
 		"request": request(t, "wait 1ms").Compact(), "text": []byte("cpu 5"), "cut off": compact[:4], "header": compact[:2],
