@@ -21,7 +21,8 @@ func toFixed(x float64) fixed {
 	}
 	whole := math.Floor(x)
 	i, f := int64(whole), uint64((x-whole)*fixedOne)
-	return fixed{hi: i >> 4, lo: uint64(i)<<60 | f}
+	// f may be a whole 1 when x is a little below 0, so it is added and not put beside.
+	return fixed{hi: i >> 4, lo: uint64(i) << 60}.add(fixed{lo: f})
 }
 
 // float returns the nearest float64 or its neighbour.

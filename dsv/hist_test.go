@@ -36,7 +36,7 @@ func anySamples() *rapid.Generator[[]float64] {
 		rapid.Float64Range(1e-7, 1e-3),
 		rapid.Custom(func(t *rapid.T) float64 { return math.Pow(10, rapid.Float64Range(-7, 3.5).Draw(t, "exponent")) }),
 		rapid.Float64Range(-1e9, 1e9),
-		rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 3600, 3600.1, 1e-7, 1e-10, 1e300, -1e300, math.Inf(1), math.NaN()}),
+		rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 3600, 3600.1, 1e-7, 1e-10, 1e300, -1e300, -1e-300, -1e-17, math.Inf(1), math.NaN()}),
 	))
 }
 
@@ -62,6 +62,9 @@ func TestHistOfAllIsMergeOfParts(t *testing.T) {
 		}
 		if got := encode(t, sum.Hist()); !bytes.Equal(got, want) {
 			t.Fatalf("running sum %x, want %x", got, want)
+		}
+		if h := histOf(xs); h.Count() > 0 && (h.Mean() < h.Min()-1e-9 || h.Mean() > h.Max()+1e-9) && h.Max() < 1e9 {
+			t.Fatalf("mean %v outside of %v … %v", h.Mean(), h.Min(), h.Max())
 		}
 		again, err := dsv.DecodeHist(want)
 		if err != nil || !again.Equal(histOf(xs)) {

@@ -1,0 +1,278 @@
+// Package dsvbolt keeps variables on disk, in one bbolt file: a [dsv.Recorder] that also reads.
+//
+// A [DB] keeps declarations, last values with the progress of each writer, and the history of variables that ask for it,
+// record chunks included. History is buffered in memory and written in compact chunks, every second or once there is
+// much of it; [DB.Flush] writes at once, and all who wait share one transaction.
+//
+// bbolt checks only its two meta pages, and a file that is shorter than they say ends the process by a signal. So every
+// value here carries its length and CRC32C, the length of the file is checked before it is opened, and faults on
+// damaged pages become errors ([ErrDamaged]).
+package dsvbolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+var (
+	// ErrDamaged reports a file that is not what was written.
+	ErrDamaged = errors.New("file is damaged")
+	// ErrInUse reports a file that another process has open.
+	ErrInUse = errors.New("in use by another process")
+	// ErrReadOnly reports a write to a file that was opened for reading.
+	ErrReadOnly = errors.New("opened for reading only")
+)
+
+const (
+	// formatVersion is what this package writes and reads.
+	formatVersion = 1
+	// lockTimeout bounds the wait for a file that another process has open.
+	lockTimeout = 2 * time.Second
+	// commitEvery is how long history may wait in memory.
+	commitEvery = time.Second
+	// commitBytes of buffered history are written without waiting so long.
+	commitBytes = 4 << 20
+	// bufferBytes bounds what is buffered: Record waits when the disk is slower than that.
+	bufferBytes = 64 << 20
+	// revisionLease is how far revisions may rise between two commits.
+	revisionLease = 1 << 30
+)
+
+// The buckets of a file, and the keys of its meta bucket.
+const (
+	bucketMeta         = "meta"
+	bucketDeclarations = "declarations" // name → Declaration as JSON
+	bucketLast         = "last"         // name → last Update and progress
+	bucketHistory      = "history"      // name → bucket of first revision → chunk
+	keyFormat          = "format"
+	keyRevision        = "revision"
+)
+
+// A DB is one file. Its methods may be called from several goroutines at once.
+type DB struct {
+	path     string
+	bolt     *bolt.DB
+	readOnly bool
+	stop     chan struct{}
+	kick     chan struct{} // cap 1: much is buffered
+	ended    sync.WaitGroup
+
+	committing sync.Mutex // held through a commit; taken before mu
+
+	mu       sync.Mutex // guards what follows
+	room     sync.Cond  // signalled when a commit took the buffers
+	series   map[dsv.Name]*series
+	dirty    []*series // in the order in which they became so
+	declare  []dsv.Declaration
+	buffered int // bytes of history in memory
+	revision dsv.Revision
+	err      error // the first failed commit; nothing is written after it
+	closed   bool
+}
+
+var _ dsv.Recorder = (*DB)(nil)
+
+// Create makes a new file, which must not exist, and opens it. Close ends the goroutine that writes.
+func Create(path string) (*DB, error) {
+	if _, err := os.Stat(path); err == nil {
+		return nil, fmt.Errorf("create %s: %w", path, fs.ErrExist)
+	}
+	db, err := create(path)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", path, err)
+	}
+	db.start()
+	return db, nil
+}
+
+func create(path string) (*DB, error) {
+	b, err := openBolt(path, false)
+	if errors.Is(err, ErrInUse) {
+		return nil, err // it is another's
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		return nil, err
+	}
+	db := newDB(path, b, false)
+	err = db.format()
+	if err == nil {
+		err = syncFolder(filepath.Dir(path)) // else a power failure may lose the file's name
+	}
+	if err != nil {
+		_ = b.Close()
+		_ = os.Remove(path)
+		return nil, err
+	}
+	return db, nil
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// Open opens a file that Create made. One process may have it open for writing, or several for reading; whoever comes
+// too late waits two seconds and gets ErrInUse. A file that was cut short or damaged is ErrDamaged.
+func Open(path string, readOnly bool) (*DB, error) {
+	if err := checkSize(path); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	b, err := openBolt(path, readOnly)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db := newDB(path, b, readOnly)
+	if err := db.load(); err != nil {
+		_ = b.Close()
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if !readOnly {
+		db.start()
+	}
+	return db, nil
+}
+
+func openBolt(path string, readOnly bool) (b *bolt.DB, err error) {
+	defer guard(&err)()
+	b, err = bolt.Open(path, 0o644, &bolt.Options{Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bolt.FreelistMapType})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, ErrInUse
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return b, err
+}
+
+func newDB(path string, b *bolt.DB, readOnly bool) *DB {
+	db := &DB{
+		path: path, bolt: b, readOnly: readOnly,
+		stop: make(chan struct{}), kick: make(chan struct{}, 1), series: map[dsv.Name]*series{},
+	}
+	db.room.L = &db.mu
+	return db
+}
+
+// start begins the goroutine that writes what is buffered; Close waits for it.
+func (db *DB) start() {
+	db.ended.Go(func() {
+		tick := time.NewTicker(commitEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-db.stop:
+				return
+			case <-tick.C:
+			case <-db.kick:
+			}
+			if db.commit(true) != nil {
+				return // Flush, Record and Close tell
+			}
+		}
+	})
+}
+
+// format lays out a new file.
+func (db *DB) format() error {
+	return db.update(func(tx *bolt.Tx) error {
+		for _, name := range []string{bucketMeta, bucketDeclarations, bucketLast, bucketHistory} {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		if err := tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), frame([]byte{formatVersion})); err != nil {
+			return err
+		}
+		return putRevision(tx, revisionLease)
+	})
+}
+
+// load reads what writing needs to go on, and checks that this is one of our files.
+func (db *DB) load() error {
+	return db.view(func(tx *bolt.Tx) error {
+		for _, name := range []string{bucketMeta, bucketDeclarations, bucketLast, bucketHistory} {
+			if tx.Bucket([]byte(name)) == nil {
+				return fmt.Errorf("no bucket %s: %w", name, ErrDamaged)
+			}
+		}
+		meta := tx.Bucket([]byte(bucketMeta))
+		version, err := unframe(meta.Get([]byte(keyFormat)))
+		if err != nil {
+			return fmt.Errorf("format: %w", err)
+		}
+		if len(version) != 1 || version[0] != formatVersion {
+			return fmt.Errorf("format %v, only %d is known", version, formatVersion)
+		}
+		rev, err := unframe(meta.Get([]byte(keyRevision)))
+		if err == nil && len(rev) != 8 {
+			err = ErrDamaged
+		}
+		if err != nil {
+			return fmt.Errorf("revision: %w", err)
+		}
+		db.revision = dsv.Revision(binary.BigEndian.Uint64(rev))
+		return db.loadSeries(tx)
+	})
+}
+
+// Revision returns a revision that is at least that of every change which was ever handed out by a Store on this file,
+// recorded or not: what [dsv.Store.SetRevision] continues after.
+func (db *DB) Revision() dsv.Revision {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.revision
+}
+
+// Path returns the file's path, as it was opened.
+func (db *DB) Path() string { return db.path }
+
+// Close writes what is buffered and closes the file. It may be called twice; then it returns the first error again.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	was := db.closed
+	db.closed = true
+	db.room.Broadcast()
+	db.mu.Unlock()
+	if was {
+		db.ended.Wait()
+		return db.failure("close")
+	}
+	close(db.stop)
+	db.ended.Wait()
+	var err error
+	if !db.readOnly {
+		err = db.commit(false)
+	}
+	db.committing.Lock()
+	defer db.committing.Unlock()
+	if e := db.bolt.Close(); err == nil && e != nil {
+		err = fmt.Errorf("close %s: %w", db.path, e)
+	}
+	return err
+}
+
+// failure returns the error that ended writing.
+func (db *DB) failure(operation string) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.err != nil {
+		return fmt.Errorf("%s %s: %w", operation, db.path, db.err)
+	}
+	return nil
+}
