@@ -103,21 +103,8 @@ func (g grid) middles() []float64 {
 	return xs
 }
 
-// fill is a slice of n times x.
-func fill(n int, x float64) []float64 {
-	xs := make([]float64, n)
-	for i := range xs {
-		xs[i] = x
-	}
-	return xs
-}
-
 // Read reads the history that belongs to a summary.
-func Read(h runs.History, s *runs.Summary) (*Data, error) {
-	ds, err := h.Declarations()
-	if err != nil {
-		return nil, fmt.Errorf("read declarations: %w", err)
-	}
+func Read(h runs.History, s *runs.Summary) *Data {
 	end := float64(s.Duration)
 	if s.Interrupted && s.Window.To > 0 {
 		end = float64(s.Window.To)
@@ -125,7 +112,7 @@ func Read(h runs.History, s *runs.Summary) (*Data, error) {
 	d := &Data{Summary: s, grid: newGrid(dsv.Instant(math.Round(end * 1e9))), order: map[string]int{}}
 	d.Width = time.Duration(d.grid.width)
 	r := reader{h: h, declared: map[dsv.Name]bool{}, data: d}
-	for _, x := range ds {
+	for _, x := range h.Declarations() {
 		r.declared[x.Name] = true
 	}
 	for _, name := range s.Groups() {
@@ -140,7 +127,7 @@ func Read(h runs.History, s *runs.Summary) (*Data, error) {
 		d.services = append(d.services, name)
 		d.mappings = append(d.mappings, r.mapping(name))
 	}
-	return d, nil
+	return d
 }
 
 // end is the right edge of the time axis in s.

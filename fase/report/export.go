@@ -22,15 +22,11 @@ import (
 // Quantiles are empty but for histograms. Records are left out: see [ExportRecords]. The caller gets the first error of
 // the history after all that could be read was written.
 func Export(h runs.History, w io.Writer) error {
-	ds, err := h.Declarations()
-	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
 	buf := bufio.NewWriter(w)
 	out := csv.NewWriter(buf)
 	_ = out.Write([]string{"t0", "t1", "name", "value", "weight", "p50", "p95", "p99"}) // its errors come back from Error
 	var broken error
-	for _, d := range ds {
+	for _, d := range h.Declarations() {
 		if d.Merge == dsv.Append {
 			continue
 		}

@@ -41,7 +41,7 @@ const (
 
 // height is the height of the figure; labels is the number of rows of labels.
 func (f *figure) height(labels int) vg.Length {
-	h := 2*margin + titleSize + 8 + footRoom + vg.Length(labels)*labelRow
+	h := 2*margin + titleSize + 8 + footRoom - 6 + vg.Length(labels)*labelRow
 	for _, r := range f.rows {
 		h += r[0].height
 	}
@@ -86,7 +86,7 @@ func (f *figure) paint(c draw.Canvas, labels int) {
 		for _, k := range cells[len(cells)-1] {
 			style := textStyle(8, paleInk(), false)
 			style.XAlign = draw.XCenter
-			c.FillText(style, vg.Point{X: (k.data.Min.X + k.data.Max.X) / 2, Y: c.Min.Y + margin - 4}, f.xLabel)
+			c.FillText(style, vg.Point{X: (k.data.Min.X + k.data.Max.X) / 2, Y: c.Min.Y + margin - 5}, f.xLabel)
 		}
 	}
 }
@@ -99,8 +99,8 @@ func (f *figure) cells(c draw.Canvas) [][]cell {
 		cells[r] = make([]cell, len(row))
 		width := (c.Size().X - gapColumn*vg.Length(len(row)-1)) / vg.Length(len(row))
 		bottom := y - row[0].height
-		if r == len(f.rows)-1 {
-			bottom -= footRoom - 10
+		if r == len(f.rows)-1 { // the labels of the ticks hang below
+			bottom -= footRoom - 17
 		}
 		for i := range row {
 			p := &f.rows[r][i]
@@ -168,6 +168,9 @@ func (f *figure) paintCell(k *cell) {
 		}
 	}
 	drawGrid(d, k.plot, major)
+	if k.panel == &f.rows[0][0] {
+		f.nameWarmup(k)
+	}
 	k.plot.Draw(k.canvas)
 	for _, p := range k.plotters {
 		p.Plot(d, k.plot)
@@ -183,6 +186,17 @@ func (f *figure) paintCell(k *cell) {
 	strip := d
 	strip.Min.Y, strip.Max.Y = d.Max.Y, d.Max.Y+headStrip
 	k.drawHead(strip)
+}
+
+// nameWarmup says what the shade is, where there is room.
+func (f *figure) nameWarmup(k *cell) {
+	d, style := k.data, textStyle(7, paleInk(), false)
+	w := style.Width("warm-up")
+	x, y := d.Min.X+3, d.Max.Y-11
+	if f.warmup > f.from && x+w+3 < d.X(k.plot.X.Norm(math.Min(f.warmup, f.to))) {
+		d.FillPolygon(warmTone(), []vg.Point{{X: x, Y: y - 2}, {X: x + w, Y: y - 2}, {X: x + w, Y: y + 7}, {X: x, Y: y + 7}})
+		d.FillText(style, vg.Point{X: x, Y: y}, "warm-up")
+	}
 }
 
 // A placed label of a mark, relative to the left edge of the data.

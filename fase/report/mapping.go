@@ -23,7 +23,6 @@ type bar struct {
 	from, to float64
 	state    service.State
 	epoch    uint32
-	first    bool // of its row: tells its epoch even when it is narrow
 }
 
 func stateColor(s service.State) rgba {

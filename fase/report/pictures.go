@@ -69,7 +69,7 @@ func (d *Data) marks() []mark {
 			n++
 			m.label, m.number, m.failed = "failed: "+x.Action, n, true
 			ms = append(ms, m)
-		case "switched", "done":
+		case "switched":
 			ms = append(ms, m)
 		}
 	}
@@ -208,7 +208,8 @@ func (d *Data) utilisation(i int, height vg.Length) panel {
 	return p
 }
 
-func (d *Data) color(name string) rgba { return hue(d.order[name]) }
+// color is that of a server in every picture; the first hue is the first group's.
+func (d *Data) color(name string) rgba { return hue(d.order[name] + 1) }
 
 // clients shows one group: what it asked for, what it got, what went wrong.
 func (d *Data) clients(i int) Picture {

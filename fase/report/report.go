@@ -4,7 +4,7 @@
 // nouns: [Data] is the history of a run on windows aligned to T0, so that runs compare; a [Picture] is drawn from it, as
 // SVG for the page and as PNG for everything else, by one code path.
 //
-//	data, err := report.Read(folder.History(), summary)
+//	data := report.Read(folder.History(), summary)
 //	for _, p := range data.Pictures() {
 //		svg, err := p.SVG()
 //		…

@@ -18,9 +18,13 @@ type Environment struct {
 	Go      string `json:"go"`
 	Version string `json:"version"` // of Eve
 	Boot    string `json:"boot"`
+	Kind    Kind   `json:"kind,omitempty"` // of the run
 
 	Start time.Time  `json:"start"`         // wall time
 	End   *time.Time `json:"end,omitempty"` // absent when the run was cut off
+
+	// T0 is the wall time of the run's instant 0; absent before it has come, and in virtual time.
+	T0 *time.Time `json:"t0,omitempty"`
 
 	Noise *Noise `json:"noise,omitempty"` // absent in virtual time
 }

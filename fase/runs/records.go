@@ -2,7 +2,9 @@ package runs
 
 import (
 	"encoding/binary"
+	"errors"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
@@ -11,11 +13,17 @@ import (
 // RecordsName is the variable that holds the requests of a client group or of a service one by one.
 func RecordsName(of string) dsv.Name { return dsv.Name(of + ".records") }
 
+// errRecord reports a record that is too short.
+var errRecord = errors.New("a record is cut short")
+
 // Requests calls fn for each recorded request of a client group, in order of completion per chunk, until fn fails.
 func Requests(h History, group string, fn func(user.Record) error) error {
 	return blobs(h, RecordsName(group), func(b []byte) error {
-		for ; len(b) >= user.RecordSize; b = b[user.RecordSize:] {
-			if err := fn(user.DecodeRecord(b)); err != nil {
+		for r := range dmm.Records(b) {
+			if len(r) < user.RecordSize {
+				return errRecord
+			}
+			if err := fn(user.DecodeRecord(r)); err != nil {
 				return err
 			}
 		}
@@ -34,8 +42,11 @@ type Visit struct {
 func Visits(h History, svc string, fn func(Visit) error) error {
 	u := binary.LittleEndian.Uint64
 	return blobs(h, RecordsName(svc), func(b []byte) error {
-		for ; len(b) >= service.HostRecordSize; b = b[service.HostRecordSize:] {
-			v := Visit{Key: u(b), Arrived: dsv.Instant(u(b[8:])), Done: dsv.Instant(u(b[16:])), CPU: dsv.Instant(u(b[24:]))}
+		for r := range dmm.Records(b) {
+			if len(r) < service.HostRecordSize {
+				return errRecord
+			}
+			v := Visit{Key: u(r), Arrived: dsv.Instant(u(r[8:])), Done: dsv.Instant(u(r[16:])), CPU: dsv.Instant(u(r[24:]))}
 			if err := fn(v); err != nil {
 				return err
 			}

@@ -43,8 +43,9 @@ var (
 // A History is where measurements are read from: run.db.
 type History interface {
 	// Declarations lists the variables, sorted by name.
-	Declarations() ([]dsv.Declaration, error)
+	Declarations() []dsv.Declaration
 	// History calls fn for the kept changes of one variable with an instant in (from, to], oldest first, until fn fails.
+	// An update's delta is valid until fn returns.
 	History(n dsv.Name, from, to dsv.Instant, fn func(dsv.Update) error) error
 }
 

@@ -31,11 +31,8 @@ type Extras struct {
 
 // Summarise computes the results of a run from its history. Equal plans, histories and extras give equal summaries, and
 // those give equal bytes. An incomplete history gives warnings and the results of what there is.
-func Summarise(plan *scenario.Plan, h History, x Extras) (*Summary, error) {
-	t, err := newTotals(h)
-	if err != nil {
-		return nil, fmt.Errorf("summarise %s: %w", plan.Name, err)
-	}
+func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
+	t := newTotals(h)
 	t.setWindow(plan, x.Interrupted)
 	s := &Summary{
 		Summary: SummaryVersion, Version: x.Version, Kind: x.Kind, Scenario: plan.Name, About: plan.About, Seed: plan.Seed,
@@ -63,7 +60,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) (*Summary, error) {
 	}
 	s.warn(t)
 	s.Exit = s.ends(x).Exit()
-	return s, nil
+	return s
 }
 
 // setWindow finds the measured window: from the end of the warm-up to the end of the run; of an interrupted run, to the

@@ -20,19 +20,15 @@ type totals struct {
 	warnings     []string
 }
 
-func newTotals(h History) (*totals, error) {
-	ds, err := h.Declarations()
-	if err != nil {
-		return nil, fmt.Errorf("read declarations: %w", err)
-	}
+func newTotals(h History) *totals {
 	t := &totals{
 		history: h, declarations: map[dsv.Name]dsv.Declaration{}, windows: map[dsv.Name]*dmm.Window{},
 		texts: map[dsv.Name]string{},
 	}
-	for _, d := range ds {
+	for _, d := range h.Declarations() {
 		t.declarations[d.Name] = d
 	}
-	return t, nil
+	return t
 }
 
 // window reads the whole history of a variable; nil when it does not exist. What cannot be read is told once, and what
