@@ -239,7 +239,7 @@ func TestLateMet(t *testing.T) {
 		task.Met(id, rdr.OK)
 		task.Met(id, rdr.OK)
 	}
-	if !task.Next(&d) || d.N != 2 || task.Next(&d) {
+	if !task.Next(&d) || d.N != 2 || task.Next(&d) || task.Steps() != 2 {
 		t.Errorf("got %+v, want cpu 2 once", d)
 	}
 }

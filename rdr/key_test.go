@@ -121,7 +121,7 @@ func TestDistributions(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.amount, func(t *testing.T) {
 			b := block(t, "cpu "+tt.amount)
-			const n = 50_000
+			const n = 30_000
 			xs := make([]float64, 0, n)
 			var task rdr.Task
 			sum, squares := 0.0, 0.0
@@ -159,7 +159,7 @@ func TestDistributions(t *testing.T) {
 func TestCounts(t *testing.T) {
 	b := block(t, "repeat exp(0.7) { wait 1ns }")
 	var task rdr.Task
-	const n = 50_000
+	const n = 30_000
 	total, squares := 0.0, 0.0
 	for i := range n {
 		x := 0.0
@@ -182,7 +182,7 @@ func TestCounts(t *testing.T) {
 func TestChoose(t *testing.T) {
 	b := block(t, "choose { 0.2: { wait 1ns } 0.5: { wait 2ns } 0.3: { wait 3ns } }")
 	var task rdr.Task
-	const n = 50_000
+	const n = 30_000
 	var counts [4]float64
 	for i := range n {
 		task.Draw(b, rdr.Root(5, 0, 0, uint64(i)), "", func(d *rdr.Demand) {

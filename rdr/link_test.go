@@ -57,6 +57,9 @@ func TestLink(t *testing.T) {
 	if _, err := r.Mean(); err == nil || !strings.Contains(err.Error(), "test:1:19: operation shop.buy is not linked") {
 		t.Errorf("mean before Link: got %v", err)
 	}
+	if r.Name() != "r" || r.Start() != rdr.StartRequest {
+		t.Errorf("request %q starts with %v", r.Name(), r.Start())
+	}
 	l := w.linker()
 	if err := rdr.Link(f, l.Op, l.Exists); err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func TestMeanAgainstDraws(t *testing.T) {
 		}
 		return "full"
 	}
-	const n = 40_000
+	const n = 20_000
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
 			b := block(t, text)

@@ -5,7 +5,7 @@ import "time"
 // Budgets of one task, whatever was drawn: a task that exceeds one ends as
 // Exceeded.
 const (
-	maxSteps  = 1 << 24
+	maxSteps  = 1 << 22
 	maxFrames = 1 << 16
 )
 

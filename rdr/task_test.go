@@ -214,6 +214,7 @@ func TestTask(t *testing.T) {
 			b := parse(t, tt.text)
 			s := script{t: t, ids: map[string]uint32{}}
 			s.task.Start(b, rdr.Root(1, 2, 3, 4), tt.level)
+			replied := false
 			for _, step := range tt.steps {
 				left, want, _ := strings.Cut(step, "->")
 				for what := range strings.SplitSeq(strings.TrimSpace(left), " & ") {
@@ -224,6 +225,10 @@ func TestTask(t *testing.T) {
 				}
 				if got := s.due(); got != strings.TrimSpace(want) {
 					t.Fatalf("after %q: got %q, want %q", left, got, strings.TrimSpace(want))
+				}
+				replied = replied || strings.Contains(want, "reply ")
+				if got := s.task.Replied(); got != replied {
+					t.Fatalf("after %q: replied %v, want %v", left, got, replied)
 				}
 			}
 			if !s.task.Done() || !s.task.Ended() {
