@@ -18,13 +18,12 @@ type call struct {
 	pool *pool
 	conn *conn // nil while it waits in line, or for its failure to be told
 
-	msg     []byte // head and compact body, made once
-	pad     int64  // bytes of body after msg
-	head    bool   // a HEAD, whose answer has no body
-	safe    bool   // may be sent again though it may have arrived
-	retried bool
-	sentAt  dsv.Instant // 0: not yet
-	live    bool
+	msg    []byte      // head and compact body, made once
+	pad    int64       // bytes of body after msg
+	head   bool        // a HEAD, whose answer has no body
+	safe   bool        // may be sent again though it may have arrived
+	sentAt dsv.Instant // 0: not yet
+	live   bool
 }
 
 func (k *call) chain() *links[call] { return &k.links }

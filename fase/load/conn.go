@@ -296,9 +296,8 @@ func (l *Loop) lost(c *conn, err error) {
 		return
 	}
 	k := c.call
-	if c.used && !c.got && !k.retried && (k.safe || c.written < k.total()) {
-		// The server closed a kept connection at about the time it was used.
-		k.retried = true
+	if c.used && !c.got && (k.safe || c.written < k.total()) {
+		// The server closed a kept connection at about the time it was used. The new one is not kept: this happens once.
 		l.stats.Retried++
 		p := c.pool
 		l.closeConn(c)

@@ -148,7 +148,7 @@ func TestFaults(t *testing.T) {
 		name  string
 		play  script // nil: nobody listens
 		cause service.Cause
-		bytes int64
+		bytes int64 // of the body that came
 	}{
 		{"refused", nil, service.Refused, 0},
 		{"reset", reset, service.Reset, 0},
@@ -158,7 +158,8 @@ func TestFaults(t *testing.T) {
 		{"closed in a chunk", say(ok+"Transfer-Encoding: chunked\r\n\r\n5\r\nabc", 1), service.Closed, 3},
 		{"body until the end", say("HTTP/1.0 200 OK\r\n\r\nabcdef", 1), service.OK, 6},
 		{"more than announced", say(pong+"pong", 0), service.OK, 4},
-		{"interim answers first", say("HTTP/1.1 100 Continue\r\n\r\n"+pong, 0), service.OK, 4},
+		{"interim answers first", say("HTTP/1.1 100 Continue\r\n\r\n"+pong+"\r\n", 0), service.OK, 4},
+		{"speaks first", func(c *net.TCPConn, r *bufio.Reader, n int) { _, _ = io.WriteString(c, "220 ready\r\n"); hush(c, r, n) }, service.Malformed, 0},
 		{"not HTTP", say("SSH-2.0-OpenSSH_9.2", 1), service.Malformed, 0},
 		{"not HTTP, stays open", say("220 ready\r\n", 0), service.Malformed, 0},
 		{"endless head", endless, service.Malformed, 0},
@@ -176,9 +177,12 @@ func TestFaults(t *testing.T) {
 				address = serve(t, test.play)
 			}
 			c := &crowd{t: t, request: service.Request{Method: "POST", Service: -1}, due: burst(5), again: true, limit: 30}
-			carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(address)}))
+			s := carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(address)}))
 			if got, want := describe(c.causes()), describe(map[service.Cause]int{test.cause: 30}); got != want {
 				t.Fatalf("causes: got %s, want %s", got, want)
+			}
+			if want := map[bool]uint64{true: 30}[test.play != nil]; s.Opened != want {
+				t.Errorf("opened: got %d, want %d, because none can be used again", s.Opened, want)
 			}
 			for i, x := range c.samples {
 				if x.answer.Bytes != test.bytes || x.sent < x.due || x.done < x.sent {

@@ -62,12 +62,10 @@ func (l *Loop) openPool(address string) (*pool, error) {
 	return p, nil
 }
 
-// assign gives a call a connection, or a place in the line.
+// assign gives a call a connection, or a place in the line. While there is a line no connection is idle, so nobody overtakes.
 func (l *Loop) assign(k *call) {
 	p := k.pool
 	switch {
-	case p.line.first != nil: // nobody overtakes
-		p.line.pushBack(k)
 	case p.idle.first != nil:
 		c := p.idle.first
 		p.idle.remove(c)

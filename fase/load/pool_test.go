@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -74,6 +75,32 @@ func TestAbandonInLineAndWhileConnecting(t *testing.T) {
 			t.Errorf("sent: got %d, want 2 or more", sent)
 		}
 	})
+	t.Run("in line, and never sent", func(t *testing.T) {
+		thaw := make(chan struct{})
+		var asked atomic.Int32
+		address := serve(t, func(c *net.TCPConn, r *bufio.Reader, _ int) {
+			for request(r) {
+				asked.Add(1)
+				<-thaw
+				_, _ = io.WriteString(c, pong)
+			}
+		})
+		first := &crowd{t: t, request: service.Request{Service: -1}, due: burst(1)}
+		rest := &crowd{t: t, request: service.Request{Service: -1}, due: burst(6), patience: patience}
+		w := &watcher{at: dsv.At(2 * patience), do: func() { close(thaw) }}
+		cfg := start(load.Config{Groups: []load.Group{first, rest, w}, Address: to(address), Connections: 1})
+		s, err := open(t, cfg).Run(t.Context())
+		if err != nil || s.Answered != 1 || s.Abandoned != 6 || !s.Balanced() || asked.Load() != 1 {
+			t.Errorf("got %v, %d answered, %d abandoned, %d seen by the server; want 1, 6, 1", err, s.Answered, s.Abandoned, asked.Load())
+		}
+	})
+	t.Run("failed, but not told yet", func(t *testing.T) {
+		c := &crowd{t: t, request: service.Request{Service: -1}, due: burst(6), patience: 1}
+		s := carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(refused(t))}))
+		if s.Abandoned != 6 {
+			t.Errorf("abandoned: got %d, want 6", s.Abandoned)
+		}
+	})
 	t.Run("while connecting", func(t *testing.T) {
 		ln, err := netpoll.Listen(netip.MustParseAddrPort("127.0.0.1:0"), 0, false)
 		if err != nil {
@@ -124,19 +151,31 @@ func TestIdleConnectionClosedByTheServer(t *testing.T) {
 	}
 }
 
-// A server may answer before it has read a request to its end, and break off.
+// A server may answer before it has read a request to its end; whether it breaks off or not, the answer counts and the
+// connection is of no more use.
 func TestEarlyAnswerToALargeRequest(t *testing.T) {
-	early := func(c *net.TCPConn, r *bufio.Reader, _ int) {
+	early := func(c *net.TCPConn, r *bufio.Reader, n int) {
 		if request(r) {
 			_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
 		}
+		if n%2 == 0 { // says no more but leaves the connection open
+			one := make([]byte, 1)
+			for {
+				if _, err := c.Read(one); err != nil {
+					return
+				}
+			}
+		}
 	}
 	c := &crowd{t: t, request: service.Request{Service: -1, Method: "POST", Send: 32 << 20}, due: burst(2), again: true, limit: 6}
-	carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(serve(t, early))}))
+	s := carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(serve(t, early))}))
 	for i, x := range c.samples {
 		if want := (service.Answer{Status: 413, Bytes: 3}); x.answer != want {
 			t.Errorf("answer %d: got %+v, want %+v", i, x.answer, want)
 		}
+	}
+	if s.Opened != 6 {
+		t.Errorf("opened: got %d, want 6", s.Opened)
 	}
 }
 
