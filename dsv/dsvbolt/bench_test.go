@@ -2,9 +2,9 @@ package dsvbolt_test
 
 import (
 	"math"
-	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -44,10 +44,10 @@ func BenchmarkRecord(b *testing.B) {
 			}
 			must(b, s.Close())
 			must(b, db.Close())
-			info, err := os.Stat(path)
-			must(b, err)
+			var info syscall.Stat_t // the file has holes
+			must(b, syscall.Stat(path, &info))
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "samples/s")
-			b.ReportMetric(float64(info.Size())/float64(b.N), "B/sample")
+			b.ReportMetric(float64(512*info.Blocks)/float64(b.N), "B/sample")
 		})
 	}
 }
