@@ -26,7 +26,8 @@ func (l *Loop) encode(k *call, r *service.Request, host string) error {
 }
 
 // AppendCall appends the message that carries the block of a request to a server, without the r.Send bytes that follow it.
-// services names the services by index; host is what the Host header says. docs/protocol.md describes the message.
+// services names the services by index, an empty name
+// being the server itself; host is what the Host header says. docs/protocol.md describes the message.
 func AppendCall(b []byte, r *service.Request, services []string, host string) ([]byte, error) {
 	compact := r.Block.Compact()
 	b = append(b, "POST /rdr"...)
@@ -34,7 +35,9 @@ func AppendCall(b []byte, r *service.Request, services []string, host string) ([
 		if r.Service >= len(services) {
 			return b, fmt.Errorf("send request: service %d has no name", r.Service)
 		}
-		b = append(append(b, '/'), services[r.Service]...)
+		if name := services[r.Service]; name != "" {
+			b = append(append(b, '/'), name...)
+		}
 	}
 	b = append(append(b, " HTTP/1.1\r\nHost: "...), host...)
 	b = strconv.AppendUint(append(b, "\r\nEve-Key: "...), uint64(r.Key), 16)

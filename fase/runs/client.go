@@ -129,25 +129,42 @@ func (t *totals) interval(records []user.Record, count uint64) *Estimate {
 	}
 }
 
-// limits says why the generator was the limit, if it was; docs/summary.md states the rule.
+// limits says why the generator was the limit, if it was.
 func (t *totals) limits(g *user.Config, c *Client, issued int64) []string {
+	return Generated{
+		Planned: t.measured(dsv.Name(g.Name + ".target")).Number(), Open: len(g.Rate) > 0, Poisson: g.Law == user.Poisson,
+		Issued: issued, Dropped: c.Dropped, SendLag: c.SendLag, Response: c.Response,
+	}.LimitReasons()
+}
+
+// Generated is what a generator was to do and did.
+type Generated struct {
+	Open, Poisson   bool
+	Planned         float64 // requests; open only
+	Issued, Dropped int64
+	SendLag         Lag
+	Response        Distribution
+}
+
+// LimitReasons says why the generator was the limit, if it was; docs/summary.md states the rule.
+func (g Generated) LimitReasons() []string {
 	var rs []string
-	if planned := t.measured(dsv.Name(g.Name + ".target")).Number(); len(g.Rate) > 0 && planned > 0 {
+	if g.Open && g.Planned > 0 {
 		slack := 1.0
-		if g.Law == user.Poisson {
-			slack = 4 * math.Sqrt(planned) // arrivals vary by themselves
+		if g.Poisson {
+			slack = 4 * math.Sqrt(g.Planned) // arrivals vary by themselves
 		}
-		if float64(issued) < MinAchieved*planned-slack {
-			rs = append(rs, fmt.Sprintf("it issued %d requests where about %.0f were planned", issued, planned))
+		if float64(g.Issued) < MinAchieved*g.Planned-slack {
+			rs = append(rs, fmt.Sprintf("it issued %d requests where about %.0f were planned", g.Issued, g.Planned))
 		}
 	}
-	if c.Dropped > 0 {
-		rs = append(rs, fmt.Sprintf("it dropped %d requests that were due", c.Dropped))
+	if g.Dropped > 0 {
+		rs = append(rs, fmt.Sprintf("it dropped %d requests that were due", g.Dropped))
 	}
 	for _, q := range []struct {
 		name          string
 		lag, response Number
-	}{{"median", c.SendLag.P50, c.Response.P50}, {"p99", c.SendLag.P99, c.Response.P99}} {
+	}{{"median", g.SendLag.P50, g.Response.P50}, {"p99", g.SendLag.P99, g.Response.P99}} {
 		if float64(q.lag) > MaxSendLag && float64(q.lag) > MaxLagShare*float64(q.response) {
 			rs = append(rs, fmt.Sprintf("the %s of its send lag, %s, is more than %s and more than %s of the %s of the response time, %s",
 				q.name, seconds(float64(q.lag)), seconds(MaxSendLag), percent(MaxLagShare), q.name, seconds(float64(q.response))))

@@ -1,0 +1,152 @@
+// Package app is the eve command: its sub-commands, and the orchestration of a run. It is importable, so that anyone can
+// build an eve with modules of their own:
+//
+//	func main() { app.Main(append(app.Shipped(), mine.Spec)...) }
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eve-emulation/eve/fase/runs"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/modules"
+	"github.com/eve-emulation/eve/modules/adapter"
+	"github.com/eve-emulation/eve/modules/client"
+	"github.com/eve-emulation/eve/modules/server"
+)
+
+// Shipped lists the kinds of modules that come with Eve.
+func Shipped() []modules.Spec {
+	return []modules.Spec{server.Spec, client.Spec, adapter.Spec}
+}
+
+// App is one eve: what it knows and where it writes. Tests make their own.
+type App struct {
+	registry *modules.Registry
+	out, err io.Writer
+	args     []string // of the program itself, to start modules: the path of this binary
+}
+
+// Main is the eve command with the given kinds of modules. It does not return.
+func Main(specs ...modules.Spec) {
+	os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, specs...))
+}
+
+// Run executes one command line and returns its exit code: docs/commands.md lists them.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer, specs ...modules.Spec) int {
+	registry, err := modules.NewRegistry(specs...)
+	if err != nil {
+		fmt.Fprintln(stderr, "eve:", err)
+		return int(runs.ExitFailed)
+	}
+	a := &App{registry: registry, out: stdout, err: stderr}
+	// The first signal ends a run in order; a second one, of which the default handler is told, ends the process.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return a.exit(root.ExecuteContext(ctx))
+}
+
+// exitError is an error, or none, that ends the program with a code.
+type exitError struct {
+	code runs.Exit
+	err  error // nil: everything was said
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// wrong marks an error as the user's: exit code 2.
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{runs.ExitWrongInput, err}
+}
+
+// exit tells an error and returns the exit code.
+func (a *App) exit(err error) int {
+	if err == nil {
+		return 0
+	}
+	code := runs.ExitFailed
+	if e, ok := errors.AsType[*exitError](err); ok {
+		code = e.code
+		if e.err == nil {
+			return int(code)
+		}
+	}
+	if es, ok := errors.AsType[scenario.Errors](err); ok {
+		fmt.Fprint(a.err, es.Render())
+		return int(runs.ExitWrongInput)
+	}
+	fmt.Fprintln(a.err, "eve:", err)
+	return int(code)
+}
+
+func (a *App) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "eve",
+		Short: "A measurement-centric emulation environment for adaptive internet servers",
+		Long: "Eve runs one scenario file for real, with real processes, sockets and event loops, or in virtual time; it measures\n" +
+			"everything in the path, lets rules adapt the mapping of services to servers, and draws the result.\n\n" +
+			"Begin with: eve run flash-crowd",
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
+	root.AddCommand(
+		a.runCommand(), a.simCommand(), a.checkCommand(), a.fmtCommand(), a.schemaCommand(), a.scenariosCommand(), a.initCommand(),
+		a.varsCommand(), a.reportCommand(), a.exportCommand(), a.runsCommand(), a.serveCommand(), a.loadCommand(), a.benchCommand(),
+		a.moduleCommand(),
+	)
+	return root
+}
+
+// version tells the module's version, or the commit that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}
+
+// args turns cobra's complaints about arguments into wrong input.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return wrong(fmt.Errorf("%s: %w; see eve %s --help", c.Name(), err, c.Name()))
+		}
+		return nil
+	}
+}

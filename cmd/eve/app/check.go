@@ -1,0 +1,218 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/rdr"
+	"github.com/eve-emulation/eve/scenarios"
+)
+
+func (a *App) checkCommand() *cobra.Command {
+	var o overrides
+	c := &cobra.Command{
+		Use:   "check SCENARIO",
+		Short: "Check a scenario, and tell what it offers to its servers",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			plan, err := a.load(args[0], o)
+			if err != nil {
+				return err
+			}
+			return a.tellPlan(plan)
+		},
+	}
+	o.flags(c)
+	return c
+}
+
+func (a *App) tellPlan(plan *scenario.Plan) error {
+	fmt.Fprintf(a.out, "%s: %s\n%v with %v of warm-up, seed %d\n", plan.Name, plan.About, plan.Duration, plan.Warmup, plan.Seed)
+	for _, w := range plan.Warnings {
+		fmt.Fprintln(a.out, "warning:", w.Error())
+	}
+	d, err := plan.Demands()
+	if err != nil {
+		fmt.Fprintf(a.out, "the mean demand cannot be told: %v\n", err)
+		return nil
+	}
+	t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	for _, g := range d.Groups {
+		what := "at its peak"
+		if g.Closed {
+			what = "if nothing ever queued"
+		}
+		fmt.Fprintf(t, "\n%s\tasks %.4g/s %s; each request, in the mean:\n", g.Name, g.Rate, what)
+		for _, s := range g.Mean.Services() {
+			u := g.Mean.Of(s)
+			fmt.Fprintf(t, "  %s\t%.3g visits\tcpu %s\tdisk %.4g B\treply %.4g B\n", s, u.Visits, short(u.CPU), u.DiskReadBytes+u.DiskWriteBytes, u.ReplyBytes)
+		}
+	}
+	fmt.Fprintf(t, "\noffered at the peak\tcpu\tdisk\tlink\n")
+	for _, s := range d.Servers {
+		fmt.Fprintf(t, "  %s\t%.1f %%\t%.1f %%\t%.1f %%\n", s.Name, 100*s.CPU.Utilisation, 100*s.Disk.Utilisation, 100*s.Link.Utilisation)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, o := range d.Overloads() {
+		fmt.Fprintln(a.out, "note:", o)
+	}
+	return nil
+}
+
+func (a *App) fmtCommand() *cobra.Command {
+	var write, list bool
+	c := &cobra.Command{
+		Use:   "fmt FILE…",
+		Short: "Format scenario and .rdr files",
+		Long: "Format scenario (.yaml) and resource demand request (.rdr) files. Without flags the result is printed. What a file\n" +
+			"means never changes.",
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			differ := false
+			for _, f := range args {
+				changed, err := a.format(f, write, list)
+				if err != nil {
+					return wrong(err)
+				}
+				differ = differ || changed
+			}
+			if list && differ {
+				return &exitError{code: 1}
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVarP(&write, "write", "w", false, "write the result to the file")
+	c.Flags().BoolVarP(&list, "list", "l", false, "print the names of files whose form differs, and exit 1 if there are any")
+	return c
+}
+
+func (a *App) format(file string, write, list bool) (changed bool, err error) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return false, fmt.Errorf("format: %w", err)
+	}
+	var out []byte
+	if filepath.Ext(file) == ".rdr" {
+		out, err = rdr.Format(file, src)
+		if es, ok := errors.AsType[rdr.Errors](err); ok {
+			return false, errors.New(strings.TrimRight(es.Pretty(), "\n"))
+		}
+	} else {
+		out, err = scenario.Format(file, src)
+	}
+	if err != nil {
+		return false, err
+	}
+	changed = !bytes.Equal(src, out)
+	switch {
+	case list && changed:
+		fmt.Fprintln(a.out, file)
+	case list:
+	case write && changed:
+		return true, os.WriteFile(file, out, 0o644)
+	case !write:
+		_, err = a.out.Write(out)
+	}
+	return changed, err
+}
+
+func (a *App) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of scenario files, for editors",
+		Args:  args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := a.out.Write(scenario.Schema())
+			return err
+		},
+	}
+}
+
+func (a *App) scenariosCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "scenarios",
+		Short: "List the scenarios that are shipped",
+		Args:  args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+			for _, s := range scenarios.List() {
+				fmt.Fprintf(t, "%s\t%s\n", s.Name, s.About)
+			}
+			return t.Flush()
+		},
+	}
+}
+
+func (a *App) initCommand() *cobra.Command {
+	var from string
+	c := &cobra.Command{
+		Use:   "init [FILE]",
+		Short: "Begin a scenario of your own, as a copy of a shipped one",
+		Long:  "Begin a scenario of your own, as a copy of a shipped one. Existing files are never overwritten.",
+		Args:  args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			text, err := scenarios.Open(from)
+			if err != nil {
+				return wrong(fmt.Errorf("init: %s: %w; there are: %s", from, err, strings.Join(shippedNames(), ", ")))
+			}
+			file := from + ".yaml"
+			if len(args) > 0 {
+				file = args[0]
+			}
+			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+			if errors.Is(err, fs.ErrExist) {
+				return wrong(fmt.Errorf("init: %s exists already", file))
+			}
+			if err != nil {
+				return fmt.Errorf("init: %w", err)
+			}
+			_, err = f.Write(text)
+			if err = errors.Join(err, f.Close()); err != nil {
+				return fmt.Errorf("init: %w", err)
+			}
+			fmt.Fprintf(a.out, "%s is yours. Change it, then: eve check %s; eve sim %s; eve run %s\n", file, file, file, file)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&from, "from", "hello", "the shipped scenario to copy")
+	return c
+}
+
+func (a *App) varsCommand() *cobra.Command {
+	var o overrides
+	c := &cobra.Command{
+		Use:   "vars SCENARIO",
+		Short: "List the variables that a scenario measures",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			plan, err := a.load(args[0], o)
+			if err != nil {
+				return err
+			}
+			t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+			fmt.Fprintln(t, "NAME\tKIND\tUNIT\tMANIPULATOR\tWHAT IT IS")
+			measured := map[string]string{}
+			for _, m := range plan.Measures {
+				measured[string(m.Name)] = m.Manipulator
+			}
+			for _, d := range plan.Declarations() {
+				fmt.Fprintf(t, "%s\t%v\t%s\t%s\t%s\n", d.Name, d.Kind, d.Unit, measured[string(d.Name)], d.Help)
+			}
+			return t.Flush()
+		},
+	}
+	o.flags(c)
+	return c
+}

@@ -1,0 +1,485 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel"
+	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/runs"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/modules/client"
+	"github.com/eve-emulation/eve/modules/server"
+)
+
+// An execution is one run for real: a kernel in this process, and modules as its children.
+//
+// Its life: start the servers and targets, learn their addresses, write the mappings, start the rest, let all begin at
+// one instant, wait for the end of the plan, stop everybody in order.
+type execution struct {
+	app    *App
+	plan   *scenario.Plan
+	kernel *evekernel.Kernel
+	dir    string // of the run folder
+	tell   func(string)
+
+	t0      int64
+	events  chan evekernel.ModuleEvent
+	names   []string // of all modules that join the start, in the order of their start
+	targets []*target
+
+	mu     sync.Mutex // guards what follows
+	states map[string]evekernel.ModuleEvent
+	ended  bool // modules are being stopped: their end is no news
+}
+
+// newExecution prepares a run whose measurements go to rec. tell is told in plain sentences what happens.
+func newExecution(a *App, plan *scenario.Plan, rec dsv.Recorder, dir string, tell func(string)) (*execution, error) {
+	x := &execution{
+		app: a, plan: plan, dir: dir, tell: tell,
+		events: make(chan evekernel.ModuleEvent, 4096), states: map[string]evekernel.ModuleEvent{},
+	}
+	k, err := evekernel.New(evekernel.Config{
+		Run: plan.Name, Recorder: rec, OnModule: x.happened, Log: x.log,
+	})
+	x.kernel = k
+	return x, err
+}
+
+// happened takes the kernel's news of a module.
+func (x *execution) happened(e evekernel.ModuleEvent) {
+	x.mu.Lock()
+	x.states[e.Name] = e
+	ended := x.ended
+	x.mu.Unlock()
+	if ended {
+		return
+	}
+	switch e.State {
+	case evekernel.Failed, evekernel.Lost, evekernel.Back:
+		x.tell(fmt.Sprintf("module %s %s%s", e.Name, e.Status, x.when(e.At)))
+	}
+	select {
+	case x.events <- e:
+	default: // nobody waits for the rest
+	}
+}
+
+// when tells an instant of the run in words.
+func (x *execution) when(at int64) string {
+	if x.t0 == 0 || at < x.t0 {
+		return ""
+	}
+	return fmt.Sprintf(" at %.1f s", float64(at-x.t0)/1e9)
+}
+
+func (x *execution) log(l evekernel.Line) {
+	if l.Module != "" {
+		x.tell(l.Module + ": " + l.Text)
+		return
+	}
+	x.tell("kernel: " + l.Text)
+}
+
+// run executes the plan. It returns nil when the plan came to its end, whatever was measured; the context's error when
+// it was interrupted. begun is called once T0 is announced.
+func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
+	if err := x.kernel.Listen(); err != nil {
+		return err
+	}
+	kctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	var failed error
+	wg.Go(func() { failed = x.kernel.Run(kctx) })
+	err := x.live(ctx, begun)
+	x.stop()
+	end()
+	wg.Wait()
+	return errors.Join(err, failed)
+}
+
+func (x *execution) live(ctx context.Context, begun func(int64)) error {
+	if err := x.declare(ctx); err != nil {
+		return err
+	}
+	processes := x.processes()
+	x.names = x.parties(processes)
+	if len(x.names) > 0 {
+		if err := x.kernel.Hub().Expect(egs.StartBarrier, x.names...); err != nil {
+			return err
+		}
+	}
+	if err := x.startServers(ctx, processes); err != nil {
+		return err
+	}
+	if err := x.startTargets(ctx); err != nil {
+		return err
+	}
+	if err := x.place(ctx); err != nil {
+		return err
+	}
+	if err := x.startRest(ctx); err != nil {
+		return err
+	}
+	start, err := x.await(ctx)
+	if err != nil {
+		return err
+	}
+	x.t0 = start.T0
+	if _, err := x.kernel.Space().Write(ctx, scenario.StartName, dsv.IntValue(x.t0)); err != nil {
+		return err
+	}
+	begun(x.t0)
+	return x.watch(ctx)
+}
+
+func (x *execution) declare(ctx context.Context) error {
+	space := x.kernel.Space()
+	ds := x.plan.Declarations()
+	for _, s := range x.plan.Servers {
+		ds = append(ds, dsv.Declaration{Name: adapt.AddressName(s.Name), Kind: dsv.Text, Help: "where " + s.Name + " listens"})
+	}
+	for _, d := range ds {
+		if err := space.Create(ctx, d); err != nil {
+			return err
+		}
+	}
+	return scenario.Publish(ctx, space, x.plan)
+}
+
+// process is the servers that share one process.
+type process struct {
+	name    string
+	servers []string
+}
+
+func (x *execution) processes() []process {
+	var ps []process
+	for _, s := range x.plan.Servers {
+		i := slices.IndexFunc(ps, func(p process) bool { return p.name == s.Process })
+		if i < 0 {
+			ps = append(ps, process{name: s.Process})
+			i = len(ps) - 1
+		}
+		ps[i].servers = append(ps[i].servers, s.Name)
+	}
+	return ps
+}
+
+// adapterName is the name of the module that carries the rules out.
+const adapterName = "adapt"
+
+// parties lists the modules that begin together.
+func (x *execution) parties(ps []process) []string {
+	var names []string
+	for _, p := range ps {
+		names = append(names, p.name)
+	}
+	for _, c := range x.plan.Clients {
+		names = append(names, c.Name)
+	}
+	if len(x.plan.Adapt.Rules) > 0 {
+		names = append(names, adapterName)
+	}
+	for _, m := range x.plan.Modules {
+		if len(m.Exec) == 0 {
+			names = append(names, instances(m)...)
+		}
+	}
+	return names
+}
+
+// instances are the names of the modules that one entry of the scenario starts.
+func instances(m scenario.Module) []string {
+	if m.Count <= 1 {
+		return []string{m.Name}
+	}
+	var names []string
+	for i := range m.Count {
+		names = append(names, fmt.Sprintf("%s_%d", m.Name, i+1))
+	}
+	return names
+}
+
+// start starts one module of a known kind as a child process of this binary.
+func (x *execution) start(ctx context.Context, kind, name string, config any) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	raw, ok := config.([]byte)
+	if !ok && config != nil {
+		if raw, err = json.Marshal(config); err != nil {
+			return err
+		}
+	}
+	return x.kernel.Start(ctx, evekernel.ModuleSpec{
+		Name: name, Kind: kind, Config: raw, Env: environment(),
+		Argv: append([]string{self}, append(slices.Clone(x.app.args), "module", kind, name)...),
+	})
+}
+
+// environment is what children inherit: no more than they need.
+func environment() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "TZ", "GOCOVERDIR", "GORACE", "GOTRACEBACK"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	// The runtime keeps a processor for its own work beside the loop's locked thread.
+	return append(env, "GOMAXPROCS=4")
+}
+
+func (x *execution) startServers(ctx context.Context, ps []process) error {
+	for _, p := range ps {
+		if err := x.start(ctx, "server", p.name, server.ModuleConfig{Servers: p.servers}); err != nil {
+			return err
+		}
+	}
+	for _, s := range x.plan.Servers {
+		if err := x.address(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startTimeout bounds the time from a process's start until it tells its address.
+const startTimeout = 10 * time.Second
+
+// address waits until a server listens.
+func (x *execution) address(ctx context.Context, s scenario.Server) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
+		fmt.Errorf("server %s did not listen within %v; look at what its process printed above", s.Name, startTimeout))
+	defer cancel()
+	w, err := x.kernel.Space().Watch(ctx, dsv.WatchRequest{Pattern: string(adapt.AddressName(s.Name))})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	got := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wctx, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() {
+		_, err := w.Next(wctx)
+		got <- err
+	})
+	for {
+		select {
+		case err := <-got:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		case e := <-x.events:
+			if err := death(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// death returns an error when a module has ended before it should.
+func death(e evekernel.ModuleEvent) error {
+	if e.State == evekernel.Failed || e.State == evekernel.Exited {
+		return fmt.Errorf("module %s %s", e.Name, e.Status)
+	}
+	return nil
+}
+
+// place writes the initial mappings, with the addresses that the servers have told.
+func (x *execution) place(ctx context.Context) error {
+	addresses := map[string]string{}
+	for _, s := range x.plan.Servers {
+		r, err := x.kernel.Space().Read(ctx, adapt.AddressName(s.Name))
+		if err != nil {
+			return err
+		}
+		addresses[s.Name] = r.Value.Text
+	}
+	for _, t := range x.targets {
+		addresses[t.plan.Name] = t.address
+	}
+	for svc, m := range x.plan.Mappings() {
+		for i := range m.Replicas {
+			if a := addresses[m.Replicas[i].Server]; a != "" {
+				m.Replicas[i].Address = a
+			}
+		}
+		name := service.MapName(x.plan.Topology.Services[svc])
+		if _, err := x.kernel.Space().Write(ctx, name, dsv.TextValue(m.Encode())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startRest starts the modules that need the mapping.
+func (x *execution) startRest(ctx context.Context) error {
+	if len(x.plan.Adapt.Rules) > 0 {
+		if err := x.start(ctx, "adapter", adapterName, nil); err != nil {
+			return err
+		}
+	}
+	for _, m := range x.plan.Modules {
+		if err := x.startModule(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, c := range x.plan.Clients {
+		if err := x.start(ctx, "client", c.Name, client.ModuleConfig{Group: c.Name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *execution) startModule(ctx context.Context, m scenario.Module) error {
+	for _, name := range instances(m) {
+		if len(m.Exec) == 0 {
+			if err := x.start(ctx, m.Kind, name, m.Config); err != nil {
+				return err
+			}
+			continue
+		}
+		err := x.kernel.Start(ctx, evekernel.ModuleSpec{
+			Name: name, Argv: m.Exec, Config: m.Config, Env: environment(), ReadyTimeout: -1,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits until all modules are ready and T0 is announced.
+func (x *execution) await(ctx context.Context) (egs.Start, error) {
+	type result struct {
+		s   egs.Start
+		err error
+	}
+	if len(x.names) == 0 {
+		return egs.Start{T0: mono.Now()}, nil
+	}
+	actx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	got := make(chan result, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		s, err := x.kernel.Hub().Await(actx, egs.StartBarrier)
+		got <- result{s, err}
+	})
+	defer cancel()
+	for {
+		select {
+		case r := <-got:
+			return r.s, r.err
+		case e := <-x.events:
+			if err := death(e); err != nil {
+				return egs.Start{}, err
+			}
+		}
+	}
+}
+
+// linger is how long the modules have for their last synchronisation after the end of the plan.
+const linger = 200 * time.Millisecond
+
+// watch waits for the end of the plan. A module that dies meanwhile is told and the run goes on: its callers count the
+// errors, and the measurements so far stay.
+func (x *execution) watch(ctx context.Context) error {
+	end := time.Duration(x.t0-mono.Now()) + x.plan.Duration + linger
+	timer := time.NewTimer(end)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return nil
+		case e := <-x.events:
+			if e.State == evekernel.Failed && x.clientsGone() {
+				return fmt.Errorf("module %s %s: no clients are left", e.Name, e.Status)
+			}
+		}
+	}
+}
+
+// clientsGone reports whether every client module has failed.
+func (x *execution) clientsGone() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, c := range x.plan.Clients {
+		if x.states[c.Name].State != evekernel.Failed {
+			return false
+		}
+	}
+	return len(x.plan.Clients) > 0
+}
+
+// stop ends the modules: those that ask first, those that answer last.
+func (x *execution) stop() {
+	x.mu.Lock()
+	x.ended = true
+	x.mu.Unlock()
+	var order []string
+	if len(x.plan.Adapt.Rules) > 0 {
+		order = append(order, adapterName)
+	}
+	for _, c := range x.plan.Clients {
+		order = append(order, c.Name)
+	}
+	for _, m := range x.plan.Modules {
+		order = append(order, instances(m)...)
+	}
+	for _, p := range x.processes() {
+		order = append(order, p.name)
+	}
+	for _, t := range x.targets {
+		if t.own == nil {
+			order = append(order, t.plan.Name)
+		}
+		defer t.close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := x.kernel.Stop(ctx, order...); err != nil {
+		x.tell("stop: " + err.Error())
+	}
+}
+
+// modules tells what became of each module, for the summary.
+func (x *execution) modules() (list []runs.Module, died string) {
+	for _, e := range x.kernel.Modules() {
+		m := runs.Module{Name: e.Name, State: string(e.State), At: runs.Number(nan)}
+		if e.State == evekernel.Failed {
+			m.Exit = firstLine(e.Status)
+			m.At = runs.Number(float64(e.At-x.t0) / 1e9)
+			if died == "" {
+				died = fmt.Sprintf("module %s %s%s", e.Name, m.Exit, x.when(e.At))
+			}
+		}
+		list = append(list, m)
+	}
+	return list, died
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/modules/server"
+)
+
+// serveFlags are those of `eve serve`.
+type serveFlags struct {
+	listen, engine, run, discipline string
+	reactors, cpus                  int
+	speed                           float64
+	remote                          bool
+}
+
+func (a *App) serveCommand() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Be one emulated server, for curl, wrk or any other client",
+		Long: "Be one emulated server, without a scenario. Any GET is answered; POST /rdr meets the demands of its body:\n\n" +
+			"  curl --data 'cpu 5ms reply 10KiB' http://127.0.0.1:8080/rdr",
+		Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := f.config()
+			if err != nil {
+				return wrong(err)
+			}
+			s, err := server.Listen(cfg)
+			if err != nil {
+				return err
+			}
+			s.Start(mono.Now())
+			fmt.Fprintf(a.out, "listening on http://%s (engine %s, run: %s); end with Ctrl-C\n", s.Addr(), f.engine, f.run)
+			err = s.Run(c.Context())
+			st := s.Stats()
+			fmt.Fprintf(a.out, "served %d requests on %d connections\n", st.Requests, st.Accepted)
+			return err
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the address to listen on")
+	fl.StringVar(&f.engine, "engine", "reactors", "the I/O engine: "+strings.Join(engine.Shipped().Names(), ", "))
+	fl.IntVar(&f.reactors, "reactors", 1, "event loops")
+	fl.StringVar(&f.run, "run", "hold", "how demands are met: hold (in real time, without consuming) or burn (really consumed)")
+	fl.IntVar(&f.cpus, "cpus", 1, "processors of the emulated machine")
+	fl.Float64Var(&f.speed, "speed", 1, "speed of its processors")
+	fl.StringVar(&f.discipline, "discipline", "fcfs", "discipline of its processors: fcfs or ps")
+	fl.BoolVar(&f.remote, "allow-remote", false, "listen on an address that others can reach")
+	return c
+}
+
+func (f *serveFlags) config() (server.Config, error) {
+	m := machine.Config{CPU: machine.CPUConfig{Cores: f.cpus, Speed: f.speed}}
+	switch f.run {
+	case "hold":
+	case "burn":
+		m.Run = machine.Burn
+	default:
+		return server.Config{}, fmt.Errorf("--run %s: want hold or burn", f.run)
+	}
+	switch f.discipline {
+	case "fcfs":
+	case "ps":
+		m.CPU.Discipline = machine.PS
+	default:
+		return server.Config{}, fmt.Errorf("--discipline %s: want fcfs or ps", f.discipline)
+	}
+	if f.cpus < 1 || f.reactors < 1 || f.speed <= 0 {
+		return server.Config{}, errors.New("--cpus and --reactors are at least 1, --speed is above 0")
+	}
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return server.Config{}, fmt.Errorf("--listen %s: want HOST:PORT", f.listen)
+	}
+	if ip := net.ParseIP(host); !f.remote && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return server.Config{}, fmt.Errorf("--listen %s: others could reach it; say --allow-remote if that is wanted", f.listen)
+	}
+	return server.Config{
+		Host:   service.HostConfig{Machine: m, Topology: &service.Topology{Servers: []string{"server"}}},
+		Engine: engine.Config{Name: f.engine, Listen: f.listen, Reactors: f.reactors, IdleTimeout: time.Hour},
+		Seed:   uint64(os.Getpid()),
+	}, nil
+}

@@ -1,0 +1,125 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/scenarios"
+)
+
+// overrides are the flags that change a scenario.
+type overrides struct {
+	set      []string
+	duration time.Duration
+	seed     int64
+}
+
+func (o *overrides) flags(c *cobra.Command) {
+	c.Flags().StringArrayVar(&o.set, "set", nil, "override a value of the scenario: `PATH=VALUE`, as clients.crowd.rate=400/s; may be repeated")
+	c.Flags().DurationVar(&o.duration, "duration", 0, "override the duration")
+	c.Flags().Int64Var(&o.seed, "seed", -1, "override the seed")
+}
+
+// source is the text of a scenario, and where the files beside it are.
+type source struct {
+	name string // for messages
+	text []byte
+	read func(path string) ([]byte, error)
+}
+
+// find reads a scenario: a file, or one that is shipped.
+func find(arg string) (source, error) {
+	if !strings.ContainsAny(arg, "/.") {
+		if text, err := scenarios.Open(arg); err == nil {
+			return source{name: arg + ".yaml", text: text, read: func(p string) ([]byte, error) { return fs.ReadFile(scenarios.FS(), p) }}, nil
+		}
+	}
+	info, err := os.Stat(arg)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return source{}, fmt.Errorf("read scenario %s: no such file, and no scenario of that name is shipped; there are: %s", arg, strings.Join(shippedNames(), ", "))
+	case err != nil:
+		return source{}, fmt.Errorf("read scenario: %w", err)
+	case !info.Mode().IsRegular():
+		return source{}, fmt.Errorf("read scenario %s: not a file", arg)
+	case info.Size() > scenario.MaxSize:
+		return source{}, fmt.Errorf("read scenario %s: %d bytes; at most %d", arg, info.Size(), scenario.MaxSize)
+	}
+	text, err := os.ReadFile(arg)
+	if err != nil {
+		return source{}, fmt.Errorf("read scenario: %w", err)
+	}
+	dir := filepath.Dir(arg)
+	return source{name: arg, text: text, read: func(p string) ([]byte, error) { return readBelow(dir, p) }}, nil
+}
+
+// maxInput bounds a file that a scenario reads.
+const maxInput = 16 << 20
+
+// readBelow reads a regular file that lies in dir, whatever its path says.
+func readBelow(dir, path string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	info, err := root.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	case info.Size() > maxInput:
+		return nil, fmt.Errorf("%s: %d bytes; at most %d", path, info.Size(), maxInput)
+	}
+	return root.ReadFile(path)
+}
+
+// load reads a scenario and compiles it.
+func (a *App) load(arg string, o overrides) (*scenario.Plan, error) {
+	src, err := find(arg)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	opts := scenario.Options{Set: o.set, Duration: o.duration, ReadFile: src.read, Kinds: a.kinds()}
+	if o.seed >= 0 {
+		seed := uint64(o.seed)
+		opts.Seed = &seed
+	}
+	plan, err := scenario.Load(src.name, src.text, opts)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	return plan, nil
+}
+
+// kinds are the modules that a scenario may name; those of the scenario's own parts are started by Eve itself.
+func (a *App) kinds() map[string]any {
+	kinds := map[string]any{}
+	for _, s := range a.registry.Specs() {
+		switch {
+		case s.Name == "server" || s.Name == "client" || s.Name == "adapter":
+		case s.Config == nil:
+			kinds[s.Name] = nil
+		default:
+			kinds[s.Name] = s.Config()
+		}
+	}
+	return kinds
+}
+
+func shippedNames() []string {
+	var names []string
+	for _, s := range scenarios.List() {
+		names = append(names, s.Name)
+	}
+	return names
+}

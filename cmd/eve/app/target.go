@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/eve-emulation/eve/evekernel"
+	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/modules/server"
+)
+
+// A target is a real server of a run: one that was running, one that Eve started, or Eve's own in its place.
+type target struct {
+	plan    scenario.Target
+	address string
+	own     *server.Server
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+func (x *execution) startTargets(ctx context.Context) error {
+	for _, p := range x.plan.Targets {
+		t := &target{plan: p, address: p.Address}
+		if err := x.startTarget(ctx, t); err != nil {
+			return fmt.Errorf("target %s: %w", p.Name, err)
+		}
+		x.targets = append(x.targets, t)
+	}
+	return nil
+}
+
+func (x *execution) startTarget(ctx context.Context, t *target) error {
+	if err := t.port(); err != nil {
+		return err
+	}
+	if len(t.plan.Exec) == 0 {
+		return t.reach(ctx, nil)
+	}
+	program, err := exec.LookPath(t.plan.Exec[0])
+	switch {
+	case err != nil && t.plan.Serve:
+		x.tell(fmt.Sprintf("target %s: %s is not installed; Eve's own server takes its place", t.plan.Name, t.plan.Exec[0]))
+		return t.serve()
+	case err != nil:
+		return err
+	}
+	dir := filepath.Join(x.dir, t.plan.Name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	for name, text := range t.plan.Files {
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), []byte(t.plan.Expand(text, t.address, dir)), 0o600); err != nil {
+			return err
+		}
+	}
+	argv := []string{program}
+	for _, a := range t.plan.Exec[1:] {
+		argv = append(argv, t.plan.Expand(a, t.address, dir))
+	}
+	err = x.kernel.Start(ctx, evekernel.ModuleSpec{Name: t.plan.Name, Argv: argv, Env: environment(), Dir: dir, ReadyTimeout: -1})
+	if err != nil {
+		return err
+	}
+	return t.reach(ctx, x.events)
+}
+
+// port finds a free port where the scenario asks for any.
+func (t *target) port() error {
+	host, port, err := net.SplitHostPort(t.address)
+	if err != nil || port != "0" {
+		return err
+	}
+	l, err := net.Listen("tcp", t.address)
+	if err != nil {
+		return err
+	}
+	t.address = net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	return l.Close()
+}
+
+// reachTimeout bounds the time until a real server answers.
+const reachTimeout = 10 * time.Second
+
+// reach waits until something listens at the target's address. events tells of the program's early death; nil: none.
+func (t *target) reach(ctx context.Context, events <-chan evekernel.ModuleEvent) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, reachTimeout, fmt.Errorf("nothing listens on %s after %v", t.address, reachTimeout))
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.address)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case e := <-events:
+			if err := death(e); err != nil && e.Name == t.plan.Name {
+				return err
+			}
+		case <-tick.C:
+			if events == nil {
+				return fmt.Errorf("%w; start it, or give the scenario its command line: exec: […]", err)
+			}
+		}
+	}
+}
+
+// serve runs Eve's own server in the target's place, inside this process.
+func (t *target) serve() error {
+	s, err := server.Listen(server.Config{
+		Engine: engine.Config{Listen: t.address},
+		Host:   service.HostConfig{Topology: &service.Topology{Servers: []string{t.plan.Name}}},
+	})
+	if err != nil {
+		return err
+	}
+	t.address = s.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.own, t.cancel, t.done = s, cancel, make(chan struct{})
+	s.Start(mono.Now())
+	go func() { // ended and waited for by close
+		defer close(t.done)
+		_ = s.Run(ctx)
+	}()
+	return nil
+}
+
+func (t *target) close() {
+	if t.cancel != nil {
+		t.cancel()
+		<-t.done
+	}
+}
