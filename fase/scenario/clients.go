@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -118,20 +119,17 @@ func curve(points []ratePoint, start time.Duration) []user.Point {
 
 // rateAt is the rate of a curve at a time.
 func rateAt(points []ratePoint, t time.Duration) float64 {
-	for i, p := range points {
-		if t > p.at {
-			continue
-		}
-		if i == 0 || t == p.at {
-			return p.rate
-		}
-		q := points[i-1]
-		return q.rate + (p.rate-q.rate)*float64(t-q.at)/float64(p.at-q.at)
-	}
-	if len(points) == 0 {
+	i := sort.Search(len(points), func(i int) bool { return points[i].at >= t })
+	switch {
+	case len(points) == 0:
 		return 0
+	case i == len(points):
+		return points[i-1].rate
+	case i == 0 || points[i].at == t:
+		return points[i].rate
 	}
-	return points[len(points)-1].rate
+	p, q := points[i-1], points[i]
+	return p.rate + (q.rate-p.rate)*float64(t-p.at)/float64(q.at-p.at)
 }
 
 // shares sets which part of the requests is recorded one by one: all of them up to the rate of `records:`.

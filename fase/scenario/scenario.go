@@ -16,6 +16,7 @@ import (
 	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
+	"github.com/eve-emulation/eve/rdr"
 )
 
 // A Plan is a scenario made ready to run: what the modules, the simulator and the report all read. It is immutable.
@@ -43,6 +44,9 @@ type Plan struct {
 
 	Text   []byte            // the scenario as run: overrides applied
 	Inputs map[string][]byte // files that it reads, by the path written in it
+
+	means     []rdr.Mean // of the clients' requests, by group
+	unbounded Errors     // why there is no mean
 }
 
 // A Server is one emulated host and the process that it lives in.

@@ -233,6 +233,7 @@ func sizeUnit() unit { return unit{"size", "a size", []string{"B"}, "16KiB, 64Mi
 func bytesPerSecond() unit {
 	return unit{"bytes per second", "an amount of bytes per second", []string{"B/s"}, "500MB/s, 2GiB/s"}
 }
+
 func bitRateUnit() unit {
 	return unit{"bit rate", "a bit rate", []string{"bit", "bit/s"}, "100Mbit, 1Gbit"}
 }
