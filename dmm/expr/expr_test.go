@@ -106,6 +106,7 @@ func sample() *reader {
 	r.put("static.latency", 4*time.Second, hist(0.4, 0.4), 2)
 	r.put("static.latency", 7*time.Second, hist(0.1, 0.1, 0.1), 3)
 	r.put("static.latency", 10*time.Second, hist(0.2), 1)
+	r.put("crowd.latency", 9*time.Second, hist(), 0)
 	r.put("crowd.errors", 9*time.Second, dsv.IntValue(3), 3)
 	r.put("crowd.requests", 8*time.Second, dsv.IntValue(100), 100)
 	r.put("crowd.requests", 9*time.Second, dsv.IntValue(200), 200)
@@ -217,6 +218,10 @@ func TestEvalCondition(t *testing.T) {
 		{"false and p95(crowd.latency) > 100ms", "false"},
 		{"p95(crowd.latency) > 100ms and true", "unknown"},
 		{"server_1.cpu.queue > 1", "unknown"},
+		{"mean(crowd.latency) < 1s", "unknown"},
+		{"max(crowd.latency) < 1s", "unknown"},
+		{"ewma(crowd.latency) < 1s", "unknown"},
+		{"count(crowd.latency) == 0 and rate(crowd.latency) == 0", "true"},
 		{"mean(static.latency, 1ns) > 0", "true"},
 		{"crowd.errors / (crowd.requests - 300) < 0.01", "unknown"},
 		{"(crowd.requests - 300) / (crowd.requests - 300) < 0.01", "unknown"},

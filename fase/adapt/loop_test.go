@@ -501,7 +501,7 @@ func TestForeignMapping(t *testing.T) {
 	m := b.last["static"].Clone()
 	m.Epoch, m.Level = 3, "lite"
 	b.mapping(400*time.Millisecond, "static", m)
-	b.mapping(500*time.Millisecond, "static", service.Mapping{Epoch: 2}) // an echo
+	b.mapping(500*time.Millisecond, "static", service.Mapping{Epoch: 3}) // not newer
 	b.last["static"] = m
 	b.log = nil
 	b.ack(time.Second, "cdn.static.ready", 3)
@@ -533,3 +533,63 @@ func TestEnd(t *testing.T) {
 }
 
 func size(n int64) machine.Bytes { return machine.Bytes(n) }
+
+// Replicas that somebody else brings or removes are left alone.
+func TestForeignReplicas(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		state service.State
+		acks  bool
+		want  string
+	}{
+		{"after a move", service.Draining, true, "static e5 server_2=draining cdn=serving"},
+		{"after a move that failed", service.Copying, false, "static e4 server_1=serving server_2=copying"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := open(t, rule(t, "r", busy, 0, 0, "move static to cdn"))
+			b.mapping(0, "static", service.Mapping{Epoch: 2, Replicas: []service.Replica{
+				{Server: "server_1", Weight: 1, State: service.Serving}, {Server: "server_2", Weight: 1, State: tc.state},
+			}})
+			b.load(0, 200*time.Millisecond, 0.9)
+			if tc.acks {
+				b.ack(time.Second, "cdn.static.ready", 3)
+				b.ack(time.Second, "server_1.static.copied", 3)
+				b.ack(2*time.Second, "server_1.static.drained", 4)
+			}
+			b.run(70 * time.Second)
+			if got := show("static", b.last["static"]); got != tc.want {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// Patience ends at its instant, also between two evaluations.
+func TestPatienceIsExact(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		acks func(b *bench)
+		want time.Duration
+	}{
+		{"target", func(*bench) {}, 61007 * time.Millisecond},
+		{"source", func(b *bench) { b.ack(2*time.Second, "cdn.app.ready", 2) }, 71007 * time.Millisecond},
+		{"drain", func(b *bench) {
+			b.ack(2*time.Second, "cdn.app.ready", 2)
+			b.ack(2011*time.Millisecond, "server_1.app.copied", 2)
+		}, 32011 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := rule(t, "r", busy, 0, 0, "move app to cdn")
+			b := &bench{t: t, last: map[string]service.Mapping{}, loop: adapt.NewLoop(adapt.Config{
+				Topology: topology(), Rules: []adapt.Rule{r}, Services: []service.Config{{}, {Size: size(12_500_000)}},
+			})}
+			b.load(0, time.Second, 0.9)
+			b.mapping(1007*time.Millisecond, "app", service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: "server_1", State: service.Serving}}})
+			tc.acks(b)
+			b.run(90 * time.Second)
+			if got := b.all[len(b.all)-1]; got.At != dsv.At(tc.want) || got.Cause == "" {
+				t.Errorf("got %+v, want %v", got, tc.want)
+			}
+		})
+	}
+}

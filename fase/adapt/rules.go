@@ -32,7 +32,7 @@ func (l *Loop) evaluate(at dsv.Instant) {
 	}
 	view := view{l, at.Add(-Settle)}
 	for _, r := range l.rules {
-		if !r.holds(at, view) || r.task != nil || l.idle(r.Do) {
+		if !r.holds(at, view) || r.task != nil {
 			continue
 		}
 		r.task = &task{rule: r, reading: r.When.Readings(view), deadline: dsv.Never}

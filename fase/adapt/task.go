@@ -93,22 +93,6 @@ func (l *Loop) step(at dsv.Instant, t *task) bool {
 	return true
 }
 
-// idle reports whether all actions would change nothing now.
-func (l *Loop) idle(actions []Action) bool {
-	for i := range actions {
-		a := &actions[i]
-		if a.Verb != Assign {
-			if p := l.places[a.Service]; !p.known || p.holder != nil {
-				return false
-			}
-		}
-		if !l.nothing(a) {
-			return false
-		}
-	}
-	return true
-}
-
 // nothing reports whether an action would change nothing.
 func (l *Loop) nothing(a *Action) bool {
 	if a.Verb == Assign {
