@@ -17,7 +17,7 @@ var _ load.Group = (*user.Group)(nil)
 // Groups as scenarios have them, open and closed, over real sockets: what the group counts is what the loop counts.
 func TestUserGroups(t *testing.T) {
 	const end = 300 * time.Millisecond
-	file, err := rdr.ParseFile("test.rdr", []byte("request page { call app { cpu 1ms reply 100B } call app { reply 1B } }"), rdr.StartRequest)
+	file, err := rdr.ParseFile("test.rdr", []byte("request page { call app { cpu 1ms reply 100B } wait 20ms call app { reply 1B } }"), rdr.StartRequest)
 	if err != nil {
 		t.Fatal(err)
 	}

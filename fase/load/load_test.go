@@ -193,6 +193,14 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestRefusedCallsInLineAllFail(t *testing.T) {
+	c := &crowd{t: t, request: service.Request{Service: -1}, due: burst(10)}
+	s := carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(refused(t)), Connections: 1}))
+	if got := s.Errors[service.Refused]; got != 10 {
+		t.Errorf("refused: got %d, want 10", got)
+	}
+}
+
 func TestRetry(t *testing.T) {
 	// The server closes each connection when it has read the second request.
 	second := func(c *net.TCPConn, r *bufio.Reader, _ int) {
