@@ -279,7 +279,7 @@ func (r *reader) server(name string) server {
 			continue
 		}
 		x := resource{name: string(res), index: i, utilisation: r.mean(v("utilisation")), queue: r.mean(v("queue"))}
-		if res == "cpu" || most(x.utilisation) >= 0.005 || most(x.queue) >= 0.05 {
+		if res == "cpu" || most(x.utilisation) >= 0.02 || most(x.queue) >= 0.2 {
 			s.resources = append(s.resources, x)
 		}
 	}

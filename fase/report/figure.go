@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -51,7 +52,7 @@ func (f *figure) height(labels int) vg.Length {
 // picture lays the figure out.
 func (f *figure) picture(name, caption string) Picture {
 	labels := 0
-	for _, l := range f.place(pictureWidth - 80) { // about as wide as the data will be
+	for _, l := range f.place(f.columnWidth() * 0.86) { // no wider than the data will be
 		labels = max(labels, l.row+1)
 	}
 	return Picture{
@@ -59,6 +60,15 @@ func (f *figure) picture(name, caption string) Picture {
 		width: pictureWidth, height: f.height(labels),
 		paint: func(c draw.Canvas) { f.paint(c, labels) },
 	}
+}
+
+// columnWidth is the width of one panel with its axes.
+func (f *figure) columnWidth() vg.Length {
+	columns := vg.Length(1)
+	if len(f.rows) > 0 {
+		columns = vg.Length(len(f.rows[0]))
+	}
+	return (pictureWidth - 2*margin - gapColumn*(columns-1)) / columns
 }
 
 // A cell is a panel ready to be drawn.
@@ -83,6 +93,13 @@ func (f *figure) paint(c draw.Canvas, labels int) {
 	}
 	if len(cells) > 0 {
 		f.paintMarks(cells, labels)
+	}
+	for _, row := range cells {
+		for i := range row {
+			row[i].paintHead() // over the marks, so that these do not strike its words out
+		}
+	}
+	if len(cells) > 0 {
 		for _, k := range cells[len(cells)-1] {
 			style := textStyle(8, paleInk(), false)
 			style.XAlign = draw.XCenter
@@ -97,7 +114,7 @@ func (f *figure) cells(c draw.Canvas) [][]cell {
 	y := c.Max.Y
 	for r, row := range f.rows {
 		cells[r] = make([]cell, len(row))
-		width := (c.Size().X - gapColumn*vg.Length(len(row)-1)) / vg.Length(len(row))
+		width := f.columnWidth()
 		bottom := y - row[0].height
 		if r == len(f.rows)-1 { // the labels of the ticks hang below
 			bottom -= footRoom - 17
@@ -168,9 +185,6 @@ func (f *figure) paintCell(k *cell) {
 		}
 	}
 	drawGrid(d, k.plot, major)
-	if k.panel == &f.rows[0][0] {
-		f.nameWarmup(k)
-	}
 	k.plot.Draw(k.canvas)
 	for _, p := range k.plotters {
 		p.Plot(d, k.plot)
@@ -183,20 +197,12 @@ func (f *figure) paintCell(k *cell) {
 		style.XAlign, style.YAlign = draw.XCenter, draw.YCenter
 		d.FillText(style, d.Center(), k.note)
 	}
-	strip := d
-	strip.Min.Y, strip.Max.Y = d.Max.Y, d.Max.Y+headStrip
-	k.drawHead(strip)
 }
 
-// nameWarmup says what the shade is, where there is room.
-func (f *figure) nameWarmup(k *cell) {
-	d, style := k.data, textStyle(7, paleInk(), false)
-	w := style.Width("warm-up")
-	x, y := d.Min.X+3, d.Max.Y-11
-	if f.warmup > f.from && x+w+3 < d.X(k.plot.X.Norm(math.Min(f.warmup, f.to))) {
-		d.FillPolygon(warmTone(), []vg.Point{{X: x, Y: y - 2}, {X: x + w, Y: y - 2}, {X: x + w, Y: y + 7}, {X: x, Y: y + 7}})
-		d.FillText(style, vg.Point{X: x, Y: y}, "warm-up")
-	}
+func (k *cell) paintHead() {
+	strip := k.data
+	strip.Min.Y, strip.Max.Y = k.data.Max.Y, k.data.Max.Y+headStrip
+	k.drawHead(strip)
 }
 
 // A placed label of a mark, relative to the left edge of the data.
@@ -293,9 +299,14 @@ func (f *figure) paintLabels(d draw.Canvas, labels int) {
 		if p.failed {
 			style.Color = hue(1)
 		}
-		left, y := d.Min.X+p.left, base+vg.Length(p.row)*labelRow
-		right := left + style.Width(p.text) + 1
-		d.FillPolygon(rgb(0xffffff), []vg.Point{{X: left - 1, Y: y - 1}, {X: right, Y: y - 1}, {X: right, Y: y + 8}, {X: left - 1, Y: y + 8}})
-		d.FillText(style, vg.Point{X: left, Y: y + 1}, p.text)
+		fillTextOnWhite(d, style, vg.Point{X: d.Min.X + p.left, Y: base + vg.Length(p.row)*labelRow + 1}, p.text)
 	}
+}
+
+// fillTextOnWhite writes a text and hides what is behind it.
+func fillTextOnWhite(c draw.Canvas, style text.Style, at vg.Point, s string) {
+	left, right := at.X-1, at.X+style.Width(s)+1
+	low, high := at.Y-2, at.Y+style.Font.Size*0.9
+	c.FillPolygon(rgb(0xffffff), []vg.Point{{X: left, Y: low}, {X: right, Y: low}, {X: right, Y: high}, {X: left, Y: high}})
+	c.FillText(style, at, s)
 }

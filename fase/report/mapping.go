@@ -9,13 +9,10 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
 )
 
 type rgba = color.NRGBA
-
-func bucketMid(i int) float64 { return dsv.BucketMid(i) }
 
 // A bar is a stretch in which a replica was in one state.
 type bar struct {

@@ -103,8 +103,8 @@ func (p *panel) bounds() (low, high float64) {
 			low = least
 		}
 		low, high = floorNice(low), ceilNice(high/1.06)
-		if high <= low {
-			high = 10 * low
+		if high < 4*low {
+			low, high = floorNice(low/2), ceilNice(high*2)
 		}
 	}
 	return low, high
@@ -212,7 +212,7 @@ func (p *panel) entries() []entry {
 func (p *panel) drawHead(strip draw.Canvas) {
 	base := strip.Min.Y + 4
 	title := textStyle(9, ink(), true)
-	strip.FillText(title, vg.Point{X: strip.Min.X, Y: base}, p.title)
+	fillTextOnWhite(strip, title, vg.Point{X: strip.Min.X, Y: base}, p.title)
 	style := textStyle(8, ink(), false)
 	x := strip.Max.X
 	left := strip.Min.X + title.Width(p.title) + 12
@@ -222,7 +222,7 @@ func (p *panel) drawHead(strip draw.Canvas) {
 		if x-18 < left {
 			break // no room: the caption names the colours' order
 		}
-		strip.FillText(style, vg.Point{X: x, Y: base}, es[i].label)
+		fillTextOnWhite(strip, style, vg.Point{X: x, Y: base}, es[i].label)
 		x -= 20
 		mid := base + 2.6
 		if es[i].area {

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
 )
 
@@ -52,6 +53,9 @@ func (d *Data) timed(title string, rows [][]panel) *figure {
 		columns = len(rows[0])
 	}
 	f.xTicks = linearTicks(0, end, 12/columns, plain)
+	if f.warmup > 0 && len(rows) > 0 {
+		rows[0][0].legend = append(rows[0][0].legend, entry{label: "warm-up", color: warmTone(), area: true})
+	}
 	return f
 }
 
@@ -81,7 +85,7 @@ func (d *Data) markCaption() string {
 	if len(d.Summary.Decisions) == 0 {
 		return ""
 	}
-	return " Solid vertical lines are decisions, dotted ones the moments when they took effect."
+	return " Solid vertical lines are decisions, numbered as in the table; dotted ones are the moments when they took effect."
 }
 
 func (d *Data) warmCaption() string {
@@ -158,7 +162,7 @@ func (d *Data) arrivals() panel {
 	for i, g := range d.groups {
 		label := ""
 		if len(d.groups) > 1 {
-			label = g.name
+			label = shorten(g.name, 24)
 		}
 		p.lines = append(p.lines, line{label: label, xs: d.grid.ends(), ys: g.issued, color: hue(i), step: true, fill: len(d.groups) == 1})
 	}
@@ -255,7 +259,7 @@ func (d *Data) serversPicture() Picture {
 	shown := d.busiest(maxServers)
 	for _, i := range shown {
 		s := d.servers[i]
-		q := panel{title: "Jobs at " + shorten(s.name, 24), height: thinHeight + 12}
+		q := panel{title: "Jobs at " + shorten(s.name, 30), height: thinHeight + 12}
 		for _, r := range s.resources {
 			q.lines = append(q.lines, line{label: r.name, xs: d.grid.ends(), ys: r.queue, color: d.color(s.name), dashes: dash(r.index), step: true, fill: r.name == "cpu"})
 		}
@@ -270,10 +274,7 @@ func (d *Data) serversPicture() Picture {
 	if len(shown) < len(d.servers) {
 		caption += fmt.Sprintf(" Of %d servers the %d busiest are shown.", len(d.servers), len(shown))
 	}
-	if len(d.Summary.Decisions) > 0 {
-		caption += " Numbered lines are the decisions in the table."
-	}
-	return f.picture("servers", caption+d.warmCaption())
+	return f.picture("servers", caption+d.markCaption()+d.warmCaption())
 }
 
 func queues(s server) [][]float64 {
@@ -293,23 +294,19 @@ func (d *Data) distribution() (Picture, bool) {
 			continue
 		}
 		xs, ys := ccdf(g.total)
-		p.lines = append(p.lines, line{label: g.name, xs: xs, ys: ys, color: hue(i), dashes: dash(i / 4)})
+		p.lines = append(p.lines, line{label: shorten(g.name, 24), xs: xs, ys: ys, color: hue(i), dashes: dash(i / 4)})
 		least, longest, count = min(least, max(g.total.Quantile(0.001), 1e-6)), max(longest, g.total.Max()), max(count, g.total.Count())
 	}
 	if count == 0 {
 		return Picture{}, false
 	}
-	p.low, p.high = math.Pow(10, -math.Ceil(math.Log10(float64(count)))), 1.06
-	for i := range p.lines { // what is not on the axes is not drawn
-		for k, x := range p.lines[i].xs {
-			if x < least {
-				p.lines[i].ys[k] = math.NaN()
-			}
-		}
+	p.low, p.high = math.Pow(10, -math.Ceil(math.Log10(float64(count)+1))), 1.06
+	if longest < 10*least {
+		least, longest = least/2, longest*2
 	}
 	from, to := floorNice(least), ceilNice(longest)
-	if to <= from {
-		to = from * 10
+	for i := range p.lines {
+		p.lines[i].frame(from, p.low)
 	}
 	f := &figure{
 		title: "Distribution of response times", rows: [][]panel{{p}}, from: from, to: to, xLog: true,
@@ -322,16 +319,27 @@ func share(x float64) string {
 	return plain(x*100) + " %"
 }
 
-func ccdf(h interface {
-	Count() uint64
-	Buckets(fn func(bucket int, count uint64) bool)
-},
-) (xs, ys []float64) {
+// ccdf is the share of samples that exceed a value, at the middle of each bucket.
+func ccdf(h *dsv.Hist) (xs, ys []float64) {
 	left := h.Count()
 	h.Buckets(func(bucket int, count uint64) bool {
-		xs, ys = append(xs, bucketMid(bucket)), append(ys, float64(left)/float64(h.Count()))
+		x := min(dsv.BucketMid(bucket), h.Max())
+		xs, ys = append(xs, x, x), append(ys, float64(left)/float64(h.Count()), float64(left-count)/float64(h.Count()))
 		left -= count
 		return true
 	})
 	return xs, ys
+}
+
+// frame lets a ccdf begin at the left edge, and end at the bottom.
+func (l *line) frame(left, bottom float64) {
+	xs, ys := []float64{left}, []float64{1.0}
+	for i, x := range l.xs {
+		if x < left {
+			ys[0] = l.ys[i]
+			continue
+		}
+		xs, ys = append(xs, x), append(ys, max(l.ys[i], bottom))
+	}
+	l.xs, l.ys = xs, ys
 }

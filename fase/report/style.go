@@ -44,7 +44,7 @@ func dash(i int) []vg.Length {
 func ink() color.NRGBA      { return rgb(0x222222) }
 func paleInk() color.NRGBA  { return rgb(0x666666) }
 func gridTone() color.NRGBA { return rgb(0xe4e4e4) }
-func warmTone() color.NRGBA { return rgb(0xf3f0e6) }
+func warmTone() color.NRGBA { return rgb(0xefeadb) }
 
 func textStyle(size vg.Length, c color.Color, bold bool) text.Style {
 	f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
@@ -58,9 +58,9 @@ func lineStyle(c color.Color, width vg.Length, dashes []vg.Length) draw.LineStyl
 	return draw.LineStyle{Color: c, Width: width, Dashes: dashes}
 }
 
-// shorten cuts a text to at most n characters.
+// shorten cuts a text of others to at most n characters, and leaves out what cannot be drawn.
 func shorten(s string, n int) string {
-	r := []rune(s)
+	r := []rune(clean(s))
 	if len(r) <= n {
 		return s
 	}

@@ -108,7 +108,11 @@ func clock(x float64) string {
 // linearTicks are the ticks of a linear axis.
 func linearTicks(low, high float64, n int, label func(float64) string) plot.ConstantTicks {
 	var ts plot.ConstantTicks
-	for _, x := range steps(low, high, n) {
+	xs := steps(low, high, n)
+	if len(xs) < 3 {
+		xs = steps(low, high, 2*n)
+	}
+	for _, x := range xs {
 		ts = append(ts, plot.Tick{Value: x, Label: label(x)})
 	}
 	return ts
@@ -128,7 +132,7 @@ func logTicks(low, high float64, label func(float64) string) plot.ConstantTicks 
 			}
 			t := plot.Tick{Value: x}
 			// Few decades need more labels than their powers of ten.
-			if m == 1 && (e-first)%sparse == 0 || last-first <= 2 && (m == 2 || m == 5) {
+			if m == 1 && (e-first)%sparse == 0 || high < 120*low && (m == 2 || m == 5) {
 				t.Label = label(x)
 			}
 			ts = append(ts, t)
