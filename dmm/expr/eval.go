@@ -174,21 +174,18 @@ func (t term) total(r Reader, window time.Duration) (dmm.Total, bool, error) {
 	return total, true, nil
 }
 
+// of asks the total for what the term tells: NaN where nothing was written, but for what is counted.
 func (t term) of(total dmm.Total) float64 {
-	switch {
-	case t.function == "rate":
-		return total.Rate()
-	case t.function == "count":
-		return total.Count()
-	case t.sort == histogramVar && total.Empty():
-		return math.NaN()
-	}
 	if q, ok := quantile(t.function); ok {
 		return total.Quantile(q)
 	}
 	switch t.function {
 	case "mean":
 		return total.Mean()
+	case "rate":
+		return total.Rate()
+	case "count":
+		return total.Count()
 	case "min":
 		return total.Min()
 	case "max":

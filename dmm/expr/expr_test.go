@@ -220,6 +220,7 @@ func TestEvalCondition(t *testing.T) {
 		{"server_1.cpu.queue > 1", "unknown"},
 		{"mean(crowd.latency) < 1s", "unknown"},
 		{"max(crowd.latency) < 1s", "unknown"},
+		{"min(crowd.latency) < 1s", "unknown"},
 		{"ewma(crowd.latency) < 1s", "unknown"},
 		{"count(crowd.latency) == 0 and rate(crowd.latency) == 0", "true"},
 		{"mean(static.latency, 1ns) > 0", "true"},
