@@ -98,11 +98,13 @@ func (t *Task) Start(b *Block, key Key, level string) {
 }
 
 func (t *Task) reset() {
-	t.free = t.free[:0]
-	for i := len(t.frames) - 1; i >= 0; i-- {
-		f := &t.frames[i]
-		*f = frame{gen: f.gen + 1}
-		t.free = append(t.free, uint16(i))
+	if t.live > 0 { // else all frames are free already
+		t.free = t.free[:0]
+		for i := len(t.frames) - 1; i >= 0; i-- {
+			f := &t.frames[i]
+			*f = frame{gen: f.gen + 1}
+			t.free = append(t.free, uint16(i))
+		}
 	}
 	t.ready, t.head = t.ready[:0], 0
 	t.notices, t.told = t.notices[:0], 0
