@@ -210,3 +210,21 @@ func runWrk(b *testing.B, wrk, address string) (requests, cpu float64) {
 	}
 	return requests, float64(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime())
 }
+
+// BenchmarkLag paces requests 1 ms apart and reports how late the loop comes to them, asleep and spinning before each.
+func BenchmarkLag(b *testing.B) {
+	address := reactor(b)
+	for _, spin := range []time.Duration{0, 100 * time.Microsecond} {
+		b.Run("spin="+spin.String(), func(b *testing.B) {
+			c := &crowd{t: b, request: service.Request{Service: -1}, due: every(time.Millisecond, b.N)}
+			l := open(b, load.Config{T0: mono.Now(), Groups: []load.Group{c}, Address: to(address), Spin: spin})
+			s, err := l.Run(b.Context())
+			if err != nil || s.Answered != uint64(b.N) {
+				b.Fatalf("got %v, %+v; want %d answers", err, s, b.N)
+			}
+			b.ReportMetric(float64(s.Lag.Quantile(0.5)), "lag-p50-ns")
+			b.ReportMetric(float64(s.Lag.Quantile(0.99)), "lag-p99-ns")
+			b.ReportMetric(s.Utilisation(), "utilisation")
+		})
+	}
+}

@@ -117,27 +117,6 @@ func (l *Loop) Changed(svc int, m service.Mapping) bool {
 	})
 }
 
-// Stats returns what the loop has done so far, or did in all once Run has returned.
-func (l *Loop) Stats() Stats {
-	l.mu.Lock()
-	p := l.phase
-	l.mu.Unlock()
-	if p == running {
-		reply := make(chan Stats, 1)
-		if l.Post(func(dsv.Instant) { reply <- l.snapshot() }) {
-			return <-reply
-		}
-		<-l.done
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.final
-	if s.Errors == nil {
-		s.Errors = make([]uint64, len(service.Causes())+1)
-	}
-	return s
-}
-
 // Run carries the groups' calls until Config.End and what is in flight then, on a thread of its own. If ctx ends first, it
 // abandons what is in flight at once and returns the error of ctx. The Stats are good beside any error.
 func (l *Loop) Run(ctx context.Context) (Stats, error) {
@@ -313,26 +292,4 @@ func (l *Loop) finish() {
 	close(l.done)
 }
 
-func (l *Loop) snapshot() Stats {
-	s := l.stats
-	s.Errors = append([]uint64(nil), s.Errors...)
-	s.Messages = append([]Message(nil), s.Messages...)
-	s.Connect, s.Lag = s.Connect.clone(), s.Lag.clone()
-	s.ThreadCPU = dsv.Instant(mono.ThreadCPU()).Sub(dsv.Instant(l.cpuStart))
-	s.Wall = dsv.Instant(mono.Now()).Sub(dsv.Instant(l.started))
-	return s
-}
-
 func (l *Loop) clock() dsv.Instant { return dsv.Instant(mono.Now() - l.cfg.T0) }
-
-// note keeps an error in words.
-func (l *Loop) note(text string) {
-	if i, ok := l.messages[text]; ok {
-		l.stats.Messages[i].Count++
-		return
-	}
-	if len(l.stats.Messages) < 16 {
-		l.messages[text] = len(l.stats.Messages)
-		l.stats.Messages = append(l.stats.Messages, Message{Text: text, Count: 1})
-	}
-}

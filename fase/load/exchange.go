@@ -1,0 +1,154 @@
+package load
+
+import (
+	"errors"
+	"io"
+
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/internal/netpoll"
+)
+
+// write sends what the socket takes of the call's request.
+func (l *Loop) write(c *conn) {
+	k := c.call
+	for c.written < k.total() {
+		n, err := l.writeSome(c, k)
+		if errors.Is(err, netpoll.ErrAgain) {
+			return
+		}
+		if err != nil {
+			// The server may have answered before it broke off: what came is read first, when no effects are
+			// being routed.
+			c.broken = err
+			l.unread = append(l.unread, c.ref())
+			return
+		}
+		c.written += int64(n)
+		l.stats.BytesOut += uint64(n)
+	}
+}
+
+func (l *Loop) writeSome(c *conn, k *call) (int, error) {
+	if k.pad == 0 {
+		return netpoll.Write(c.fd, k.msg[c.written:])
+	}
+	return l.writePadded(c.fd, k, c.written)
+}
+
+// readBudget is how many times a connection is read before others have their turn.
+const readBudget = 8
+
+// read takes in what has come to a busy connection.
+func (l *Loop) read(c *conn) {
+	for range readBudget {
+		n, err := netpoll.Read(c.fd, l.in)
+		if n > 0 {
+			l.stats.BytesIn += uint64(n)
+			if l.feed(c, l.in[:n]) {
+				return
+			}
+			if n < len(l.in) && !c.hungup && c.broken == nil {
+				return // what comes later makes a new edge
+			}
+			continue
+		}
+		switch {
+		case errors.Is(err, netpoll.ErrAgain):
+			if c.broken != nil {
+				l.lost(c, c.broken)
+			}
+		default:
+			l.lost(c, err)
+		}
+		return
+	}
+	l.unread = append(l.unread, c.ref())
+}
+
+// readOn goes on with connections that had more than their share, and with those that broke while they were written.
+func (l *Loop) readOn() {
+	if len(l.unread) == 0 {
+		return
+	}
+	l.taken, l.unread = l.unread, l.taken[:0]
+	for _, r := range l.taken {
+		if c := l.ready(r); c != nil && c.state == busy {
+			l.read(c)
+		}
+	}
+	l.tick()
+}
+
+// feed parses bytes of an answer and reports whether the call is over.
+func (l *Loop) feed(c *conn, p []byte) bool {
+	c.got = true
+	n, err := c.rd.Feed(p)
+	switch {
+	case err != nil:
+		l.note("malformed answer: " + err.Error())
+		l.complete(c, service.Answer{Cause: service.Malformed, Bytes: c.rd.Bytes}, false)
+	case c.rd.Done():
+		l.complete(c, c.result(), n == len(p) && c.reusable())
+	default:
+		return false
+	}
+	return true
+}
+
+// reusable reports whether the connection can carry another call after a whole answer.
+func (c *conn) reusable() bool {
+	return c.rd.Reusable() && c.rd.Response.Status >= 200 && c.written == c.call.total() &&
+		!c.hungup && c.broken == nil
+}
+
+// result is a whole answer.
+func (c *conn) result() service.Answer {
+	a := service.Answer{Status: c.rd.Response.Status, Bytes: c.rd.Bytes}
+	if a.Status == 421 {
+		if v, ok := c.rd.Response.Header("eve-epoch"); ok {
+			a.Epoch = number(v)
+		}
+	}
+	return a
+}
+
+// complete ends the call that c carries and keeps the connection or closes it.
+func (l *Loop) complete(c *conn, a service.Answer, keep bool) {
+	k, p := c.call, c.pool
+	if keep {
+		c.state, c.call, c.used = idle, nil, true
+		p.idle.pushFront(c)
+	} else {
+		l.closeConn(c)
+	}
+	l.answer(k, a)
+	l.serve(p)
+}
+
+// lost acts on the end of the stream, or on an error of a busy connection.
+func (l *Loop) lost(c *conn, err error) {
+	if errors.Is(err, io.EOF) && c.rd.End() == nil {
+		l.complete(c, c.result(), false)
+		return
+	}
+	k := c.call
+	if c.used && !c.got && (k.safe || c.written < k.total()) {
+		// The server closed a kept connection at about the time it was used. The new one is not kept: this happens once.
+		l.stats.Retried++
+		p := c.pool
+		l.closeConn(c)
+		l.connect(k)
+		l.serve(p)
+		return
+	}
+	a := service.Answer{Cause: service.Closed, Bytes: c.rd.Bytes}
+	switch {
+	case errors.Is(err, io.EOF):
+	case netpoll.Reset(err):
+		a.Cause = service.Reset
+	default:
+		l.note(err.Error())
+		a.Cause = service.Other
+	}
+	l.complete(c, a, false)
+}
