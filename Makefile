@@ -1,0 +1,40 @@
+# make check is what has to be green before a push; make tells the rest.
+
+.PHONY: help build test check format tidy vet static fix race smoke
+
+help:
+	@echo "make build   bin/eve and bin/eve-module"
+	@echo "make test    all tests"
+	@echo "make check   format, modules, vet, staticcheck, go fix, tests under the race detector"
+	@echo "make smoke   one short scenario, end to end"
+
+build:
+	go build -o bin/ ./cmd/eve ./cmd/eve-module
+
+test:
+	go test ./...
+
+check: format tidy vet static fix race
+
+format:
+	@out=$$(go tool gofumpt -l .); if [ -n "$$out" ]; then echo "not formatted (go tool gofumpt -w .):"; echo "$$out"; exit 1; fi
+
+tidy:
+	go mod tidy -diff
+
+vet:
+	go vet ./...
+
+static:
+	go tool staticcheck ./...
+
+fix:
+	@out=$$(go fix -diff ./... 2>&1); if [ -n "$$out" ]; then echo "go fix would change:"; echo "$$out"; exit 1; fi
+
+race:
+	go test -race ./...
+
+smoke: build
+	rm -rf bin/smoke
+	bin/eve run hello --out bin/smoke
+	test -s bin/smoke/report.html -a -s bin/smoke/summary.json -a -s bin/smoke/run.db

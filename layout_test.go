@@ -1,0 +1,158 @@
+package eve_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/eve-emulation/eve/"
+
+// The import table: what the packages of a folder may import of this module. A pattern ends in /... for a folder and all
+// below it. What a test imports is free.
+var layout = []struct {
+	folder string
+	may    []string
+}{
+	{"rdr", nil},
+	{"dsv", nil},
+	{"dsv/dsvbolt", []string{"dsv"}},
+	{"dsv/dsvtest", []string{"dsv"}},
+	{"dmm", []string{"dsv"}},
+	{"dmm/...", []string{"dsv", "dmm"}},
+	{"evekernel", []string{"dsv", "dmm", "internal/mono", "evekernel/..."}},
+	{"evekernel/egs", []string{"dsv", "dmm"}},
+	{"evekernel/wire", []string{"dsv", "dmm", "evekernel/egs"}},
+	{"modules", []string{"dsv", "dmm", "evekernel/wire", "evekernel/egs", "internal/mono"}},
+	{"modules/...", []string{"dsv", "dmm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "fase/...", "rdr"}},
+	{"fase/step", []string{"dsv"}},
+	{"fase/stat", []string{"dsv"}},
+	{"fase/exact", []string{"dsv"}},
+	{"fase/machine", []string{"dsv", "fase/step"}},
+	{"fase/service", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/stat"}},
+	{"fase/user", []string{"dsv", "dmm", "rdr", "fase/step", "fase/stat", "fase/service"}},
+	{"fase/adapt", []string{"dsv", "dmm", "dmm/expr", "evekernel/egs", "fase/step", "fase/stat", "fase/service"}},
+	{"fase/scenario", []string{"dsv", "dmm", "dmm/expr", "rdr", "fase/step", "fase/machine", "fase/service", "fase/user", "fase/adapt"}},
+	{"fase/runs", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/stat", "fase/service", "fase/user", "fase/adapt", "fase/scenario"}},
+	{"fase/runs/runstest", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
+	{"fase/sim", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
+	{"fase/report", []string{"dsv", "dmm", "fase/stat", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
+	{"fase/burn", []string{"internal/..."}},
+	{"fase/engine", []string{"dsv", "rdr", "internal/..."}},
+	{"fase/engine/...", []string{"dsv", "rdr", "internal/...", "fase/engine"}},
+	{"fase/load", []string{"dsv", "dmm", "rdr", "fase/step", "fase/service", "fase/user", "internal/..."}},
+	{"scenarios", nil},
+	{"cmd/...", []string{"..."}},
+	{"internal/mono", nil},
+	{"internal/netpoll", []string{"internal/mono"}},
+	{"internal/http1", nil},
+}
+
+// importers says which packages alone may import a library; a folder stands for itself and what is below it.
+var importers = map[string][]string{
+	"go.etcd.io/bbolt":                {"dsv/dsvbolt"},
+	"github.com/HdrHistogram":         {"dmm/hist"},
+	"github.com/expr-lang/expr":       {"dmm/expr"},
+	"github.com/gorilla/websocket":    {"evekernel/wire"},
+	"github.com/fxamacker/cbor":       {"evekernel/wire"},
+	"github.com/goccy/go-yaml":        {"fase/scenario"},
+	"gonum.org/v1/plot":               {"fase/report"},
+	"gonum.org/v1/gonum":              {"fase/stat", "fase/report"},
+	"golang.org/x/sys":                {"internal"},
+	"github.com/spf13/cobra":          {"cmd"},
+	"golang.org/x/term":               {"cmd"},
+	"github.com/vbauerster/mpb":       {"cmd"},
+	"github.com/prometheus":           {"evekernel"},
+	"github.com/tetratelabs/wazero":   {"dmm/wasm"},
+	"github.com/rogpeppe/go-internal": {}, // tests only
+}
+
+func TestLayout(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && file != "."):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		folder := filepath.ToSlash(filepath.Dir(file))
+		seen[folder] = true
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			checkImport(t, file, folder, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range layout {
+		if !strings.HasSuffix(l.folder, "/...") && !seen[l.folder] {
+			t.Errorf("layout lists %s, which has no Go files", l.folder)
+		}
+	}
+}
+
+func checkImport(t *testing.T, file, folder, name string) {
+	t.Helper()
+	own, inside := strings.CutPrefix(name, module)
+	if !inside {
+		for library, allowed := range importers {
+			if name != library && !strings.HasPrefix(name, library+"/") {
+				continue
+			}
+			if !slices.ContainsFunc(allowed, func(a string) bool { return matches(a+"/...", folder) || a == folder }) {
+				t.Errorf("%s imports %s, which only %v may", file, name, allowed)
+			}
+		}
+		return
+	}
+	may, ok := rule(folder)
+	if !ok {
+		t.Errorf("%s: layout has no line for %s", file, folder)
+		return
+	}
+	if !slices.ContainsFunc(may, func(p string) bool { return matches(p, own) }) {
+		t.Errorf("%s imports %s; %s may import %v", file, own, folder, may)
+	}
+}
+
+// rule returns the most particular line for a folder.
+func rule(folder string) (may []string, ok bool) {
+	best := -1
+	for _, l := range layout {
+		if matches(l.folder, folder) && len(l.folder) > best && (l.folder == folder || best < 1000) {
+			best, may, ok = len(l.folder), l.may, true
+			if l.folder == folder {
+				best = 1000
+			}
+		}
+	}
+	return may, ok
+}
+
+func matches(pattern, name string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return strings.HasPrefix(name, prefix+"/")
+	}
+	return path.Clean(pattern) == name
+}
