@@ -217,14 +217,14 @@ func (e *Env) live(ctx context.Context, m Module) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	g, gctx := errgroup.WithContext(work)
-	e.thread = func(f func(ctx context.Context) error) { g.Go(func() error { return ended(ctx, f(gctx)) }) }
+	e.thread = func(f func(ctx context.Context) error) { g.Go(func() error { return ended(gctx, f(gctx)) }) }
 	e.declare = func(s dmm.Spec) error { return declare(gctx, e.proxy, s) }
 	var logs sync.WaitGroup
 	over := make(chan struct{})
 	logs.Go(func() { e.speak(over) })
 	g.Go(func() error {
 		defer stop()
-		return ended(ctx, m.Run(gctx, e))
+		return ended(gctx, m.Run(gctx, e))
 	})
 	err := g.Wait()
 	close(over)

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/eve-emulation/eve/evekernel"
 	"github.com/eve-emulation/eve/evekernel/wire"
 	"github.com/eve-emulation/eve/modules"
@@ -19,8 +17,6 @@ import (
 
 // patience bounds the wait for anything that comes at once on a machine that is not busy.
 const patience = 30 * time.Second
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // recorder keeps what a kernel tells.
 type recorder struct {

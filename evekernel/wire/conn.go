@@ -102,9 +102,10 @@ func receiveError(err error, d time.Duration) error {
 func (c *Conn) Run(ctx context.Context, handle func(*Frame) error) error {
 	inner, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { c.ping(inner) })
+	pongs := make(chan string, 1)
+	wg.Go(func() { c.ping(inner, pongs) })
 	stop := context.AfterFunc(ctx, c.shut)
-	err := c.loop(handle)
+	err := c.loop(handle, pongs)
 	stop()
 	cancel()
 	if errors.Is(err, ErrProtocol) {
@@ -118,14 +119,14 @@ func (c *Conn) Run(ctx context.Context, handle func(*Frame) error) error {
 	return err
 }
 
-func (c *Conn) loop(handle func(*Frame) error) error {
+func (c *Conn) loop(handle func(*Frame) error, pongs chan<- string) error {
 	c.ws.SetPongHandler(func(string) error { return c.alive() })
-	answer := c.ws.PingHandler()
 	c.ws.SetPingHandler(func(data string) error {
-		if err := c.alive(); err != nil {
-			return err
+		select {
+		case pongs <- data: // not written here: two ends that write while they should read would wait for each other
+		default: // a pong answers all pings before it
 		}
-		return answer(data)
+		return c.alive()
 	})
 	for {
 		f, err := c.recv(DeadAfter)
@@ -140,16 +141,20 @@ func (c *Conn) loop(handle func(*Frame) error) error {
 
 func (c *Conn) alive() error { return c.ws.SetReadDeadline(time.Now().Add(DeadAfter)) }
 
-func (c *Conn) ping(ctx context.Context) {
+// ping sends pings and pongs.
+func (c *Conn) ping(ctx context.Context, pongs <-chan string) {
 	tick := time.NewTicker(PingEvery)
 	defer tick.Stop()
 	for {
+		kind, data := websocket.PingMessage, ""
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case data = <-pongs:
+			kind = websocket.PongMessage
 		}
-		if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(WriteTimeout)); err != nil {
+		if err := c.ws.WriteControl(kind, []byte(data), time.Now().Add(WriteTimeout)); err != nil {
 			c.shut()
 			return
 		}
