@@ -113,12 +113,15 @@ func (r *Runner) Alive(x, gen uint32) bool {
 // Task returns the task of a slot.
 func (r *Runner) Task(x uint32) *rdr.Task { return &r.tasks[x].Task }
 
-// Begin starts an execution in a reserved slot. began is the instant from which the latency of calls made at once
-// counts: a user's due instant.
-func (r *Runner) Begin(at, began dsv.Instant, x uint32, b *rdr.Block, key rdr.Key, level string) {
+// Begin starts an execution in a reserved slot. Calls made at once count their latency from at: a user's due instant.
+// A priority other than 0 is the caller's, and inherited by calls whose blocks have none.
+func (r *Runner) Begin(at dsv.Instant, x uint32, b *rdr.Block, key rdr.Key, level string, priority int) {
 	t := r.tasks[x]
-	t.began = began
+	t.began = at
 	t.Start(b, key, level)
+	if priority != 0 {
+		t.SetPriority(priority)
+	}
 	r.pump(at, x)
 }
 

@@ -39,7 +39,7 @@ func (h *Host) decide(at dsv.Instant, x uint32) {
 		h.reply(at, x, 200, 0)
 		return
 	}
-	h.run.Begin(at, at, x, v.req.Block, v.req.Key, level)
+	h.run.Begin(at, x, v.req.Block, v.req.Key, level, v.req.Priority)
 }
 
 // Ended implements Site. A request that failed before its reply gets a 500.
