@@ -286,8 +286,12 @@ func (g *Group) Sent(at dsv.Instant, ref step.Ref) {
 	}
 }
 
-// Answer hands in what came back for a Send effect.
+// Answer hands in what came back for a Send effect. Cause Abandoned says that the run has ended before an answer came: the
+// request stays in flight, and is no sample.
 func (g *Group) Answer(at dsv.Instant, ref step.Ref, a service.Answer) {
+	if a.Cause == service.Abandoned {
+		return
+	}
 	g.Advance(at)
 	g.run.Answer(at, ref, a)
 }
