@@ -77,19 +77,53 @@ func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kin
 	for _, w := range plan.Warnings {
 		fmt.Fprintln(a.err, "warning:", w.Error())
 	}
-	folder, err := runs.Create(s.out, plan, time.Now())
+	out := a.out
+	if s.quiet {
+		out = discard{}
+	}
+	r, err := a.perform(ctx, plan, s.out, kind, newView(plan, out))
 	if err != nil {
-		return wrong(err)
+		return err
+	}
+	fmt.Fprintln(a.out)
+	if err := report.Text(a.out, r.summary, r.page); err != nil {
+		return err
+	}
+	return r.failure()
+}
+
+// A result is what one execution left behind.
+type result struct {
+	dir     string // the run folder, closed
+	page    string // the report in it
+	summary *runs.Summary
+	noise   *runs.Noise // nil in virtual time
+}
+
+// failure is how the program ends for it.
+func (r *result) failure() error {
+	if r.summary.Exit == runs.ExitOK {
+		return nil
+	}
+	var err error
+	if r.summary.Error != "" {
+		err = errors.New(r.summary.Error)
+	}
+	return &exitError{code: r.summary.Exit, err: err}
+}
+
+// perform executes a plan into the run folder dir, by default one of its own. An execution that failed or was interrupted
+// has a result too; the error is of what keeps it from having one.
+func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, v *view) (*result, error) {
+	folder, err := runs.Create(dir, plan, time.Now())
+	if err != nil {
+		return nil, wrong(err)
 	}
 	x := runs.Extras{Version: version(), Kind: kind}
 	env := runs.Here(version(), time.Now())
 	env.Kind = kind
 	if err := folder.WriteEnvironment(env); err != nil {
-		return errors.Join(err, folder.Close())
-	}
-	v := newView(plan, a.out)
-	if s.quiet {
-		v = newView(plan, discard{})
+		return nil, errors.Join(err, folder.Close())
 	}
 	v.say(fmt.Sprintf("%s → %s", plan.Name, folder.Dir()))
 	if kind == runs.Virtual {
@@ -105,37 +139,26 @@ func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kin
 		}
 	}
 	env.End = new(time.Now())
-	return a.conclude(plan, folder, x, env)
+	return conclude(plan, folder, x, env)
 }
 
 type discard struct{}
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// conclude writes what follows from the measurements, whatever became of the run, and tells it.
-func (a *App) conclude(plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) error {
-	summary := runs.Summarise(plan, folder.History(), x)
-	err := errors.Join(folder.Finish(summary), folder.WriteEnvironment(env))
-	page, perr := report.Write(folder, summary)
+// conclude writes what follows from the measurements, whatever became of the run.
+func conclude(plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) (*result, error) {
+	r := &result{dir: folder.Dir(), summary: runs.Summarise(plan, folder.History(), x), noise: env.Noise}
+	err := errors.Join(folder.Finish(r.summary), folder.WriteEnvironment(env))
+	page, perr := report.Write(folder, r.summary)
+	r.page = page
 	if err = errors.Join(err, perr, folder.Close()); err != nil {
-		return errors.Join(sentence(x), err)
+		if x.Error != "" {
+			err = errors.Join(errors.New(x.Error), err)
+		}
+		return nil, err
 	}
-	fmt.Fprintln(a.out)
-	if err := report.Text(a.out, summary, page); err != nil {
-		return err
-	}
-	if summary.Exit != runs.ExitOK {
-		return &exitError{code: summary.Exit, err: sentence(x)}
-	}
-	return nil
-}
-
-// sentence is the error of a run that failed; nil for one that did not.
-func sentence(x runs.Extras) error {
-	if x.Error == "" {
-		return nil
-	}
-	return errors.New(x.Error)
+	return r, nil
 }
 
 func (a *App) simulate(ctx context.Context, plan *scenario.Plan, folder *runs.Folder, v *view) error {
