@@ -92,8 +92,8 @@ func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kin
 	return r.failure()
 }
 
-// A result is what one execution left behind.
-type result struct {
+// An outcome is what one execution left behind.
+type outcome struct {
 	dir     string // the run folder, closed
 	page    string // the report in it
 	summary *runs.Summary
@@ -101,7 +101,7 @@ type result struct {
 }
 
 // failure is how the program ends for it.
-func (r *result) failure() error {
+func (r *outcome) failure() error {
 	if r.summary.Exit == runs.ExitOK {
 		return nil
 	}
@@ -113,8 +113,8 @@ func (r *result) failure() error {
 }
 
 // perform executes a plan into the run folder dir, by default one of its own. An execution that failed or was interrupted
-// has a result too; the error is of what keeps it from having one.
-func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, v *view) (*result, error) {
+// has an outcome too; the error is of what keeps it from having one.
+func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, v *view) (*outcome, error) {
 	folder, err := runs.Create(dir, plan, time.Now())
 	if err != nil {
 		return nil, wrong(err)
@@ -147,8 +147,8 @@ type discard struct{}
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // conclude writes what follows from the measurements, whatever became of the run.
-func conclude(plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) (*result, error) {
-	r := &result{dir: folder.Dir(), summary: runs.Summarise(plan, folder.History(), x), noise: env.Noise}
+func conclude(plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) (*outcome, error) {
+	r := &outcome{dir: folder.Dir(), summary: runs.Summarise(plan, folder.History(), x), noise: env.Noise}
 	err := errors.Join(folder.Finish(r.summary), folder.WriteEnvironment(env))
 	page, perr := report.Write(folder, r.summary)
 	r.page = page
