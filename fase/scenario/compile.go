@@ -132,8 +132,13 @@ func (c *compiler) address(s spot[string], started bool) string {
 	if port == "" {
 		port = "80"
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 && !started {
-		c.at(s.at, fmt.Sprintf("%q is not a port to call", clip(port)), "port 0 is for targets with exec")
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil:
+		c.at(s.at, fmt.Sprintf("%q is not a port", clip(port)), fix)
+		return ""
+	case n == 0 && !started:
+		c.at(s.at, "port 0 is no port to call", "it stands for any free one where exec starts the program")
 		return ""
 	}
 	return net.JoinHostPort(u.Hostname(), port)

@@ -117,8 +117,14 @@ func (f *faults) sorted(errs Errors) Errors {
 		}
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
-	errs = slices.CompactFunc(errs, func(a, b *Error) bool { return *a == *b })
+	errs = slices.CompactFunc(errs, func(a, b *Error) bool { return *a == *b || a.rounds(b) })
 	return errs[:min(len(errs), MaxErrors)]
+}
+
+// rounds reports the same recursion, told again from another of its ends.
+func (e *Error) rounds(o *Error) bool {
+	return e.File == o.File && e.Line == o.Line && e.Col == o.Col &&
+		strings.HasPrefix(e.Msg, "recursion:") && strings.HasPrefix(o.Msg, "recursion:")
 }
 
 func btoi(b bool) int {
@@ -179,6 +185,14 @@ func didYouMean(name string, known []string) string {
 	return "known are " + strings.Join(known, ", ")
 }
 
+// meant is didYouMean for a list that the message itself holds.
+func meant(name string, known []string) string {
+	if s := nearest(name, known); s != "" {
+		return fmt.Sprintf("did you mean %q?", s)
+	}
+	return ""
+}
+
 // nearest returns the name most like a misspelt one, or "".
 func nearest(name string, known []string) string {
 	if len(name) > 100 {
@@ -193,23 +207,23 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// distance is the number of edits between two words (Levenshtein).
+// distance is the number of edits between two words, two neighbours swapped being one (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
-			c := diagonal
-			if a[i] != b[j] {
-				c++
+			swap := len(a) + len(b)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				swap = before[j-1] + 1
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(c, diagonal+1, row[j]+1)
+			next[j+1] = min(row[j]+btoi(a[i] != b[j]), row[j+1]+1, next[j]+1, swap)
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

@@ -107,7 +107,7 @@ func positive(most float64, said string) bounds {
 
 func scenarioFields(s *rawScenario) []field {
 	return []field{
-		{key: "eve", value: whole(&s.eve, 1, 1), need: true, help: "the version of this format: 1"},
+		{key: "eve", value: version(&s.eve), need: true, help: "the version of this format: 1"},
 		{key: "name", value: text(&s.name), help: "what the scenario is called; without it the file's name"},
 		{key: "about", value: text(&s.about), help: "one sentence for `eve scenarios` and the report"},
 		{key: "duration", value: duration(&s.duration, time.Millisecond, false), need: true, help: "how long the run lasts, warm-up included, such as 60s"},

@@ -44,6 +44,10 @@ func Load(file string, src []byte, o Options) (*Plan, error) {
 	}
 	changed := applyOverrides(root, o, f)
 	c := compiler{faults: f, options: o, plan: &Plan{Text: append([]byte(nil), src...), Inputs: map[string][]byte{}}}
+	if v := root.get("eve"); v != nil && v.text != "1" {
+		version(&c.raw.eve).read(&reader{f}, v) // another version has other keys
+		return nil, f.err()
+	}
 	(&reader{f}).object(root, "the scenario", scenarioFields(&c.raw))
 	c.root = root
 	if err := c.compile(); err != nil {
@@ -104,6 +108,9 @@ func (c *compiler) header() {
 			at = r.duration.at
 		}
 		c.at(at, fmt.Sprintf("the warm-up of %v is not shorter than the run of %v", p.Warmup, p.Duration), "duration includes warmup: make it longer, or the warm-up shorter")
+	}
+	if len(c.errs) > 0 {
+		return // what is missing may be what is misspelt
 	}
 	if len(r.servers) == 0 && len(r.targets) == 0 {
 		c.at(c.root, "there is no server", "add `servers:` with at least one name, or `targets:`")

@@ -19,11 +19,13 @@ import (
 
 // probeConfig is the configuration of the kind of module that the tests know.
 type probeConfig struct {
-	Every  time.Duration       `json:"every"`
-	Name   string              `json:"name"`
-	Limits []float64           `json:"limits"`
-	Deep   struct{ Count int } `json:"deep"`
-	On     bool                `json:"on"`
+	Every  time.Duration `json:"every"`
+	Name   string        `json:"name"`
+	Limits []float64     `json:"limits"`
+	Deep   struct {
+		Count int `json:"count"`
+	} `json:"deep"`
+	On bool `json:"on"`
 }
 
 func options(dir string) scenario.Options {

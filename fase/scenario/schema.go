@@ -101,7 +101,7 @@ func (r *reader) object(n *node, what string, fields []field) {
 func (r *reader) example(fields []field, key string) string {
 	for _, f := range fields {
 		if f.key == key && f.help != "" {
-			return fmt.Sprintf("%s: %s", key, f.help)
+			return fmt.Sprintf("add `%s:` (%s)", key, f.help)
 		}
 	}
 	return ""
@@ -117,11 +117,11 @@ func (r *reader) keys(n *node, what string, fields []field, keys []string) {
 		seen[e.key.text] = e.key.line
 		at := slices.Index(keys, e.key.text)
 		switch {
-		case at >= 0 && cutByComma(e.value, n.flow):
+		case at >= 0 && n.flow && i+1 < len(n.entries) && cutByComma(e.value, n.entries[i+1].key):
 			r.comma(e.value)
 		case at >= 0:
 			fields[at].value.read(r, e.value)
-		case n.flow && i > 0 && e.value.missing && cutByComma(n.entries[i-1].value, true):
+		case n.flow && i > 0 && cutByComma(n.entries[i-1].value, e.key):
 			// The rest of a text that a comma cut: told there.
 		case n.flow && i > 0 && e.value.missing && strings.ContainsAny(e.key.text, " ()<>"):
 			r.comma(e.key)
@@ -131,9 +131,10 @@ func (r *reader) keys(n *node, what string, fields []field, keys []string) {
 	}
 }
 
-// cutByComma reports a text inside brackets that a comma ended too early.
-func cutByComma(n *node, flow bool) bool {
-	return flow && n.kind == scalarNode && n.style == plain && strings.Count(n.text, "(") > strings.Count(n.text, ")")
+// cutByComma reports a text inside brackets that a comma ended within parentheses, which the next one closes.
+func cutByComma(n, next *node) bool {
+	return n.kind == scalarNode && n.style == plain && next.style == plain &&
+		strings.Count(n.text, "(") > strings.Count(n.text, ")") && strings.Contains(next.text, ")")
 }
 
 func (r *reader) comma(n *node) {
@@ -176,9 +177,22 @@ func choice(dst *spot[string], words ...string) value {
 	return value{s, func(r *reader, n *node) {
 		t, ok := r.scalar(n, "one of "+strings.Join(words, ", "))
 		if ok && !slices.Contains(words, t) {
-			r.at(n, fmt.Sprintf("%q is none of %s", clip(t), strings.Join(words, ", ")), didYouMean(t, words))
+			r.at(n, fmt.Sprintf("%q is none of %s", clip(t), strings.Join(words, ", ")), meant(t, words))
 		} else if ok {
 			put(dst, n, t)
+		}
+	}}
+}
+
+// version is the version of the format.
+func version(dst *spot[int]) value {
+	s := shape{name: "1", json: map[string]any{"const": 1}}
+	return value{s, func(r *reader, n *node) {
+		t, ok := r.scalar(n, "the version of the format")
+		if ok && t != "1" {
+			r.at(n, fmt.Sprintf("version %q of the format is not known", clip(t)), "this Eve reads version 1")
+		} else if ok {
+			put(dst, n, 1)
 		}
 	}}
 }
@@ -258,7 +272,7 @@ func (r *reader) quantity(n *node, s string, u unit) (float64, bool) {
 	if got == "1" {
 		msg = fmt.Sprintf("%s has no unit", clip(s))
 	}
-	r.at(n, msg, "write "+u.a+" such as "+u.examples)
+	r.at(n, msg, "write it as "+u.examples)
 	return 0, false
 }
 
@@ -333,8 +347,8 @@ func texts(dst *[]spot[string], name string, most int) value {
 			r.at(items[most], fmt.Sprintf("at most %d stand here", most), "")
 			items = items[:most]
 		}
-		for _, item := range items {
-			if cutByComma(item, n.flow && n.kind == sequenceNode) {
+		for i, item := range items {
+			if n.flow && i+1 < len(items) && cutByComma(item, items[i+1]) {
 				r.comma(item)
 				return // what follows is the rest of it
 			}

@@ -18,7 +18,9 @@ import (
 // parser takes minutes and gigabytes over a few hundred kilobytes of brackets or aliases.
 const (
 	MaxSize   = 1 << 20 // bytes of a scenario file
-	maxTokens = 60_000
+	maxMarks  = 150_000 // characters that may be tokens
+	maxTokens = 30_000
+	maxKeys   = 2_000 // of one mapping or list, for which the parser takes quadratic time
 	maxDepth  = 64
 )
 
@@ -107,6 +109,10 @@ func parseTree(file string, text []byte, f *faults) *node {
 	if !checkText(src, text, f) {
 		return nil
 	}
+	if n := marks(text); n > maxMarks {
+		f.add(src.errorAt(1, 1, fmt.Sprintf("the file has %d punctuation marks, at most %d are read", n, maxMarks), tooMuch))
+		return nil
+	}
 	tokens := lexTree(src, string(text), f)
 	if tokens == nil {
 		return nil
@@ -117,6 +123,20 @@ func parseTree(file string, text []byte, f *faults) *node {
 	}
 	c := converter{src: src, faults: f}
 	return c.node(doc)
+}
+
+const tooMuch = "a scenario is smaller: put data into files of their own"
+
+// marks counts the characters that may be tokens of their own.
+func marks(text []byte) int {
+	n := 0
+	for _, b := range text {
+		switch b {
+		case ',', ':', '[', ']', '{', '}', '?', '-', '&', '*', '!':
+			n++
+		}
+	}
+	return n
 }
 
 // checkText refuses what no text editor writes.
@@ -164,8 +184,8 @@ func lexTree(src *source, text string, f *faults) (tokens token.Tokens) {
 		if errors.Is(err, io.EOF) {
 			return tokens
 		}
-		for _, t := range more {
-			if msg, fix := nest.refuse(t, len(tokens)); msg != "" {
+		for i, t := range more {
+			if msg, fix := nest.refuse(t, len(tokens)+i); msg != "" {
 				f.add(src.errorAt(t.Position.Line, max(1, t.Position.Column), msg, fix))
 				return nil
 			}
@@ -182,6 +202,9 @@ func lexMessage(t *token.Token) string {
 	if strings.Contains(t.Error, "'\t'") {
 		return "a tab cannot indent"
 	}
+	if strings.Contains(t.Error, "end character") {
+		return "this quote has no end"
+	}
 	return strings.TrimSuffix(t.Error, ".")
 }
 
@@ -191,21 +214,26 @@ func lexFix(t *token.Token) string {
 		return "indent with spaces"
 	case strings.Contains(t.Error, "reserved character"):
 		return "put the text in quotes"
+	case strings.Contains(t.Error, "end character"):
+		return "close the quote"
 	}
 	return ""
 }
 
 // nesting counts how deep the tokens nest: brackets, and indentation in block style.
 type nesting struct {
-	flow    int
-	columns []int
+	flow    []int // commas within each open bracket
+	blocks  []block
 	line    int
 	content bool // a document has begun
 }
 
+// block is an enclosing mapping or list in block style: where it stands, and how many lines have begun there.
+type block struct{ column, lines int }
+
 func (d *nesting) refuse(t *token.Token, count int) (msg, fix string) {
 	if count >= maxTokens {
-		return fmt.Sprintf("the file has more than %d tokens", maxTokens), "a scenario is smaller: put data into files of their own"
+		return fmt.Sprintf("the file has more than %d tokens", maxTokens), tooMuch
 	}
 	switch t.Type {
 	case token.AnchorType, token.AliasType, token.MergeKeyType:
@@ -219,35 +247,49 @@ func (d *nesting) refuse(t *token.Token, count int) (msg, fix string) {
 			return "a second document begins here", "a scenario file holds one"
 		}
 	case token.SequenceStartType, token.MappingStartType:
-		d.flow++
+		d.flow = append(d.flow, 0)
 	case token.SequenceEndType, token.MappingEndType:
-		d.flow = max(0, d.flow-1)
+		d.flow = d.flow[:max(0, len(d.flow)-1)]
 	}
 	if t.Type != token.CommentType && t.Type != token.DocumentHeaderType {
 		d.content = true
 	}
-	d.indent(t)
-	if d.flow+len(d.columns) > maxDepth {
+	lines := d.indent(t)
+	switch {
+	case len(d.flow)+len(d.blocks) > maxDepth:
 		return fmt.Sprintf("values nest more than %d deep", maxDepth), ""
+	case lines > maxKeys:
+		return fmt.Sprintf("there are more than %d keys or items here", maxKeys), tooMuch
 	}
 	return "", ""
 }
 
-// indent keeps the columns at which the enclosing blocks stand.
-func (d *nesting) indent(t *token.Token) {
-	if d.flow > 0 || t.Type == token.CommentType {
-		return
+// indent keeps the columns at which the enclosing blocks stand, and returns how many keys or items a token's has by now.
+func (d *nesting) indent(t *token.Token) int {
+	if n := len(d.flow); n > 0 {
+		if t.Type == token.CollectEntryType {
+			d.flow[n-1]++
+		}
+		return d.flow[n-1]
+	}
+	if t.Type == token.CommentType {
+		return 0
 	}
 	first := t.Position.Line != d.line
 	d.line = t.Position.Line
 	if !first && t.Type != token.SequenceEntryType && t.Type != token.MappingKeyType && t.Type != token.MappingValueType {
-		return
+		return 0
 	}
-	col := t.Position.Column
-	for len(d.columns) > 0 && d.columns[len(d.columns)-1] >= col {
-		d.columns = d.columns[:len(d.columns)-1]
+	b := block{column: t.Position.Column}
+	for n := len(d.blocks); n > 0 && d.blocks[n-1].column >= b.column; n-- {
+		if d.blocks[n-1].column == b.column {
+			b.lines = d.blocks[n-1].lines
+		}
+		d.blocks = d.blocks[:n-1]
 	}
-	d.columns = append(d.columns, col)
+	b.lines++
+	d.blocks = append(d.blocks, b)
+	return b.lines
 }
 
 // parseTokens makes the syntax tree of the one document; nil with a mistake told when there is none.
@@ -293,6 +335,8 @@ func syntaxError(src *source, err error) *Error {
 		msg, fix = "a text stands where `key: value` is due", "check the indentation"
 	case strings.Contains(msg, "value is not allowed in this context"):
 		msg, fix = "no value is due here", "check the indentation"
+	case strings.Contains(msg, "must be specified"):
+		msg, fix = "`,` or the end of a bracket is due here", "a bracket before it is still open"
 	case strings.Contains(msg, "flow mapping end token"):
 		msg, fix = "this `{` has no `}`", ""
 	case strings.Contains(msg, "sequence end token"):

@@ -64,11 +64,6 @@ func (r *reader) curve(n *node, within bounds) ([]ratePoint, bool) {
 		r.at(n, "the curve has no points", "write {0s: 40/s, 20s: 160/s}")
 		return nil, false
 	}
-	const most = 10_000
-	if len(n.entries) > most {
-		r.at(n.entries[most].key, fmt.Sprintf("a curve has at most %d points", most), "")
-		return nil, false
-	}
 	var points []ratePoint
 	ok := true
 	for _, e := range n.entries {
