@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"iter"
 	"math"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -165,7 +166,8 @@ func reach(rate, slope, need float64) (d float64, ok bool) {
 // OffPlan counts the issued requests that deviate from the plan: whose key is not one of the plan's, or (in an open group
 // whose rate was not set in the run) whose due instant is another than the plan's.
 func (c *Config) OffPlan(records []Record, rateWasSet bool) int {
-	due := c.planned(len(records))
+	due, stop := c.planned(len(records))
+	defer stop()
 	off := 0
 	for _, r := range records {
 		d, ok := due(r.Key)
@@ -177,12 +179,12 @@ func (c *Config) OffPlan(records []Record, rateWasSet bool) int {
 }
 
 // planned returns a look-up of the plan's keys that goes as far as n recorded requests can reach.
-func (c *Config) planned(n int) func(rdr.Key) (dsv.Instant, bool) {
+func (c *Config) planned(n int) (look func(rdr.Key) (dsv.Instant, bool), stop func()) {
 	plan := map[rdr.Key]dsv.Instant{}
 	if !c.open() {
 		// A user's rounds are not known beforehand: extend all users round by round until the key appears.
 		round := uint64(0)
-		return func(k rdr.Key) (dsv.Instant, bool) {
+		look = func(k rdr.Key) (dsv.Instant, bool) {
 			for {
 				if d, ok := plan[k]; ok {
 					return d, true
@@ -196,24 +198,36 @@ func (c *Config) planned(n int) func(rdr.Key) (dsv.Instant, bool) {
 				round++
 			}
 		}
+		return look, func() {}
 	}
-	curve, gaps := newCurve(c.Rate), 0.0
-	index, last := uint64(0), dsv.Instant(0)
-	return func(k rdr.Key) (dsv.Instant, bool) {
+	next, stop := iter.Pull2(c.Arrivals())
+	look = func(k rdr.Key) (dsv.Instant, bool) {
 		for {
 			if d, ok := plan[k]; ok {
 				return d, true
 			}
-			if last >= c.End {
+			key, due, ok := next()
+			if !ok {
 				return 0, false
 			}
-			key := c.Key(index, 0)
+			plan[key] = due
+		}
+	}
+	return look, stop
+}
+
+// Arrivals yields the arrivals that an open group plans, in order: the key of each and when it is due. They are those of a
+// run in which the rate is not set. A closed group plans none.
+func (c *Config) Arrivals() iter.Seq2[rdr.Key, dsv.Instant] {
+	return func(yield func(rdr.Key, dsv.Instant) bool) {
+		curve, gaps := newCurve(c.Rate), 0.0
+		for n := uint64(0); c.open(); n++ {
+			key := c.Key(n, 0)
 			gaps += c.gap(key)
-			last = curve.when(gaps)
-			if last < c.End {
-				plan[key] = last
+			due := curve.when(gaps)
+			if due >= c.End || !yield(key, due) {
+				return
 			}
-			index++
 		}
 	}
 }
