@@ -1,0 +1,161 @@
+// Package examples_test runs the examples that docs/writing-modules.md shows, for real.
+package examples_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel"
+	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/modules"
+	"github.com/eve-emulation/eve/modules/examples/probe"
+)
+
+const patience = time.Minute
+
+// TestMain lets the test's own program be the probe's process.
+func TestMain(m *testing.M) {
+	if os.Getenv("EVE_KERNEL") != "" {
+		r, err := modules.NewRegistry(probe.Spec)
+		if err == nil {
+			err = modules.Main(context.Background(), r, os.Getenv("EVE_KIND"), os.Getenv("EVE_MODULE"), os.Getenv)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// TestProbeAndController runs a probe in Go and the controller in Python that steers it: the probe begins with a pause
+// of 1 ms, at some hundred round trips a second, and is slowed down towards 100.
+func TestProbeAndController(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var lines []string
+	var failed []string
+	k, err := evekernel.New(evekernel.Config{
+		Log: func(l evekernel.Line) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, l.Module+": "+l.Text)
+		},
+		OnModule: func(e evekernel.ModuleEvent) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.State == evekernel.Failed {
+				failed = append(failed, e.Status)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ran := make(chan error, 1)
+	go func() { ran <- k.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := k.Hub().Expect(egs.StartBarrier, "probe", "controller"); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1", "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}
+	for _, s := range []evekernel.ModuleSpec{
+		{Name: "probe", Kind: "probe", Argv: []string{exe}, Env: env, Config: []byte(`{"pause": 0.0005}`), ReadyTimeout: patience},
+		{Name: "controller", Argv: []string{python, "controller.py"}, Dir: "python", Env: env, ReadyTimeout: patience},
+	} {
+		if err := k.Start(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decided, err := k.Space().Watch(ctx, dsv.WatchRequest{Pattern: "controller.decision", Mode: dsv.All})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct{ At, Rate, Pause float64 }
+	for slower := false; !slower; {
+		u, err := decided.Next(ctx)
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			t.Fatalf("%v; failed: %v; log:\n%s", err, failed, strings.Join(lines, "\n"))
+		}
+		if err := json.Unmarshal([]byte(u.Reading.Value.Text), &d); err != nil {
+			t.Fatal(err)
+		}
+		slower = d.Pause > 0.002
+	}
+	for { // what was decided steers the probe
+		r, err := k.Space().Read(ctx, "probe.pause")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Value.Float >= 0.001 {
+			break
+		}
+	}
+	if err := k.Stop(ctx, "controller", "probe"); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range k.Modules() {
+		if e.State != evekernel.Exited || strings.Contains(e.Status, "signal") || strings.Contains(e.Status, "status") {
+			t.Errorf("%s is %s: %s", e.Name, e.State, e.Status)
+		}
+	}
+	r, err := k.Space().Read(context.Background(), "probe.round_trip")
+	if err != nil || r.Value.Hist.Count() == 0 {
+		t.Errorf("the probe measured %v (error %v)", r.Value, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !strings.Contains(strings.Join(lines, "\n"), "controller: ") {
+		t.Error("what the controller printed is not in the log")
+	}
+}
+
+// TestDocument checks that the document shows the examples as they are.
+func TestDocument(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/writing-modules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"probe/probe.go", "python/controller.py"} {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(doc), string(src)) {
+			t.Errorf("the document does not show %s as it is", path)
+		}
+	}
+}
