@@ -54,7 +54,15 @@ func (d *Data) HTML(p Page) ([]byte, error) {
 	if err := t.Execute(&b, content); err != nil {
 		return nil, fmt.Errorf("write page: %w", err)
 	}
-	return b.Bytes(), nil
+	return bytes.Map(visible, b.Bytes()), nil
+}
+
+// visible replaces control characters, which no page may contain and no template escapes.
+func visible(r rune) rune {
+	if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+		return '\ufffd'
+	}
+	return r
 }
 
 type pageContent struct {

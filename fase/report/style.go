@@ -58,11 +58,11 @@ func lineStyle(c color.Color, width vg.Length, dashes []vg.Length) draw.LineStyl
 	return draw.LineStyle{Color: c, Width: width, Dashes: dashes}
 }
 
-// shorten cuts a text of others to at most n characters, and leaves out what cannot be drawn.
+// shorten cuts a text of others to at most n characters, and replaces what cannot be drawn.
 func shorten(s string, n int) string {
 	r := []rune(clean(s))
 	if len(r) <= n {
-		return s
+		return string(r)
 	}
 	return string(r[:n-1]) + "…"
 }

@@ -67,7 +67,7 @@ func (n *Noise) CleanAt(from, to float64) bool {
 }
 
 // A Probe watches the host during a run: CPU stolen or used by others, and how long a sleep of 1 ms takes. It costs
-// about a thousandth of one CPU. [StartProbe] starts it, Stop ends it and reports.
+// less than a hundredth of one CPU. [StartProbe] starts it, Stop ends it and reports.
 type Probe struct {
 	start time.Time
 	stop  chan struct{}

@@ -29,6 +29,7 @@ func FlashCrowd(rec dsv.Recorder, stop dsv.Instant) (*scenario.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	stop = min(stop, sec(60))
 	events := crowd(w, plan.Clients[0])
 	events = append(events, adaptation(w)...)
 	for t := sec(0.05); t <= sec(60); t += sec(0.05) {
@@ -43,7 +44,7 @@ func FlashCrowd(rec dsv.Recorder, stop dsv.Instant) (*scenario.Plan, error) {
 			return nil, err
 		}
 	}
-	return plan, w.Close(min(stop, sec(60)))
+	return plan, w.Close(stop)
 }
 
 type event struct {

@@ -25,6 +25,8 @@ import (
 type Memory struct {
 	declarations map[dsv.Name]dsv.Declaration
 	updates      map[dsv.Name][]dsv.Update
+	// Plan is the plan that the history belongs to, for whoever wants to keep them together.
+	Plan *scenario.Plan
 	// Broken, where set, is the error that reading the history of a variable ends with.
 	Broken map[dsv.Name]error
 }
