@@ -5,7 +5,7 @@ import "sync"
 // flusher shares flushes of a Recorder: whoever waits is served by the first flush that began after it asked.
 type flusher struct {
 	rec Recorder
-	run sync.Mutex // held by who flushes
+	run chan struct{} // cap 1; full while someone flushes
 
 	mu   sync.Mutex // guards next
 	next *flight
@@ -13,7 +13,7 @@ type flusher struct {
 
 // flight is one flush and those who wait for it.
 type flight struct {
-	done bool // guarded by run
+	done bool // belongs to who flushes
 	err  error
 }
 
@@ -26,8 +26,8 @@ func (f *flusher) wait() error {
 	fl := f.next
 	f.mu.Unlock()
 
-	f.run.Lock()
-	defer f.run.Unlock()
+	f.run <- struct{}{}
+	defer func() { <-f.run }()
 	if fl.done {
 		return fl.err
 	}

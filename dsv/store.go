@@ -51,7 +51,7 @@ type sub struct {
 
 // NewStore returns an empty Store. rec may be nil; it stays the caller's, who closes it after the Store.
 func NewStore(rec Recorder) *Store {
-	return &Store{rec: rec, flush: flusher{rec: rec}, vars: map[Name]*variable{}, watches: map[*watch]struct{}{}}
+	return &Store{rec: rec, flush: flusher{rec: rec, run: make(chan struct{}, 1)}, vars: map[Name]*variable{}, watches: map[*watch]struct{}{}}
 }
 
 // SetRevision continues after r, where that is later than what was written: for a Store that succeeds another one.
