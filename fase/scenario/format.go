@@ -17,7 +17,11 @@ func Format(file string, src []byte) ([]byte, error) {
 	if root == nil || len(f.errs) > 0 {
 		return nil, f.err()
 	}
-	t := formatter{faults: f, lines: newSource(file, src).lines, inside: map[int]bool{}, texts: map[int]replacement{}}
+	lines := newSource(file, src).lines
+	if n := len(lines) - 1; lines[n] == "" {
+		lines = lines[:n] // behind the last line's end
+	}
+	t := formatter{faults: f, lines: lines, inside: map[int]bool{}, texts: map[int]replacement{}}
 	t.protect(root)
 	t.requests(root)
 	if len(f.errs) > 0 {
@@ -138,9 +142,11 @@ func (t *formatter) rdr(n *node) {
 
 func (t *formatter) render() []byte {
 	var out []string
+	keep := 0 // lines of out up to the last that is not a blank to drop
 	for i := 1; i <= len(t.lines); i++ {
 		if r, ok := t.texts[i]; ok {
 			out = append(out, r.lines...)
+			keep = len(out)
 			i += r.count - 1
 			continue
 		}
@@ -152,9 +158,9 @@ func (t *formatter) render() []byte {
 			}
 		}
 		out = append(out, l)
+		if l != "" || t.inside[i] {
+			keep = len(out)
+		}
 	}
-	for len(out) > 0 && out[len(out)-1] == "" && !t.inside[len(t.lines)] {
-		out = out[:len(out)-1]
-	}
-	return []byte(strings.Join(out, "\n") + "\n")
+	return []byte(strings.Join(out[:keep], "\n") + "\n")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,6 +23,7 @@ const (
 	maxTokens = 30_000
 	maxKeys   = 2_000 // of one mapping or list, for which the parser takes quadratic time
 	maxDepth  = 64
+	maxLine   = 32 << 10 // bytes
 )
 
 // nodeKind says what a node of a YAML file is.
@@ -108,6 +110,12 @@ func parseTree(file string, text []byte, f *faults) *node {
 	}
 	if !checkText(src, text, f) {
 		return nil
+	}
+	for i, l := range src.lines {
+		if len(l) > maxLine {
+			f.add(src.errorAt(i+1, 1, fmt.Sprintf("the line has %d bytes, at most %d are read", len(l), maxLine), tooMuch))
+			return nil
+		}
 	}
 	if n := marks(text); n > maxMarks {
 		f.add(src.errorAt(1, 1, fmt.Sprintf("the file has %d punctuation marks, at most %d are read", n, maxMarks), tooMuch))
@@ -350,6 +358,8 @@ func syntaxError(src *source, err error) *Error {
 type converter struct {
 	src    *source
 	faults *faults
+	line   int // whose runes are kept
+	runes  []rune
 }
 
 func (c *converter) node(n ast.Node) *node {
@@ -388,12 +398,28 @@ func (c *converter) node(n ast.Node) *node {
 		out.text = n.GetToken().Value
 		if t := n.GetToken().Type; t == token.SingleQuoteType || t == token.DoubleQuoteType {
 			out.style = quoted
+		} else {
+			out.col = c.column(out)
 		}
 	default:
 		c.faults.at(out, "this kind of YAML value is not read", "")
 		out.kind = nullNode
 	}
 	return out
+}
+
+// column returns where a plain text begins: the parser counts the blanks behind it as if they stood before.
+func (c *converter) column(n *node) int {
+	if c.line != n.line {
+		c.line, c.runes = n.line, []rune(c.src.line(n.line))
+	}
+	text := []rune(n.text)
+	for col := min(n.col, len(c.runes)); col >= 1; col-- {
+		if from := col - 1; len(text) <= len(c.runes)-from && slices.Equal(c.runes[from:from+len(text)], text) {
+			return col
+		}
+	}
+	return n.col
 }
 
 func (c *converter) entry(out *node, v *ast.MappingValueNode) {
