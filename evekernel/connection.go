@@ -73,16 +73,15 @@ func (s *session) drop(conn *wire.Conn) bool {
 	return true
 }
 
-// handler is all that the kernel serves by HTTP.
+// handler is all that the kernel serves by HTTP, behind its guard.
 func (k *Kernel) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+wire.Path, k.serve)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if k.guard.Allow(w, r) {
-			http.NotFound(w, r)
+			mux.ServeHTTP(w, r)
 		}
 	})
-	return mux
 }
 
 // serve carries one connection from its HTTP request to its end.
