@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
@@ -95,13 +98,13 @@ func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many connections", http.StatusServiceUnavailable)
 		return
 	}
-	defer k.release()
 	conn, h, err := wire.Upgrade(w, r, k.guard)
+	k.greeted(conn)
 	if err != nil {
 		k.logf("connection from %s: %v", r.RemoteAddr, err)
 		return
 	}
-	defer func() { _ = conn.Close() }()
+	defer k.release(conn)
 	s, err := k.session(h)
 	if err == nil {
 		s.take(conn)
@@ -126,18 +129,53 @@ func nameOf(module string) string {
 func (k *Kernel) admit() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.conns >= k.cfg.MaxConns {
+	if k.waiting+len(k.conns) >= k.cfg.MaxConns {
 		return false
 	}
-	k.conns++
+	k.waiting++
 	return true
 }
 
-func (k *Kernel) release() {
+// greeted notes that a connection has said hello, or, when conn is nil, that it never will.
+func (k *Kernel) greeted(conn *wire.Conn) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.conns--
+	k.waiting--
+	if conn != nil {
+		k.conns[conn] = true
+	}
 }
+
+func (k *Kernel) release(conn *wire.Conn) {
+	_ = conn.Close()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.conns, conn)
+}
+
+// dismiss says bye to those who are still connected when all modules have ended: guests, who would try to come back
+// otherwise. It waits a moment for them to leave.
+func (k *Kernel) dismiss() {
+	k.mu.Lock()
+	conns := slices.Collect(maps.Keys(k.conns))
+	k.mu.Unlock()
+	var told sync.WaitGroup
+	for _, c := range conns {
+		told.Go(func() { _ = c.Send(&wire.Frame{Bye: &wire.Bye{Msg: "the run ends"}}) })
+	}
+	told.Wait()
+	for late := time.Now().Add(dismissTimeout); time.Now().Before(late); time.Sleep(time.Millisecond) {
+		k.mu.Lock()
+		left := len(k.conns)
+		k.mu.Unlock()
+		if left == 0 {
+			return
+		}
+	}
+}
+
+// dismissTimeout is how long guests have to leave after a bye.
+const dismissTimeout = 200 * time.Millisecond
 
 func (k *Kernel) welcome(conn *wire.Conn, s *session) error {
 	start, _ := k.hub.Started(egs.StartBarrier)

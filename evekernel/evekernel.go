@@ -82,7 +82,8 @@ type Kernel struct {
 	listener net.Listener
 	open     bool // Run runs and did not begin to end
 	over     bool // Run has begun to end, or Close was called
-	conns    int
+	waiting  int  // connections that have not said hello
+	conns    map[*wire.Conn]bool
 	writer   dsv.WriterID // the latest given
 	sessions map[string]*session
 	modules  []*module // in the order of their start
@@ -125,6 +126,7 @@ func New(cfg Config) (*Kernel, error) {
 		running:  make(chan struct{}),
 		spawns:   make(chan *spawn),
 		sessions: map[string]*session{},
+		conns:    map[*wire.Conn]bool{},
 	}, nil
 }
 
@@ -235,6 +237,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 	defer cancel()
 	err := k.stopAll(grace, nil)
 	_ = k.hub.Close()
+	k.dismiss()
 	cut()
 	k.work.Wait()
 	_ = srv.Close()

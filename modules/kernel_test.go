@@ -2,6 +2,7 @@ package modules_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -131,9 +132,8 @@ func inside(m modules.Func) func(context.Context, evekernel.Reach) error {
 
 // A relay passes bytes between dialers and a kernel until it is told to cut them all off.
 type relay struct {
-	to string
-
 	mu    sync.Mutex
+	to    string // empty while nobody is reached
 	conns map[net.Conn]bool
 	cuts  int
 	work  sync.WaitGroup
@@ -150,7 +150,13 @@ func newRelay(t *testing.T, to string) *relay {
 
 func (r *relay) dial(ctx context.Context) (net.Conn, error) {
 	var d net.Dialer
-	far, err := d.DialContext(ctx, "tcp", r.to)
+	r.mu.Lock()
+	to := r.to
+	r.mu.Unlock()
+	if to == "" {
+		return nil, errors.New("nobody is there")
+	}
+	far, err := d.DialContext(ctx, "tcp", to)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +183,20 @@ func (r *relay) cut() {
 	}
 	clear(r.conns)
 	r.cuts++
+}
+
+// stop cuts everybody off until resume.
+func (r *relay) stop() {
+	r.mu.Lock()
+	r.to = ""
+	r.mu.Unlock()
+	r.cut()
+}
+
+func (r *relay) resume(to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.to = to
 }
 
 func ExampleNewRegistry() {

@@ -197,3 +197,101 @@ func TestServices(t *testing.T) {
 		})
 	}
 }
+
+// TestKernelRestarts checks that a participant goes on with a kernel that begins again at the same place, on the
+// variables that the old one kept.
+func TestKernelRestarts(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	one, err := evekernel.New(evekernel.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	running, crash := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() { ran <- one.Run(running) }()
+	r := newRelay(t, one.Addr().String())
+	link := linkTo(one, wire.CBOR)
+	link.Name, link.Dial = "writer", r.dial
+	p := connect(t, link)
+	d := dsv.Declaration{Name: "n", Kind: dsv.Int, Merge: dsv.Sum}
+	if err := p.Create(ctx, d); err != nil {
+		t.Fatal(err)
+	}
+	add := func(seq uint64) error {
+		return p.Sync(ctx, []dsv.Delta{{Name: "n", Writer: 1, Seq: seq, Value: dsv.IntValue(1), Weight: 1}})
+	}
+	if err := add(1); err != nil {
+		t.Fatal(err)
+	}
+	first, err := p.Welcome(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The old kernel vanishes without a word.
+	r.stop()
+	crash()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+	was, err := one.Space().Read(ctx, "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- add(2) }()
+
+	two, _ := open(t, evekernel.Config{Token: one.Token()})
+	last := dsv.Update{Name: "n", Revision: was.Revision, Reading: was}
+	if err := two.Store().Restore(d, last, []dsv.Progress{{Writer: 1, Seq: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	r.resume(two.Addr().String())
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if err := add(2); err != nil { // a repeat
+		t.Fatal(err)
+	}
+	got, err := p.Read(ctx, "n")
+	if err != nil || got.Value.Int != 2 || got.Revision <= was.Revision {
+		t.Errorf("n is %v at %d (error %v), want 2 after %d", got.Value, got.Revision, err, was.Revision)
+	}
+	if w, err := p.Welcome(ctx); err != nil || w.Writer != first.Writer || w.Epoch != first.Epoch || w.Session == first.Session {
+		t.Errorf("welcome is %+v (error %v), was %+v", w, err, first)
+	}
+}
+
+// TestRunEnds checks that a guest learns that the run ends, and does not try to come back.
+func TestRunEnds(t *testing.T) {
+	k, err := evekernel.New(evekernel.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- k.Run(ctx) }()
+	p := modules.NewProxy(linkTo(k, wire.CBOR), nil)
+	guest := make(chan error, 1)
+	go func() { guest <- p.Run(t.Context()) }()
+	w, err := p.Watch(t.Context(), dsv.WatchRequest{Pattern: "*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := errors.Join(<-guest, <-ran, k.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Next(t.Context()); !errors.Is(err, dsv.ErrClosed) {
+		t.Errorf("next: %v, want %v", err, dsv.ErrClosed)
+	}
+}
