@@ -36,5 +36,5 @@ race:
 
 smoke: build
 	rm -rf bin/smoke
-	bin/eve run hello --out bin/smoke
+	bin/eve run hello --out bin/smoke || [ $$? -eq 4 ] # 4: the host was too busy for the clients to keep their plan
 	test -s bin/smoke/report.html -a -s bin/smoke/summary.json -a -s bin/smoke/run.db
