@@ -143,6 +143,28 @@ func TestEverything(t *testing.T) {
 	everythingTargets(t, p)
 }
 
+// TestPublish hands a scenario, its overrides and its files to another process.
+func TestPublish(t *testing.T) {
+	o := options("")
+	o.ReadFile = func(p string) ([]byte, error) { return fs.ReadFile(inputs(), p) }
+	o.Set = []string{"clients.open.rate=7/s"}
+	p := load(t, everything, o)
+	store := dsv.NewStore(nil)
+	if err := scenario.Publish(t.Context(), store, p); err != nil {
+		t.Fatal(err)
+	}
+	q, err := scenario.Fetch(t.Context(), store)
+	if err != nil {
+		t.Fatal(render(err))
+	}
+	if !slices.Equal(q.Clients[0].Rate, p.Clients[0].Rate) || q.Servers[0].Machine != p.Servers[0].Machine || len(q.Measures) != len(p.Measures) || len(q.Inputs) != len(p.Inputs) {
+		t.Errorf("got %+v, want %+v", q, p)
+	}
+	if got, want := q.Clients[2].Request.Compact(), p.Clients[2].Request.Compact(); string(got) != string(want) {
+		t.Errorf("the request is another one: %x, want %x", got, want)
+	}
+}
+
 func everythingModules(t *testing.T, p *scenario.Plan) {
 	t.Helper()
 	var cfg probeConfig
