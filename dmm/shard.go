@@ -33,6 +33,15 @@ func (s *shard) init(v *Var) {
 
 // window returns the shadow of the window that holds at, and counts a write in it. Callers hold mu.
 func (s *shard) window(v *Var, at dsv.Instant) Shadow {
+	if at > s.end || s.ahead || s.cur == nil {
+		return s.windowOf(v, at)
+	}
+	s.n++
+	return s.cur
+}
+
+// windowOf is window where a window begins, or the one before is still open.
+func (s *shard) windowOf(v *Var, at dsv.Instant) Shadow {
 	if at > s.end {
 		s.roll(v, at)
 	} else if s.ahead && at <= s.start {

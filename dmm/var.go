@@ -62,9 +62,11 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 		v.set.ignored.Add(1)
 		return
 	}
-	s := v.lock()
-	shadow := s.window(v, at)
-	shadow.Write(sum, weight)
+	s := &v.first
+	if v.extra.Load() != nil || !s.mu.TryLock() {
+		s = v.lock()
+	}
+	s.window(v, at).Write(sum, weight)
 	fired := v.level && s.look(v, sum, weight)
 	s.mu.Unlock()
 	if v.count > 0 && v.writes.Add(1) >= v.count || fired {

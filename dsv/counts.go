@@ -1,41 +1,56 @@
 package dsv
 
+import (
+	"math"
+	"math/bits"
+)
+
 // Counts counts samples into the buckets of a [Hist]. Counters are allocated by octave, on first use, so a variable
 // whose samples span a factor of ten takes 30 KiB. The zero value is empty and ready. It belongs to one goroutine at a
 // time.
 type Counts struct {
 	n         uint64
 	sum       fixed
-	min, max  float64
-	low, high int // buckets in use, when n > 0
+	min, max  float64 // when n > 0, or after a Take no sample's
+	low, high int     // buckets in use, when n > 0
 	pages     [HistBuckets/histHalf + 1]*[histHalf]uint64
 }
 
 // Add counts one sample. NaN is ignored, since it has no place in any order.
 func (c *Counts) Add(x float64) {
-	if !(x > 0 && x < HistMax) {
-		c.addFar(x)
+	if !(x > 0 && x < 8) {
+		c.addAny(x)
 		return
 	}
-	c.add(x, bucketOf(x))
+	b := bucketOf(x)
+	page := c.pages[b>>10]
+	if page == nil {
+		c.addAny(x)
+		return
+	}
+	page[b&(histHalf-1)]++
+	if x < c.min {
+		c.min, c.low = x, b
+	}
+	if x > c.max {
+		c.max, c.high = x, b
+	}
+	c.n++
+	lo, carry := bits.Add64(c.sum.lo, uint64(int64(x*fixedOne)), 0)
+	c.sum = fixed{c.sum.hi + int64(carry), lo}
 }
 
-// addFar counts a sample that is outside of the layout.
-func (c *Counts) addFar(x float64) {
+// addAny counts a sample of any size, also the first of its octave.
+func (c *Counts) addAny(x float64) {
 	if x != x {
 		return
 	}
 	x = min(max(x, -histMaxAbs), histMaxAbs) + 0 // +0 makes −0 the one zero
-	c.add(x, BucketOf(x))
-}
-
-func (c *Counts) add(x float64, b int) {
-	page := c.pages[b>>10]
-	if page == nil {
-		page = new([histHalf]uint64)
-		c.pages[b>>10] = page
+	b := BucketOf(x)
+	if c.pages[b>>10] == nil {
+		c.pages[b>>10] = new([histHalf]uint64)
 	}
-	page[b&(histHalf-1)]++
+	c.pages[b>>10][b&(histHalf-1)]++
 	if x < c.min || c.n == 0 {
 		c.min, c.low = x, b
 	}
@@ -51,13 +66,13 @@ func (c *Counts) Count() uint64 { return c.n }
 
 // Take returns what was counted and starts again from nothing, keeping the counters' memory.
 func (c *Counts) Take() *Hist {
-	h := &Hist{n: c.n, sum: c.sum, min: c.min, max: c.max}
-	f := &flatHist{}
+	h, f := &Hist{}, &flatHist{}
 	if c.n > 0 {
+		h.n, h.sum, h.min, h.max = c.n, c.sum, c.min, c.max
 		f = c.drain()
 	}
 	h.flat.Store(f)
-	c.n, c.sum, c.min, c.max = 0, fixed{}, 0, 0
+	c.n, c.sum, c.min, c.max = 0, fixed{}, math.Inf(1), math.Inf(-1)
 	return h
 }
 
