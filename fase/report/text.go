@@ -231,19 +231,19 @@ func (t table) text(b *strings.Builder) {
 		}
 	}
 	for _, r := range rows {
-		line := ""
+		var line strings.Builder
 		for i, c := range r {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
 			if i > 0 {
-				line += "  "
+				line.WriteString("  ")
 			}
 			if i == 0 || slices.Contains(t.left, i) {
-				line += c + pad
+				line.WriteString(c + pad)
 			} else {
-				line += pad + c
+				line.WriteString(pad + c)
 			}
 		}
-		b.WriteString(strings.TrimRight(line, " "))
+		b.WriteString(strings.TrimRight(line.String(), " "))
 		b.WriteByte('\n')
 	}
 }
