@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -61,7 +62,7 @@ func run(ctx context.Context, env *modules.Env) error {
 	if err := env.Ready(ctx); err != nil {
 		return err
 	}
-	return d.drive(ctx, group, c)
+	return d.drive(ctx, group, c, plan.Spin(runtime.NumCPU()))
 }
 
 // driver runs one group's loop and feeds it what changes.
@@ -106,9 +107,10 @@ func (d *driver) address(node int) string {
 	return d.nodes[node]
 }
 
-func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config) error {
+func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin time.Duration) error {
 	l, err := load.New(load.Config{
 		T0: d.env.T0(), Groups: []load.Group{g}, Address: d.address, Services: d.topo.Services, End: c.End, Grace: time.Millisecond,
+		Spin: spin,
 	})
 	if err != nil {
 		return err

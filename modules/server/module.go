@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -66,6 +67,7 @@ func run(ctx context.Context, env *modules.Env) error {
 // listen opens the servers' sockets and publishes their addresses.
 func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []string) ([]*Server, error) {
 	var servers []*Server
+	spin := plan.Spin(runtime.NumCPU())
 	for _, name := range names {
 		i := plan.Topology.Server(name)
 		if i < 0 || i >= len(plan.Servers) {
@@ -74,7 +76,7 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 		c := plan.Servers[i]
 		s, err := Listen(Config{
 			Host: c.HostConfig, Seed: plan.Seed, Vars: func(n dsv.Name) *dmm.Var { return env.Var(n) },
-			Engine: engine.Config{Name: c.Engine, Listen: c.Listen, Reactors: c.Reactors},
+			Engine: engine.Config{Name: c.Engine, Listen: c.Listen, Reactors: c.Reactors, Spin: spin},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("emulate %s: %w", name, err)
