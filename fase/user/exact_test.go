@@ -207,7 +207,7 @@ func TestPlanHash(t *testing.T) {
 	other := open
 	other.Seed = 2
 	closed := user.Config{Seed: 1, Users: 3}
-	if open.PlanHash() != open.PlanHash() {
+	if first, second := open.PlanHash(), open.PlanHash(); first != second {
 		t.Error("plan hash: got two values for one plan")
 	}
 	if open.PlanHash() == other.PlanHash() || open.PlanHash() == closed.PlanHash() {
