@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -50,10 +51,17 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, specs ...
 	}
 	a := &App{registry: registry, out: stdout, err: stderr}
 	// The first signal ends a run in order; a second one, of which the default handler is told, ends the process.
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, ends...)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	root := a.root()
+	if args == nil {
+		args = []string{} // cobra takes nil for the program's own
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -105,16 +113,21 @@ func (a *App) exit(err error) int {
 
 func (a *App) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "eve",
+		Use:   "eve COMMAND",
 		Short: "A measurement-centric emulation environment for adaptive internet servers",
 		Long: "Eve runs one scenario file for real, with real processes, sockets and event loops, or in virtual time; it measures\n" +
 			"everything in the path, lets rules adapt the mapping of services to servers, and draws the result.\n\n" +
 			"Begin with: eve run flash-crowd",
-		Version:       version(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Version:                    version(),
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		Args:                       unknownCommand,
+		SuggestionsMinimumDistance: 2,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return wrong(fmt.Errorf("%s: %w; see eve %[1]s --help", c.Name(), err))
+	})
 	root.AddCommand(
 		a.runCommand(), a.simCommand(), a.checkCommand(), a.fmtCommand(), a.schemaCommand(), a.scenariosCommand(), a.initCommand(),
 		a.varsCommand(), a.reportCommand(), a.exportCommand(), a.runsCommand(), a.serveCommand(), a.loadCommand(), a.benchCommand(),
@@ -141,12 +154,35 @@ func version() string {
 	return "devel"
 }
 
-// args turns cobra's complaints about arguments into wrong input.
+// unknownCommand refuses what is no command, and tells what may have been meant.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	meant := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		meant = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return wrong(fmt.Errorf("no command %q%s; eve help lists them", args[0], meant))
+}
+
+// args checks arguments, and tells in plain words which a command wants: those of its use line.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return wrong(fmt.Errorf("%s: %w; see eve %s --help", c.Name(), err, c.Name()))
+		if check(c, args) == nil {
+			return nil
 		}
-		return nil
+		given := fmt.Sprintf("%d arguments", len(args))
+		switch len(args) {
+		case 0:
+			given = "none"
+		case 1:
+			given = "one"
+		}
+		_, want, _ := strings.Cut(strings.TrimSuffix(c.UseLine(), " [flags]"), c.Name())
+		if want = strings.TrimSpace(want); want == "" {
+			want = "no argument"
+		}
+		return wrong(fmt.Errorf("%s: want %s, got %s; see eve %[1]s --help", c.Name(), want, given))
 	}
 }

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/eve-emulation/eve/fase/report"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/rdr"
 	"github.com/eve-emulation/eve/scenarios"
@@ -53,13 +54,20 @@ func (a *App) tellPlan(plan *scenario.Plan) error {
 		}
 		fmt.Fprintf(t, "\n%s\tasks %.4g/s %s; each request, in the mean:\n", g.Name, g.Rate, what)
 		for _, s := range g.Mean.Services() {
+			if s == "" {
+				continue // the client itself, which has no resources
+			}
 			u := g.Mean.Of(s)
-			fmt.Fprintf(t, "  %s\t%.3g visits\tcpu %s\tdisk %.4g B\treply %.4g B\n", s, u.Visits, short(u.CPU), u.DiskReadBytes+u.DiskWriteBytes, u.ReplyBytes)
+			fmt.Fprintf(t, "  %s\t%.3g visits\tcpu %s\tdisk %s\treply %s\n", s, u.Visits, report.Seconds(u.CPU),
+				report.Size(u.DiskReadBytes+u.DiskWriteBytes), report.Size(u.ReplyBytes))
 		}
 	}
-	fmt.Fprintf(t, "\noffered at the peak\tcpu\tdisk\tlink\n")
-	for _, s := range d.Servers {
-		fmt.Fprintf(t, "  %s\t%.1f %%\t%.1f %%\t%.1f %%\n", s.Name, 100*s.CPU.Utilisation, 100*s.Disk.Utilisation, 100*s.Link.Utilisation)
+	open := slices.ContainsFunc(d.Groups, func(g scenario.GroupDemand) bool { return !g.Closed })
+	if open && len(d.Servers) > 0 {
+		fmt.Fprintf(t, "\noffered at the peak by open groups\tcpu\tdisk\tlink\n")
+		for _, s := range d.Servers {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", s.Name, report.Share(s.CPU.Utilisation), report.Share(s.Disk.Utilisation), report.Share(s.Link.Utilisation))
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -99,9 +107,9 @@ func (a *App) fmtCommand() *cobra.Command {
 }
 
 func (a *App) format(file string, write, list bool) (changed bool, err error) {
-	src, err := os.ReadFile(file)
+	src, err := readFile(file, scenario.MaxSize)
 	if err != nil {
-		return false, fmt.Errorf("format: %w", err)
+		return false, fmt.Errorf("format %w", err)
 	}
 	var out []byte
 	if filepath.Ext(file) == ".rdr" {
@@ -153,41 +161,6 @@ func (a *App) scenariosCommand() *cobra.Command {
 			return t.Flush()
 		},
 	}
-}
-
-func (a *App) initCommand() *cobra.Command {
-	var from string
-	c := &cobra.Command{
-		Use:   "init [FILE]",
-		Short: "Begin a scenario of your own, as a copy of a shipped one",
-		Long:  "Begin a scenario of your own, as a copy of a shipped one. Existing files are never overwritten.",
-		Args:  args(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := scenarios.Open(from)
-			if err != nil {
-				return wrong(fmt.Errorf("init: %s: %w; there are: %s", from, err, strings.Join(shippedNames(), ", ")))
-			}
-			file := from + ".yaml"
-			if len(args) > 0 {
-				file = args[0]
-			}
-			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-			if errors.Is(err, fs.ErrExist) {
-				return wrong(fmt.Errorf("init: %s exists already", file))
-			}
-			if err != nil {
-				return fmt.Errorf("init: %w", err)
-			}
-			_, err = f.Write(text)
-			if err = errors.Join(err, f.Close()); err != nil {
-				return fmt.Errorf("init: %w", err)
-			}
-			fmt.Fprintf(a.out, "%s is yours. Change it, then: eve check %s; eve sim %s; eve run %s\n", file, file, file, file)
-			return nil
-		},
-	}
-	c.Flags().StringVar(&from, "from", "hello", "the shipped scenario to copy")
-	return c
 }
 
 func (a *App) varsCommand() *cobra.Command {

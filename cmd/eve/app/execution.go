@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -34,10 +35,12 @@ type execution struct {
 	dir    string // of the run folder
 	tell   func(string)
 
-	t0      int64
+	t0      atomic.Int64 // 0: not begun
 	events  chan evekernel.ModuleEvent
 	names   []string // of all modules that join the start, in the order of their start
 	targets []*target
+
+	interrupted bool // set when run has returned
 
 	mu     sync.Mutex // guards what follows
 	states map[string]evekernel.ModuleEvent
@@ -67,8 +70,12 @@ func (x *execution) happened(e evekernel.ModuleEvent) {
 		return
 	}
 	switch e.State {
-	case evekernel.Failed, evekernel.Lost, evekernel.Back:
-		x.tell(fmt.Sprintf("module %s %s%s", e.Name, e.Status, x.when(e.At)))
+	case evekernel.Failed:
+		if x.begun() { // before that, the run ends and says why
+			x.tell(x.sentence(e))
+		}
+	case evekernel.Lost, evekernel.Back:
+		x.tell(x.sentence(e))
 	}
 	select {
 	case x.events <- e:
@@ -76,24 +83,46 @@ func (x *execution) happened(e evekernel.ModuleEvent) {
 	}
 }
 
+// sentence tells what became of a module, and when.
+func (x *execution) sentence(e evekernel.ModuleEvent) string {
+	what, printed, ok := strings.Cut(e.Status, "; it printed: ")
+	what += x.when(e.At)
+	if !ok {
+		return what
+	}
+	// A module of Eve's own says what went wrong in its last line; that it then exited is no news.
+	own := fmt.Sprintf("module %s: ", e.Name)
+	if i := strings.LastIndex(printed, "eve: "+own); i >= 0 {
+		return strings.TrimSuffix(what, " exited with status 1") + ": " + firstLine(printed[i+len("eve: "+own):])
+	}
+	return what + "; it printed: " + firstLine(printed)
+}
+
+// begun reports whether T0 was announced: from then on there is something to tell.
+func (x *execution) begun() bool { return x.t0.Load() != 0 }
+
 // when tells an instant of the run in words.
 func (x *execution) when(at int64) string {
-	if x.t0 == 0 || at < x.t0 {
-		return ""
+	if t0 := x.t0.Load(); x.begun() && at >= t0 {
+		return fmt.Sprintf(" at %.1f s", float64(at-t0)/1e9)
 	}
-	return fmt.Sprintf(" at %.1f s", float64(at-x.t0)/1e9)
+	return ""
 }
 
 func (x *execution) log(l evekernel.Line) {
-	if l.Module != "" {
-		x.tell(l.Module + ": " + l.Text)
+	if l.Module == "" {
+		x.tell("kernel: " + l.Text)
 		return
 	}
-	x.tell("kernel: " + l.Text)
+	// Why a module ends it says twice, to the kernel and on its standard error; its end tells it once.
+	if strings.HasPrefix(l.Text, "ends: ") || strings.HasPrefix(l.Text, "eve: module "+l.Module+": ") {
+		return
+	}
+	x.tell(l.Module + ": " + l.Text)
 }
 
-// run executes the plan. It returns nil when the plan came to its end, whatever was measured; the context's error when
-// it was interrupted. begun is called once T0 is announced.
+// run executes the plan. It returns nil when the plan came to its end, whatever was measured, and when ctx ended it early:
+// then interrupted is set. begun is called once T0 is announced.
 func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	if err := x.kernel.Listen(); err != nil {
 		return err
@@ -106,6 +135,9 @@ func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	x.stop()
 	end()
 	wg.Wait()
+	if x.interrupted = ctx.Err() != nil && errors.Is(err, ctx.Err()); x.interrupted {
+		err = nil
+	}
 	return errors.Join(err, failed)
 }
 
@@ -136,11 +168,11 @@ func (x *execution) live(ctx context.Context, begun func(int64)) error {
 	if err != nil {
 		return err
 	}
-	x.t0 = start.T0
-	if _, err := x.kernel.Space().Write(ctx, scenario.StartName, dsv.IntValue(x.t0)); err != nil {
+	x.t0.Store(start.T0)
+	if _, err := x.kernel.Space().Write(ctx, scenario.StartName, dsv.IntValue(start.T0)); err != nil {
 		return err
 	}
-	begun(x.t0)
+	begun(start.T0)
 	return x.watch(ctx)
 }
 
@@ -286,17 +318,17 @@ func (x *execution) address(ctx context.Context, s scenario.Server) error {
 			}
 			return err
 		case e := <-x.events:
-			if err := death(e); err != nil {
+			if err := x.death(e); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// death returns an error when a module has ended before it should.
-func death(e evekernel.ModuleEvent) error {
-	if e.State == evekernel.Failed || e.State == evekernel.Exited {
-		return fmt.Errorf("module %s %s", e.Name, e.Status)
+// death returns an error when a module has ended before it should. A program that does not join may end when it likes.
+func (x *execution) death(e evekernel.ModuleEvent) error {
+	if e.State == evekernel.Failed || e.State == evekernel.Exited && slices.Contains(x.names, e.Name) {
+		return errors.New(x.sentence(e))
 	}
 	return nil
 }
@@ -390,7 +422,7 @@ func (x *execution) await(ctx context.Context) (egs.Start, error) {
 		case r := <-got:
 			return r.s, r.err
 		case e := <-x.events:
-			if err := death(e); err != nil {
+			if err := x.death(e); err != nil {
 				return egs.Start{}, err
 			}
 		}
@@ -403,7 +435,7 @@ const linger = 200 * time.Millisecond
 // watch waits for the end of the plan. A module that dies meanwhile is told and the run goes on: its callers count the
 // errors, and the measurements so far stay.
 func (x *execution) watch(ctx context.Context) error {
-	end := time.Duration(x.t0-mono.Now()) + x.plan.Duration + linger
+	end := time.Duration(x.t0.Load()-mono.Now()) + x.plan.Duration + linger
 	timer := time.NewTimer(end)
 	defer timer.Stop()
 	for {
@@ -414,7 +446,7 @@ func (x *execution) watch(ctx context.Context) error {
 			return nil
 		case e := <-x.events:
 			if e.State == evekernel.Failed && x.clientsGone() {
-				return fmt.Errorf("module %s %s: no clients are left", e.Name, e.Status)
+				return fmt.Errorf("%s: no clients are left", x.sentence(e))
 			}
 		}
 	}
@@ -437,10 +469,7 @@ func (x *execution) stop() {
 	x.mu.Lock()
 	x.ended = true
 	x.mu.Unlock()
-	var order []string
-	if len(x.plan.Adapt.Rules) > 0 {
-		order = append(order, adapterName)
-	}
+	order := []string{adapterName}
 	for _, c := range x.plan.Clients {
 		order = append(order, c.Name)
 	}
@@ -451,27 +480,35 @@ func (x *execution) stop() {
 		order = append(order, p.name)
 	}
 	for _, t := range x.targets {
-		if t.own == nil {
-			order = append(order, t.plan.Name)
-		}
+		order = append(order, t.plan.Name)
 		defer t.close()
 	}
+	started := map[string]bool{}
+	for _, e := range x.kernel.Modules() {
+		started[e.Name] = true
+	}
+	order = slices.DeleteFunc(order, func(name string) bool { return !started[name] })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := x.kernel.Stop(ctx, order...); err != nil {
-		x.tell("stop: " + err.Error())
+		x.tell(err.Error())
 	}
 }
 
-// modules tells what became of each module, for the summary.
+// modules tells what became of each module, for the summary. died is how the first ended that should not have.
 func (x *execution) modules() (list []runs.Module, died string) {
 	for _, e := range x.kernel.Modules() {
 		m := runs.Module{Name: e.Name, State: string(e.State), At: runs.Number(nan)}
 		if e.State == evekernel.Failed {
-			m.Exit = firstLine(e.Status)
-			m.At = runs.Number(float64(e.At-x.t0) / 1e9)
+			at := e.At
+			e.At = 0 // told beside
+			m.Exit = strings.TrimSpace(strings.TrimPrefix(x.sentence(e), "module "+e.Name))
+			e.At = at
+			if x.begun() {
+				m.At = runs.Number(float64(at-x.t0.Load()) / 1e9)
+			}
 			if died == "" {
-				died = fmt.Sprintf("module %s %s%s", e.Name, m.Exit, x.when(e.At))
+				died = x.sentence(e)
 			}
 		}
 		list = append(list, m)

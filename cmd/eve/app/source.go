@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,13 +20,26 @@ import (
 type overrides struct {
 	set      []string
 	duration time.Duration
-	seed     int64
+	seed     int64 // negative: not overridden
 }
 
 func (o *overrides) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&o.set, "set", nil, "override a value of the scenario: `PATH=VALUE`, as clients.crowd.rate=400/s; may be repeated")
-	c.Flags().DurationVar(&o.duration, "duration", 0, "override the duration")
-	c.Flags().Int64Var(&o.seed, "seed", -1, "override the seed")
+	c.Flags().Func("duration", "override the duration, as `90s` or 5m", func(s string) (err error) {
+		o.duration, err = time.ParseDuration(s)
+		if err != nil || o.duration <= 0 {
+			return errors.New("want a time above 0, as 90s or 5m")
+		}
+		return nil
+	})
+	o.seed = -1
+	c.Flags().Func("seed", "override the seed: `N` from 0", func(s string) (err error) {
+		o.seed, err = strconv.ParseInt(s, 10, 64)
+		if err != nil || o.seed < 0 {
+			return errors.New("want a whole number from 0")
+		}
+		return nil
+	})
 }
 
 // source is the text of a scenario, and where the files beside it are.
@@ -42,23 +56,43 @@ func find(arg string) (source, error) {
 			return source{name: arg + ".yaml", text: text, read: func(p string) ([]byte, error) { return fs.ReadFile(scenarios.FS(), p) }}, nil
 		}
 	}
-	info, err := os.Stat(arg)
+	text, err := readFile(arg, scenario.MaxSize)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(arg, "/."):
 		return source{}, fmt.Errorf("read scenario %s: no such file, and no scenario of that name is shipped; there are: %s", arg, strings.Join(shippedNames(), ", "))
 	case err != nil:
-		return source{}, fmt.Errorf("read scenario: %w", err)
-	case !info.Mode().IsRegular():
-		return source{}, fmt.Errorf("read scenario %s: not a file", arg)
-	case info.Size() > scenario.MaxSize:
-		return source{}, fmt.Errorf("read scenario %s: %d bytes; at most %d", arg, info.Size(), scenario.MaxSize)
-	}
-	text, err := os.ReadFile(arg)
-	if err != nil {
-		return source{}, fmt.Errorf("read scenario: %w", err)
+		return source{}, fmt.Errorf("read scenario %w", err)
 	}
 	dir := filepath.Dir(arg)
 	return source{name: arg, text: text, read: func(p string) ([]byte, error) { return readBelow(dir, p) }}, nil
+}
+
+// readFile reads a regular file of at most most bytes. It never waits, as opening a pipe does.
+func readFile(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%q: %w", path, cause(err))
+	case info.IsDir():
+		return nil, fmt.Errorf("%q: a folder; want a file", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%q: not a regular file", path)
+	case info.Size() > most:
+		return nil, fmt.Errorf("%q: %d bytes; at most %d", path, info.Size(), most)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", path, cause(err))
+	}
+	return text, nil
+}
+
+// cause is what went wrong with a file, without the path, which is told already.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
 }
 
 // maxInput bounds a file that a scenario reads.

@@ -44,7 +44,7 @@ func (x *execution) startTarget(ctx context.Context, t *target) error {
 		return err
 	}
 	if len(t.plan.Exec) == 0 {
-		return t.reach(ctx, nil)
+		return x.reach(ctx, t, false)
 	}
 	program, err := exec.LookPath(t.plan.Exec[0])
 	switch {
@@ -74,7 +74,7 @@ func (x *execution) startTarget(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	return t.reach(ctx, x.events)
+	return x.reach(ctx, t, true)
 }
 
 // port finds a free port where the scenario asks for any.
@@ -94,8 +94,8 @@ func (t *target) port() error {
 // reachTimeout bounds the time until a real server answers.
 const reachTimeout = 10 * time.Second
 
-// reach waits until something listens at the target's address. events tells of the program's early death; nil: none.
-func (t *target) reach(ctx context.Context, events <-chan evekernel.ModuleEvent) error {
+// reach waits until something listens at the target's address. Where Eve did not start it, that is at once or never.
+func (x *execution) reach(ctx context.Context, t *target, started bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, reachTimeout, fmt.Errorf("nothing listens on %s after %v", t.address, reachTimeout))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -108,16 +108,24 @@ func (t *target) reach(ctx context.Context, events <-chan evekernel.ModuleEvent)
 		select {
 		case <-ctx.Done():
 			return errors.Join(context.Cause(ctx), err)
-		case e := <-events:
-			if err := death(e); err != nil && e.Name == t.plan.Name {
+		case e := <-x.events:
+			if err := x.gone(t, e); err != nil {
 				return err
 			}
 		case <-tick.C:
-			if events == nil {
+			if !started {
 				return fmt.Errorf("%w; start it, or give the scenario its command line: exec: […]", err)
 			}
 		}
 	}
+}
+
+// gone returns an error when a program that was started as a target has ended, or a module that is needed.
+func (x *execution) gone(t *target, e evekernel.ModuleEvent) error {
+	if e.Name == t.plan.Name && e.State == evekernel.Exited {
+		return errors.New("it ended before it listened on " + t.address)
+	}
+	return x.death(e)
 }
 
 // serve runs Eve's own server in the target's place, inside this process.

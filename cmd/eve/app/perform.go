@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/report"
+	"github.com/eve-emulation/eve/fase/runs"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/sim"
+	"github.com/eve-emulation/eve/internal/mono"
+)
+
+var nan = math.NaN()
+
+// An outcome is what one execution left behind.
+type outcome struct {
+	dir     string // the run folder, closed
+	page    string // the report in it
+	summary *runs.Summary
+	noise   *runs.Noise // nil in virtual time
+}
+
+// failure is how the program ends for it.
+func (r *outcome) failure() error {
+	if r.summary.Exit == runs.ExitOK {
+		return nil
+	}
+	var err error
+	if r.summary.Error != "" {
+		err = errors.New(r.summary.Error)
+	}
+	return &exitError{code: r.summary.Exit, err: err}
+}
+
+// perform executes a plan into the run folder dir, by default one of its own. An execution that failed or was interrupted
+// has an outcome too; the error is of what keeps it from having one: that it did not begin, or that nothing could be
+// written.
+func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, v *view) (*outcome, error) {
+	folder, err := runs.Create(dir, plan, time.Now())
+	if err != nil {
+		return nil, wrong(err)
+	}
+	x := runs.Extras{Version: version(), Kind: kind}
+	env := runs.Here(version(), time.Now())
+	env.Kind = kind
+	if err := folder.WriteEnvironment(env); err != nil {
+		return nil, errors.Join(err, folder.Close())
+	}
+	v.say(fmt.Sprintf("%s → %s", plan.Name, folder.Dir()))
+	began := false
+	if kind == runs.Virtual {
+		began, err = simulate(ctx, plan, folder, v, &x)
+	} else {
+		began, err = a.emulate(ctx, plan, folder, v, &x, &env)
+	}
+	v.done()
+	if err != nil && !began {
+		return nil, errors.Join(err, abandon(folder))
+	}
+	if err != nil {
+		x.Error = err.Error()
+	}
+	env.End = new(time.Now())
+	return conclude(plan, folder, x, env)
+}
+
+// abandon removes what a run that did not begin has put into its folder, so that the next may use it; what a target has
+// written there stays, for it may tell why.
+func abandon(folder *runs.Folder) error {
+	errs := []error{folder.Close()}
+	for _, name := range []string{runs.ScenarioFile, runs.StoreFile, runs.EnvironmentFile, runs.InputsFolder} {
+		errs = append(errs, os.RemoveAll(folder.Path(name)))
+	}
+	left, err := os.ReadDir(folder.Dir())
+	if err == nil && len(left) == 0 {
+		err = os.Remove(folder.Dir())
+		_ = os.Remove(filepath.Dir(folder.Dir())) // runs, if this was the first; otherwise it is not empty
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// conclude writes what follows from the measurements, whatever became of the run.
+func conclude(plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) (*outcome, error) {
+	r := &outcome{dir: folder.Dir(), summary: runs.Summarise(plan, folder.History(), x), noise: env.Noise}
+	err := errors.Join(folder.Finish(r.summary), folder.WriteEnvironment(env))
+	page, perr := report.Write(folder, r.summary)
+	r.page = page
+	if err = errors.Join(err, perr, folder.Close()); err != nil {
+		if x.Error != "" {
+			err = errors.Join(errors.New(x.Error), err)
+		}
+		return nil, err
+	}
+	return r, nil
+}
+
+// simulate runs a plan in virtual time. That is soon over, so no more than its progress is shown, and that on a terminal.
+// began is whether there is anything to tell.
+func simulate(ctx context.Context, plan *scenario.Plan, folder *runs.Folder, v *view, extras *runs.Extras) (began bool, err error) {
+	store := dsv.NewStore(folder.Store())
+	s, err := sim.New(ctx, plan, store)
+	if errors.Is(err, sim.ErrReal) {
+		err = wrong(err)
+	}
+	if err != nil {
+		return false, errors.Join(err, store.Close())
+	}
+	drawn := time.Now()
+	err = s.Run(ctx, func(at dsv.Instant) {
+		if v.terminal() && time.Since(drawn) > 200*time.Millisecond {
+			drawn = time.Now()
+			v.now = at // nobody else looks at it
+			v.show([]string{v.progress()})
+		}
+	})
+	if v.terminal() {
+		v.clear()
+	}
+	if extras.Interrupted = errors.Is(err, context.Canceled); extras.Interrupted {
+		err = nil
+	}
+	return true, errors.Join(err, store.Close())
+}
+
+// emulate runs a plan for real. began is whether T0 came.
+func (a *App) emulate(ctx context.Context, plan *scenario.Plan, folder *runs.Folder, v *view, extras *runs.Extras, env *runs.Environment) (began bool, err error) {
+	e, err := newExecution(a, plan, folder.Store(), folder.Dir(), v.say)
+	if err != nil {
+		return false, err
+	}
+	probe := runs.StartProbe()
+	wall := time.Now()
+	vctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer context.AfterFunc(ctx, func() { v.say("interrupted: the run ends in order; once more ends it at once") })()
+	err = e.run(ctx, func(t0 int64) {
+		wall = time.Now().Add(time.Duration(t0 - mono.Now()))
+		wg.Go(func() {
+			_ = v.follow(vctx, e.kernel.Space(), func() dsv.Instant { return dsv.Instant(mono.Now() - t0) })
+		})
+	})
+	stop()
+	wg.Wait()
+	env.Noise = probe.Stop(wall)
+	err = errors.Join(err, e.kernel.Close())
+	modules, died := e.modules()
+	extras.Modules, extras.Interrupted = modules, e.interrupted
+	if err == nil && died != "" {
+		err = errors.New(died)
+	}
+	return e.begun() || e.interrupted, err
+}
