@@ -211,6 +211,7 @@ func TestFails(t *testing.T) {
 			Argv: sh("echo hello; trap '' TERM; sleep 1000 & sleep 1000"), ReadyTimeout: 200 * time.Millisecond,
 		}, "did not become ready within 200ms; it printed: hello"},
 		{"ends at once", evekernel.ModuleSpec{Argv: sh("exit 0")}, "ended before it was ready"},
+		{"leaves a child", evekernel.ModuleSpec{Argv: sh("sleep 1000 & exit 4")}, "exited with status 4"},
 		{"status", evekernel.ModuleSpec{Argv: sh("exit 3")}, "exited with status 3"},
 		{"last lines only", evekernel.ModuleSpec{Argv: sh("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo $i; done; exit 1")}, "exited with status 1; it printed: 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12"},
 		{"function", evekernel.ModuleSpec{Func: func(context.Context, evekernel.Reach) error { return errors.New("out of luck") }}, "module one out of luck"},

@@ -106,6 +106,44 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// TestLatestAfterLoss checks that a watch of the latest values skips, after a lost connection, what it has seen, and
+// learns what it has missed.
+func TestLatestAfterLoss(t *testing.T) {
+	k, _ := open(t, evekernel.Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r := newRelay(t, k.Addr().String())
+	link := linkTo(k, wire.CBOR)
+	link.Dial = r.dial
+	p := connect(t, link)
+	for _, n := range []dsv.Name{"a", "b"} {
+		if err := p.Create(ctx, dsv.Declaration{Name: n, Kind: dsv.Int}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Write(ctx, n, dsv.IntValue(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := p.Watch(ctx, dsv.WatchRequest{Pattern: "*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := func(n dsv.Name, want int64) {
+		t.Helper()
+		if u, err := w.Next(ctx); err != nil || u.Name != n || u.Reading.Value.Int != want {
+			t.Fatalf("update is %+v (error %v), want %s at %d", u, err, n, want)
+		}
+	}
+	next("a", 1)
+	next("b", 1)
+	r.stop()
+	if _, err := k.Space().Write(ctx, "b", dsv.IntValue(2)); err != nil {
+		t.Fatal(err)
+	}
+	r.resume(k.Addr().String())
+	next("b", 2)
+}
+
 // TestLost checks that a request which must not be repeated is told to be lost, and others are repeated.
 func TestLost(t *testing.T) {
 	k, _ := open(t, evekernel.Config{})
