@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -332,5 +333,43 @@ func TestHistoryOfAStretch(t *testing.T) {
 	stop := errors.New("enough")
 	if err := db.History("x", 0, dsv.Never, func(dsv.Update) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("error is %v, want the function's", err)
+	}
+}
+
+// TestFlushBesideRecord flushes all the time while history is recorded.
+func TestFlushBesideRecord(t *testing.T) {
+	db := create(t, filepath.Join(t.TempDir(), "run.db"))
+	must(t, db.Declare(dsv.Declaration{Name: "x", Kind: dsv.Float, Merge: dsv.Sum, History: true}))
+	const n = 150_000
+	done := make(chan struct{})
+	var flushing sync.WaitGroup
+	flushing.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				must(t, db.Flush())
+			}
+		}
+	})
+	for i := range n {
+		at := dsv.Instant(i + 1)
+		must(t, db.Record(dsv.Update{Name: "x", Revision: dsv.Revision(at), Delta: &dsv.Delta{
+			Name: "x", Seq: uint64(at), T0: at - 1, T1: at, Value: dsv.FloatValue(math.Sqrt(float64(i))), Weight: 1,
+		}}))
+	}
+	close(done)
+	flushing.Wait()
+	next := 0
+	must(t, reopen(t, db, true).History("x", 0, dsv.Never, func(u dsv.Update) error {
+		if u.Delta.Value.Float != math.Sqrt(float64(next)) {
+			t.Fatalf("change %d is %v", next, u.Delta.Value)
+		}
+		next++
+		return nil
+	}))
+	if next != n {
+		t.Errorf("%d changes, want %d", next, n)
 	}
 }
