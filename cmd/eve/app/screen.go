@@ -52,11 +52,15 @@ func (s *screen) columns() int {
 	return columns - 1 // a full line would wrap on some terminals
 }
 
-// say writes a line for good.
-func (s *screen) say(line string) {
+// say writes lines for good.
+func (s *screen) say(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.write(report.Clean(line) + "\n")
+	var b strings.Builder
+	for line := range strings.SplitSeq(text, "\n") {
+		b.WriteString(report.Clean(line) + "\n")
+	}
+	s.write(b.String())
 }
 
 // show redraws the block.

@@ -91,9 +91,6 @@ func (t *target) port() error {
 	return l.Close()
 }
 
-// reachTimeout bounds the time until a real server answers.
-const reachTimeout = 10 * time.Second
-
 // reach waits until something listens at the target's address. Where Eve did not start it, that is at once or never.
 func (x *execution) reach(ctx context.Context, t *target, started bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, reachTimeout, fmt.Errorf("nothing listens on %s after %v", t.address, reachTimeout))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
@@ -70,7 +71,7 @@ func (v *view) take(u dsv.Update) {
 	if u.Name == adapt.DecisionsName {
 		var d adapt.Decision
 		if json.Unmarshal(u.Reading.Value.Bytes, &d) == nil {
-			v.say(decision(d))
+			v.say(decision(d, v.columns()))
 		}
 		return
 	}
@@ -110,16 +111,24 @@ func places(m service.Mapping) string {
 	return strings.Join(parts, " + ")
 }
 
-// decision tells one step of an adaptation, with the reading that caused it.
-func decision(d adapt.Decision) string {
+// decision tells one step of an adaptation, with the reading that caused it: below, where a line of width columns cannot
+// hold both; width 0 is any.
+func decision(d adapt.Decision, width int) string {
 	s := fmt.Sprintf("%7.1f s  %s: %s — %s", d.At.Seconds(), d.Rule, d.Action, d.Phase)
+	why := ""
 	if d.Phase == "decided" && len(d.Reading) > 0 {
-		s += " because " + report.Readings(d.Reading)
+		why = "because " + report.Readings(d.Reading)
 	}
 	if d.Cause != "" {
 		s += ": " + d.Cause
 	}
-	return s
+	switch {
+	case why == "":
+		return s
+	case width > 0 && utf8.RuneCountInString(s)+1+utf8.RuneCountInString(why) > width:
+		return s + "\n           " + why
+	}
+	return s + " " + why
 }
 
 // tick shows the figures at an instant of the run; elsewhere than on a terminal it prints a line.
