@@ -19,6 +19,7 @@ func noVars(dsv.Name) *dmm.Var { return nil }
 type front struct {
 	s       *Server
 	blocks  rdr.Cache
+	known   *rdr.Block // the latest whose services were found to be known
 	counter uint64
 }
 
@@ -71,6 +72,9 @@ func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.R
 		}
 		return req, engine.Response{Status: status, Body: []byte(pretty(err))}
 	}
+	if name := f.unknown(block); name != "" {
+		return req, engine.Response{Status: 400, Body: []byte("call " + name + ": this server knows no service of that name\n")}
+	}
 	req.Block, req.Send = block, int64(len(r.Body)-n)
 	f.counter++
 	req.Key = rdr.Root(f.s.cfg.Seed, 1<<32+uint64(f.s.cfg.Host.Node), f.counter, 0)
@@ -84,6 +88,21 @@ func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.R
 	req.Epoch = uint32(header(r, "eve-epoch"))
 	req.Priority = int(header(r, "eve-priority"))
 	return req, engine.Response{}
+}
+
+// unknown returns a service that a block calls and the scenario does not have. The same block, which is what comes most of
+// the time, is looked at once.
+func (f *front) unknown(b *rdr.Block) string {
+	if b == f.known {
+		return ""
+	}
+	for _, name := range b.Services() {
+		if f.s.cfg.Host.Topology.Service(name) < 0 {
+			return name
+		}
+	}
+	f.known = b
+	return ""
 }
 
 func header(r *engine.Request, name string) int64 {
