@@ -107,26 +107,38 @@ func (d *Driver) Run(now dsv.Instant) int {
 		}
 		d.now = max(d.now, t)
 		d.cores[i].Advance(t)
-		d.Flush()
+		d.flush(i)
 	}
 }
 
 // Flush routes the effects that the cores hold until none is left: a routed effect is an input of another core, which
 // may answer with effects at once. Call it after handing an input to a core outside Run.
-func (d *Driver) Flush() {
-	for busy := true; busy; {
-		busy = false
-		for i := range d.cores {
-			// Copied before routing, because a route may feed the very core that emitted them.
-			es := d.cores[i].Effects()
-			base := len(d.buf)
-			d.buf = append(d.buf, es...)
-			end := len(d.buf)
-			for k := base; k < end; k++ {
-				d.router.Route(i, d.buf[k])
-			}
-			d.buf = d.buf[:base]
-			busy = busy || end > base
+func (d *Driver) Flush() { d.flush(0) }
+
+// flush asks the cores in turn, from the one that may hold effects on, until all have been silent one after another.
+func (d *Driver) flush(i int) {
+	for silent := 0; silent < len(d.cores); silent++ {
+		if es := d.cores[i].Effects(); len(es) > 0 {
+			silent = -1
+			d.route(i, es)
+		}
+		if i++; i == len(d.cores) {
+			i = 0
 		}
 	}
+}
+
+// route copies effects before routing them, because a route may feed the very core that emitted them.
+func (d *Driver) route(core int, es []Effect) {
+	if len(es) == 1 {
+		d.router.Route(core, es[0])
+		return
+	}
+	base := len(d.buf)
+	d.buf = append(d.buf, es...)
+	end := len(d.buf)
+	for k := base; k < end; k++ {
+		d.router.Route(core, d.buf[k])
+	}
+	d.buf = d.buf[:base]
 }
