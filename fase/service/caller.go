@@ -1,6 +1,8 @@
 package service
 
 import (
+	"slices"
+
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/step"
@@ -20,8 +22,7 @@ type Caller struct {
 	routes   []route // by service
 	calls    []*call // by slot
 	free     []uint32
-	parked   [][]step.Ref // by service: calls that wait for a mapping
-	meters   []callMeter  // by service
+	meters   []callMeter // by service
 	emit     func(step.Effect)
 	send     step.Kind // the effect that carries a call
 	undo     step.Kind // the effect that gives it up
@@ -30,15 +31,16 @@ type Caller struct {
 }
 
 type route struct {
-	mapping Mapping
-	serving []target
-	weight  int
+	mapping     Mapping
+	serving     []target
+	weight      int
+	outstanding []int // by server: calls under way there, in whatever mapping they were sent
+
+	parked []step.Ref // calls that wait for a mapping, in order; those given up meanwhile are among them
+	given  int        // how many of parked were given up
 }
 
-type target struct {
-	node, weight int
-	outstanding  int
-}
+type target struct{ node, weight int }
 
 type call struct {
 	req   Request
@@ -60,10 +62,10 @@ func NewCaller(t *Topology, services []Config, node int, send, undo step.Kind, e
 	c := &Caller{
 		node: node, topology: t, services: services, emit: emit, send: send, undo: undo,
 		routes: make([]route, len(t.Services)),
-		parked: make([][]step.Ref, len(t.Services)),
 		meters: make([]callMeter, len(t.Services)),
 	}
 	for i, s := range t.Services {
+		c.routes[i].outstanding = make([]int, len(t.Servers))
 		c.meters[i] = callMeter{vars(dsv.Name(s + ".latency")), vars(dsv.Name(s + ".requests")), vars(dsv.Name(s + ".errors"))}
 	}
 	return c
@@ -75,7 +77,6 @@ func (c *Caller) Apply(at dsv.Instant, svc int, m Mapping) {
 	if m.Epoch < r.mapping.Epoch {
 		return
 	}
-	before := r.serving
 	r.mapping, r.serving, r.weight = m, nil, 0
 	for _, rep := range m.Replicas {
 		node := c.topology.Server(rep.Server)
@@ -83,18 +84,13 @@ func (c *Caller) Apply(at dsv.Instant, svc int, m Mapping) {
 			continue
 		}
 		t := target{node: node, weight: max(rep.Weight, 1)}
-		for _, b := range before {
-			if b.node == node {
-				t.outstanding = b.outstanding
-			}
-		}
 		r.serving = append(r.serving, t)
 		r.weight += t.weight
 	}
-	waiting := c.parked[svc]
-	c.parked[svc] = nil
+	waiting := r.parked
+	r.parked, r.given = nil, 0
 	for _, ref := range waiting {
-		if k := c.lookup(ref); k != nil && !k.sent {
+		if k := c.lookup(ref); k != nil {
 			c.resolve(at, ref, k)
 		}
 	}
@@ -158,64 +154,16 @@ func (c *Caller) Node(ref step.Ref) int32 {
 func (c *Caller) resolve(at dsv.Instant, ref step.Ref, k *call) {
 	svc := k.req.Service
 	r := &c.routes[svc]
-	t := c.pick(r, k)
-	if t == nil || r.mapping.Epoch < k.need {
-		c.parked[svc] = append(c.parked[svc], ref)
+	node := c.pick(r, k.req.Key, svc)
+	if node < 0 || r.mapping.Epoch < k.need {
+		r.parked = append(r.parked, ref)
 		return
 	}
-	t.outstanding++
-	k.sent, k.node = true, int32(t.node)
+	r.outstanding[node]++
+	k.sent, k.node = true, int32(node)
 	k.req.Epoch = r.mapping.Epoch
-	k.req.Local = t.node == c.node
+	k.req.Local = node == c.node
 	c.emit(step.Effect{At: at, Kind: c.send, Node: k.node, Ref: ref, Key: uint64(k.req.Key), N: k.req.Send})
-}
-
-// balanceNode sets the draws of balancers apart from those of statements.
-const balanceNode = 0xba1a
-
-func (c *Caller) pick(r *route, k *call) *target {
-	switch {
-	case len(r.serving) == 0:
-		return nil
-	case len(r.serving) == 1:
-		return &r.serving[0]
-	}
-	u := k.req.Key.Mix(balanceNode).Uniform()
-	if c.services[k.req.Service].Balance == Least {
-		return leastOf(r.serving, u)
-	}
-	x := u * float64(r.weight)
-	for i := range r.serving {
-		if x -= float64(r.serving[i].weight); x < 0 {
-			return &r.serving[i]
-		}
-	}
-	return &r.serving[len(r.serving)-1]
-}
-
-// leastOf picks the replica with the fewest outstanding calls per weight; u settles ties.
-func leastOf(ts []target, u float64) *target {
-	load := func(t *target) float64 { return float64(t.outstanding) / float64(t.weight) }
-	least, ties := load(&ts[0]), 0
-	for i := range ts {
-		switch l := load(&ts[i]); {
-		case l < least:
-			least, ties = l, 1
-		case l == least:
-			ties++
-		}
-	}
-	nth := int(u * float64(ties))
-	for i := range ts {
-		if load(&ts[i]) != least {
-			continue
-		}
-		if nth == 0 {
-			return &ts[i]
-		}
-		nth--
-	}
-	return &ts[0]
 }
 
 // settle takes a call off its replica's books.
@@ -224,19 +172,24 @@ func (c *Caller) settle(k *call) {
 		return
 	}
 	k.sent = false
-	r := &c.routes[k.req.Service]
-	for i := range r.serving {
-		if r.serving[i].node == int(k.node) {
-			r.serving[i].outstanding--
-		}
-	}
+	c.routes[k.req.Service].outstanding[k.node]--
 }
 
-// Answer hands in what came back. done is false when the call was sent again, or is unknown; otherwise owner is whom it
-// was started for.
+// unpark books that a call which waits was given up, and forgets such calls once they are most of the list.
+func (c *Caller) unpark(svc int) {
+	r := &c.routes[svc]
+	if r.given++; r.given <= len(r.parked)/2 || r.given < 16 {
+		return
+	}
+	r.parked = slices.DeleteFunc(r.parked, func(ref step.Ref) bool { return c.lookup(ref) == nil })
+	r.given = 0
+}
+
+// Answer hands in what came back. done is false when the call was sent again, or is unknown, or waits and has been
+// answered already; otherwise owner is whom it was started for.
 func (c *Caller) Answer(at dsv.Instant, ref step.Ref, a Answer) (owner Op, cause Cause, done bool) {
 	k := c.lookup(ref)
-	if k == nil {
+	if k == nil || !k.sent {
 		return Op{}, OK, false
 	}
 	c.settle(k)
@@ -263,11 +216,15 @@ func (c *Caller) GiveUp(at dsv.Instant, ref step.Ref, cause Cause) {
 	if k == nil {
 		return
 	}
-	if k.sent {
+	waited, svc := !k.sent, k.req.Service
+	if !waited {
 		c.emit(step.Effect{At: at, Kind: c.undo, Node: k.node, Ref: ref})
 		c.settle(k)
 	}
 	c.finish(at, ref, k, cause)
+	if waited {
+		c.unpark(svc)
+	}
 }
 
 func (c *Caller) finish(at dsv.Instant, ref step.Ref, k *call, cause Cause) {
