@@ -171,7 +171,7 @@ func (s *records) WriteValue(v dsv.Value) {
 
 func (s *records) Take() (dsv.Value, float64) {
 	chunk, n := s.chunk, s.n
-	s.chunk, s.n = make([]byte, 0, cap(chunk)/2), 0
+	s.chunk, s.n = make([]byte, 0, len(chunk)+len(chunk)/8), 0 // the next window holds about as much
 	return dsv.BytesValue(chunk), n
 }
 
