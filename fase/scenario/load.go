@@ -138,9 +138,9 @@ func (c *compiler) participants() {
 		switch {
 		case !validName(name):
 			c.at(at, fmt.Sprintf("%q is not a name", clip(name)), fmt.Sprintf("a name is at most %d small letters, digits and _, and begins with a letter", maxName))
-		case contains(reserved(), name):
+		case slices.Contains(reserved(), name):
 			c.at(at, fmt.Sprintf("the name %q is reserved", name), "choose another one")
-		case what != "server" && contains(parts(), name):
+		case what != "server" && slices.Contains(parts(), name):
 			c.at(at, fmt.Sprintf("a %s cannot be called %q: servers have variables of that name", what, name), "choose another name")
 		case seen[name] != "":
 			c.at(at, fmt.Sprintf("the name %q is taken by a %s", name, seen[name]), "clients, services, servers, targets and modules share one namespace")
@@ -172,15 +172,6 @@ func validName(s string) bool {
 	}
 	_, err := dsv.ParseName(s)
 	return err == nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // read returns a file that the scenario names, and keeps it among the inputs.
