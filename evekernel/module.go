@@ -40,8 +40,9 @@ func (m *module) variable(leaf string) dsv.Name {
 
 // title names the module for a sentence.
 func (m *module) title() string {
-	if pid := m.running().pid(); pid != 0 {
-		return fmt.Sprintf("module %s (pid %d)", m.spec.Name, pid)
+	// A process may join before whoever started it has noted that it runs.
+	if j := m.running(); j != nil && j.pid() != 0 {
+		return fmt.Sprintf("module %s (pid %d)", m.spec.Name, j.pid())
 	}
 	return "module " + m.spec.Name
 }
