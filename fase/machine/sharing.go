@@ -75,7 +75,7 @@ func (s *Sharing) Next() dsv.Instant {
 		return dsv.Never
 	}
 	left := max(finish-s.virtual, 0)
-	return s.last + dsv.Instant(math.Ceil(left/s.rate()-slack))
+	return after(s.last, math.Ceil(left/s.rate()-slack))
 }
 
 // slack is what virtual time may be off by, in ns, after the rounding of many additions.

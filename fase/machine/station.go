@@ -81,6 +81,14 @@ func NewQueue(c int, speed float64) *Queue {
 	return &Queue{servers: max(c, 1), speed: orOne(speed)}
 }
 
+// after is the instant ns nanoseconds after another, or Never when that is beyond all time.
+func after(at dsv.Instant, ns float64) dsv.Instant {
+	if ns >= float64(dsv.Never-max(at, 0)) {
+		return dsv.Never
+	}
+	return at + dsv.Instant(ns)
+}
+
 func orOne(x float64) float64 {
 	if x <= 0 {
 		return 1
@@ -101,7 +109,7 @@ func (q *Queue) Arrive(at dsv.Instant, job Job, demand int64) {
 
 func (q *Queue) start(at dsv.Instant, w waiting) {
 	q.seq++
-	ends := at + dsv.Instant(math.Round(float64(w.demand)/q.speed))
+	ends := after(at, math.Round(float64(w.demand)/q.speed))
 	q.serving = append(q.serving, inService{w.job, at, ends, q.seq})
 	q.use.busy = len(q.serving)
 }

@@ -9,7 +9,4 @@ func (c *Caller) Waiting(svc int) int { return len(c.routes[svc].parked) }
 func (h *Host) Locks() int { return len(h.hw.locks) }
 
 // Pending is how many mappings the host keeps until their instant.
-func (h *Host) Pending() int { return len(h.maps) }
-
-// Idle is here so that the tests compile before it exists.
-func (h *Host) Idle() error { return nil }
+func (h *Host) Pending() int { return len(h.run.maps) }

@@ -1,12 +1,12 @@
 package service
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/step"
-	"github.com/eve-emulation/eve/rdr"
 )
 
 // A Host is the core of one server: it admits requests to the services that the mapping puts here, executes their blocks
@@ -18,11 +18,11 @@ type Host struct {
 	cfg      HostConfig
 	name     string
 	hw       hardware
-	visits   []visit // by execution slot
-	here     []place // by service
-	early    [][]uint32
-	maps     []applying
-	byTag    map[uint64]uint32
+	visits   []visit             // by execution slot
+	here     []place             // by service
+	early    [][]step.Ref        // by service: executions that wait for a mapping
+	byTag    map[uint64]uint32   // executions that a caller may still withdraw
+	byCall   map[step.Ref]uint32 // the same for calls of this server to itself
 	effects  []step.Effect
 	out      []step.Effect
 	inFlight *dmm.Var
@@ -40,8 +40,10 @@ type visit struct {
 	cpu           int64 // demand so far, ns
 	status        int
 	bytes         int64
+	admitted      bool // counted in flight at its service
+	begun         bool // its execution has begun
 	replying      bool // its reply is on its way out
-	ended         bool // every strand has ended
+	ended         bool // every strand has ended, or none will begin
 }
 
 // place is what this server does for a service.
@@ -57,18 +59,14 @@ type place struct {
 	drained, records *dmm.Var
 }
 
-type applying struct {
-	svc int
-	m   Mapping
-}
-
 // The events of a host.
 const (
 	eventArrive uint8 = iota + SiteEvent // a request has crossed the link; Ref: execution
 	eventReply                           // a reply reaches its caller; Ref: execution
 	eventCall                            // a call leaves; Ref: call
 	eventAnswer                          // an answer has crossed the link; Ref: call, N: packed answer
-	eventApply                           // a mapping is in force; N: index in maps
+	eventEarly                           // a request has waited long enough for a mapping; Ref: execution
+	eventClose                           // a call to this server itself was given up; Ref: call
 	eventAccrue                          // measurements are brought up to date
 	eventPools                           // memory or a lock was given back
 )
@@ -81,8 +79,8 @@ func NewHost(cfg HostConfig, vars Vars) *Host {
 	h := &Host{
 		cfg: cfg, name: cfg.Topology.Servers[cfg.Node],
 		here:  make([]place, len(cfg.Topology.Services)),
-		early: make([][]uint32, len(cfg.Topology.Services)),
-		byTag: map[uint64]uint32{},
+		early: make([][]step.Ref, len(cfg.Topology.Services)),
+		byTag: map[uint64]uint32{}, byCall: map[step.Ref]uint32{},
 	}
 	c := NewCaller(cfg.Topology, cfg.Services, cfg.Node, step.Call, step.Withdraw, h.called, vars)
 	h.run = NewRunner(h, c)
@@ -128,7 +126,7 @@ func (h *Host) effect(e step.Effect) { h.effects = append(h.effects, e) }
 // Arrive hands in a request. Its Reply effect carries tag as Key, and may be emitted at once.
 func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
 	h.Advance(at)
-	x := h.visit(at, r, tag)
+	x := h.visit(at, visit{req: *r, tag: tag})
 	if d := h.cfg.Machine.Link.Delay; d > 0 {
 		h.later(at.Add(d), eventArrive, x)
 		return
@@ -136,14 +134,18 @@ func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
 	h.admit(at, x)
 }
 
-func (h *Host) visit(at dsv.Instant, r *Request, tag uint64) uint32 {
+func (h *Host) visit(at dsv.Instant, v visit) uint32 {
 	x, _ := h.run.Reserve(at)
 	for int(x) >= len(h.visits) {
 		h.visits = append(h.visits, visit{})
 	}
-	h.visits[x] = visit{req: *r, tag: tag}
-	if h.cfg.CancelOnClose && !r.Local {
-		h.byTag[tag] = x
+	h.visits[x] = v
+	switch {
+	case !h.cfg.CancelOnClose:
+	case v.call == 0:
+		h.byTag[v.tag] = x
+	default:
+		h.byCall[v.call] = x
 	}
 	return x
 }
@@ -176,8 +178,7 @@ func unpackAnswer(n int64) Answer {
 func (h *Host) Close(at dsv.Instant, tag uint64) {
 	h.Advance(at)
 	if x, ok := h.byTag[tag]; ok {
-		delete(h.byTag, tag)
-		h.run.Cancel(at, x, rdr.Canceled)
+		h.withdraw(at, x)
 	}
 }
 
@@ -192,8 +193,7 @@ func (h *Host) Met(at dsv.Instant, ref step.Ref, delivered int64) {
 // Changed hands in a mapping; it applies at its own instant.
 func (h *Host) Changed(at dsv.Instant, svc int, m Mapping) {
 	h.Advance(at)
-	h.maps = append(h.maps, applying{svc, m})
-	h.run.Agenda.Push(max(at, m.At), Event{Kind: eventApply, N: int64(len(h.maps) - 1)})
+	h.run.Changed(at, svc, m)
 }
 
 // Request is what a Call effect carries; nil when the call has ended. Valid until the next input.
@@ -201,6 +201,25 @@ func (h *Host) Request(ref step.Ref) *Request { return h.run.Calls.Request(ref) 
 
 // InFlight is the number of requests that are here, waiting ones included.
 func (h *Host) InFlight() int { return h.run.Running }
+
+// Idle returns nil when nothing is under way and nothing is held, and else what is.
+func (h *Host) Idle() error {
+	if err := h.run.Idle(); err != nil {
+		return fmt.Errorf("%s: %w", h.name, err)
+	}
+	for svc := range h.here {
+		if n := h.here[svc].inFlight; n != 0 {
+			return fmt.Errorf("%s: %d requests of %s in flight", h.name, n, h.cfg.Topology.Services[svc])
+		}
+	}
+	if n := len(h.byTag) + len(h.byCall); n != 0 {
+		return fmt.Errorf("%s: %d requests could be withdrawn", h.name, n)
+	}
+	if what := h.hw.busy(); what != "" {
+		return fmt.Errorf("%s: %s is in use", h.name, what)
+	}
+	return nil
+}
 
 // Settle brings every measurement up to an instant: the end of a run.
 func (h *Host) Settle(at dsv.Instant) {
@@ -222,17 +241,21 @@ func (h *Host) accrue(at dsv.Instant) {
 func (h *Host) Event(at dsv.Instant, e Event) {
 	switch e.Kind {
 	case eventArrive:
-		h.admit(at, e.Ref.Slot())
+		if h.waits(e.Ref) {
+			h.admit(at, e.Ref.Slot())
+		}
 	case eventReply:
 		h.deliver(at, e.Ref.Slot())
 	case eventCall:
 		h.leave(at, e.Ref)
 	case eventAnswer:
 		h.run.Answer(at, e.Ref, unpackAnswer(e.N))
-	case eventApply:
-		a := h.maps[e.N]
-		h.maps[e.N] = applying{}
-		h.apply(at, a.svc, a.m)
+	case eventEarly:
+		h.tooEarly(at, e.Ref)
+	case eventClose:
+		if x, ok := h.byCall[e.Ref]; ok {
+			h.withdraw(at, x)
+		}
 	case eventAccrue:
 		h.accrue(at)
 		h.run.Agenda.Push(at.Add(h.cfg.Accrue), Event{Kind: eventAccrue})

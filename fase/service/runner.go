@@ -1,6 +1,7 @@
 package service
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -27,6 +28,8 @@ type Site interface {
 	Ended(at dsv.Instant, x uint32)
 	// Gone tells that every strand has ended. The site releases the slot, now or later.
 	Gone(at dsv.Instant, x uint32)
+	// Apply puts a mapping in force whose instant has come.
+	Apply(at dsv.Instant, svc int, m Mapping)
 	// Event hands on an event of the site's own that has become due.
 	Event(at dsv.Instant, e Event)
 }
@@ -40,7 +43,8 @@ type Event struct {
 
 // The events of a Runner. A site numbers its own from SiteEvent.
 const (
-	eventMet uint8 = iota // a wait or a timer has passed
+	eventMet   uint8 = iota // a wait or a timer has passed; Ref: op
+	eventApply              // a mapping is in force; N: index in maps
 	SiteEvent
 )
 
@@ -55,32 +59,28 @@ type Runner struct {
 	ops    []op
 	freeOp []uint32
 	demand rdr.Demand
+	maps   []applying // mappings whose instant is to come
+	noMap  []int      // free places in maps
 	// Running is the number of executions; its integral is Load's.
 	Running int
 	area    float64 // execution-nanoseconds
 	last    dsv.Instant
 }
 
+type applying struct {
+	svc int
+	m   Mapping
+}
+
 type execution struct {
 	rdr.Task
 	gen   uint32
 	live  bool
+	busy  bool // pump is at work on it
 	ended bool // the main strand has
 	gone  bool // every strand has
 	began dsv.Instant
 	first uint32 // list of outstanding ops; none is 0, so ops[0] stays unused
-}
-
-type op struct {
-	gen  uint32
-	live bool
-	x    uint32
-	id   uint32 // the demand's name within its task
-	kind rdr.Op
-	name string
-	n    int64
-	call step.Ref
-	next uint32
 }
 
 // NewRunner returns a runner for a site that calls services through c.
@@ -158,13 +158,18 @@ func (r *Runner) Cancel(at dsv.Instant, x uint32, o rdr.Outcome) {
 	r.pump(at, x)
 }
 
-// pump hands out what a task demands until it waits, and ends it when it is done.
+// pump hands out what a task demands until it waits, and ends it when it is done. A demand that is met while it is
+// handed out does not pump again: the loop that is at work goes on, so that the stack does not grow with the block.
 func (r *Runner) pump(at dsv.Instant, x uint32) {
 	t := r.tasks[x]
-	d := &r.demand
-	for t.Next(d) {
+	if t.busy {
+		return
+	}
+	t.busy = true
+	for d := &r.demand; t.Next(d); {
 		r.issue(at, x, t, d)
 	}
+	t.busy = false
 	t.began = dsv.Never // calls made later count from when they are made
 	if !t.ended && t.Ended() {
 		t.ended = true
@@ -236,59 +241,6 @@ func (r *Runner) notice(at dsv.Instant, o uint32, n rdr.Op) {
 	r.site.Notice(at, r.ref(o), n, p.kind, p.name, p.n)
 }
 
-func (r *Runner) newOp(x uint32, t *execution, d *rdr.Demand) uint32 {
-	var o uint32
-	if n := len(r.freeOp); n > 0 {
-		o = r.freeOp[n-1]
-		r.freeOp = r.freeOp[:n-1]
-	} else {
-		o = uint32(len(r.ops))
-		r.ops = append(r.ops, op{})
-	}
-	p := &r.ops[o]
-	*p = op{gen: p.gen + 1, live: true, x: x, id: d.ID, kind: d.Op, name: d.Name, n: d.N, next: t.first}
-	t.first = o
-	return o
-}
-
-func (r *Runner) ref(o uint32) step.Ref { return step.NewRef(o, r.ops[o].gen) }
-
-// find returns the op of a task's demand. A task has few at a time.
-func (r *Runner) find(t *execution, id uint32) uint32 {
-	for o := t.first; o != 0; o = r.ops[o].next {
-		if r.ops[o].id == id {
-			return o
-		}
-	}
-	return 0
-}
-
-func (r *Runner) drop(t *execution, o uint32) {
-	for p := &t.first; *p != 0; p = &r.ops[*p].next {
-		if *p == o {
-			*p = r.ops[o].next
-			break
-		}
-	}
-	r.ops[o].live = false
-	r.freeOp = append(r.freeOp, o)
-}
-
-// Execution returns the slot of the execution that an op belongs to; false when the op has ended.
-func (r *Runner) Execution(ref step.Ref) (x uint32, ok bool) {
-	if p := r.lookup(ref); p != nil {
-		return p.x, true
-	}
-	return 0, false
-}
-
-func (r *Runner) lookup(ref step.Ref) *op {
-	if o := ref.Slot(); int(o) < len(r.ops) && r.ops[o].live && r.ops[o].gen == ref.Gen() {
-		return &r.ops[o]
-	}
-	return nil
-}
-
 // Met ends an outstanding demand and lets its strand go on. What holds something (memory, a lock) stays listed until its
 // notice. A demand that has ended before is ignored.
 func (r *Runner) Met(at dsv.Instant, ref step.Ref, o rdr.Outcome) {
@@ -316,14 +268,32 @@ func (r *Runner) Answer(at dsv.Instant, ref step.Ref, a Answer) {
 	r.Met(at, owner.Ref, cause.Outcome(a.Status))
 }
 
+// Changed hands in a mapping; it applies at its own instant.
+func (r *Runner) Changed(at dsv.Instant, svc int, m Mapping) {
+	i := len(r.maps)
+	if n := len(r.noMap); n > 0 {
+		i, r.noMap = r.noMap[n-1], r.noMap[:n-1]
+	} else {
+		r.maps = append(r.maps, applying{})
+	}
+	r.maps[i] = applying{svc, m}
+	r.Agenda.Push(max(at, m.At), Event{Kind: eventApply, N: int64(i)})
+}
+
 // Due handles the first event on the agenda, which must be due.
 func (r *Runner) Due() {
 	at, e, _ := r.Agenda.Pop()
-	if e.Kind == eventMet {
+	switch e.Kind {
+	case eventMet:
 		r.Met(at, e.Ref, rdr.OK)
-		return
+	case eventApply:
+		a := r.maps[e.N]
+		r.maps[e.N] = applying{}
+		r.noMap = append(r.noMap, int(e.N))
+		r.site.Apply(at, a.svc, a.m)
+	default:
+		r.site.Event(at, e)
 	}
-	r.site.Event(at, e)
 }
 
 // Next is when the agenda's first event is due.
@@ -332,4 +302,13 @@ func (r *Runner) Next() dsv.Instant {
 		return at
 	}
 	return dsv.Never
+}
+
+// Idle returns nil when no execution, demand or call is under way, and else what is.
+func (r *Runner) Idle() error {
+	executions, demands, calls := len(r.tasks)-len(r.free), len(r.ops)-1-len(r.freeOp), len(r.Calls.calls)-len(r.Calls.free)
+	if executions == r.Running && executions == 0 && demands == 0 && calls == 0 && r.Calls.Outstanding == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d executions (%d running), %d demands and %d calls under way", executions, r.Running, demands, calls)
 }

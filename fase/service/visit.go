@@ -2,6 +2,7 @@ package service
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/step"
@@ -23,23 +24,65 @@ func (h *Host) decide(at dsv.Instant, x uint32) {
 	if svc >= 0 {
 		m := h.run.Calls.Mapping(svc)
 		if v.req.Epoch > m.Epoch {
-			h.early[svc] = append(h.early[svc], x)
+			h.early[svc] = append(h.early[svc], h.ref(x))
+			h.later(at.Add(earlyPatience), eventEarly, x)
 			return
 		}
 		if s := h.here[svc].state; s != Serving && s != Draining {
-			v.ended = true
-			h.reply(at, x, 421, 0)
+			h.turnAway(at, x, 421)
 			return
 		}
 		h.here[svc].inFlight++
+		v.admitted = true
 		level = m.Level
 	}
 	if v.req.Block == nil {
-		v.ended = true
-		h.reply(at, x, 200, 0)
+		h.turnAway(at, x, 200)
 		return
 	}
+	v.begun = true
 	h.run.Begin(at, x, v.req.Block, v.req.Key, level, v.req.Priority)
+}
+
+// earlyPatience is how long a request waits for the mapping that its caller has told of. One that never comes is of
+// another run.
+const earlyPatience = 10 * time.Second
+
+// waits reports whether a request is here that has neither begun nor been answered.
+func (h *Host) waits(ref step.Ref) bool {
+	x := ref.Slot()
+	return h.run.Alive(x, ref.Gen()) && !h.visits[x].begun && h.visits[x].status == 0
+}
+
+// tooEarly turns a request away whose mapping has not come. Those before it in line have been waiting for longer, and are
+// gone.
+func (h *Host) tooEarly(at dsv.Instant, ref step.Ref) {
+	if !h.waits(ref) {
+		return
+	}
+	svc := h.visits[ref.Slot()].req.Service
+	h.turnAway(at, ref.Slot(), 421)
+	line := h.early[svc]
+	for len(line) > 0 && !h.waits(line[0]) {
+		line = line[1:]
+	}
+	h.early[svc] = line
+}
+
+// turnAway answers a request that executes nothing.
+func (h *Host) turnAway(at dsv.Instant, x uint32, status int) {
+	h.visits[x].ended = true
+	h.reply(at, x, status, 0)
+}
+
+// withdraw ends a request whose caller has gone.
+func (h *Host) withdraw(at dsv.Instant, x uint32) {
+	switch v := &h.visits[x]; {
+	case v.begun:
+		h.run.Cancel(at, x, rdr.Canceled)
+	case v.status == 0: // on the link, or waiting for a mapping
+		h.turnAway(at, x, 503)
+	}
 }
 
 // Ended implements Site. A request that failed before its reply gets a 500.
@@ -79,7 +122,7 @@ func (h *Host) ref(x uint32) step.Ref { return step.NewRef(x, h.run.tasks[x].gen
 func (h *Host) sent(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
 	v.done = at
-	if svc := v.req.Service; svc >= 0 && v.status != 421 {
+	if svc := v.req.Service; v.admitted {
 		h.here[svc].residence.Write(at, at.Sub(v.arrived).Seconds())
 	}
 	if d := h.cfg.Machine.Link.Delay; d > 0 && v.call == 0 {
@@ -118,11 +161,15 @@ func (h *Host) close(at dsv.Instant, x uint32) {
 	if !v.ended || v.replying || !h.run.tasks[x].live {
 		return
 	}
-	if h.cfg.CancelOnClose && v.call == 0 {
+	switch {
+	case !h.cfg.CancelOnClose:
+	case v.call == 0:
 		delete(h.byTag, v.tag)
+	default:
+		delete(h.byCall, v.call)
 	}
-	if svc := v.req.Service; svc >= 0 && v.status != 421 {
-		p := &h.here[svc]
+	if v.admitted {
+		p := &h.here[v.req.Service]
 		p.inFlight--
 		h.record(at, x)
 		if p.inFlight == 0 && p.drain > 0 {
@@ -134,12 +181,20 @@ func (h *Host) close(at dsv.Instant, x uint32) {
 	h.run.Release(at, x)
 }
 
+// recordNode sets the choice of recorded requests apart from other draws.
+const recordNode = 0x4ec0
+
+// Recorded reports whether the request of a key is one of the share that is recorded one by one; a share of 0 means all.
+func Recorded(key rdr.Key, share float64) bool {
+	return share <= 0 || key.Mix(recordNode).Uniform() < share
+}
+
 // HostRecordSize is the size in bytes of one record of SERVICE.records: key, arrived, done, CPU demand in ns.
 const HostRecordSize = 32
 
 func (h *Host) record(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
-	if h.here[v.req.Service].records == nil {
+	if h.here[v.req.Service].records == nil || !Recorded(v.req.Key, h.cfg.RecordShare) {
 		return
 	}
 	b := h.recordBuf[:0]
@@ -152,11 +207,14 @@ func (h *Host) record(at dsv.Instant, x uint32) {
 
 // called takes the effects of the host's Caller: a call crosses the link first, one to this very server does not leave.
 func (h *Host) called(e step.Effect) {
-	if e.Kind != step.Call {
+	switch local := h.run.Calls.Request(e.Ref).Local; {
+	case e.Kind != step.Call && local:
+		h.run.Agenda.Push(e.At, Event{Kind: eventClose, Ref: e.Ref})
+		return
+	case e.Kind != step.Call:
 		h.effect(e)
 		return
-	}
-	if h.run.Calls.Request(e.Ref).Local {
+	case local:
 		h.run.Agenda.Push(e.At, Event{Kind: eventCall, Ref: e.Ref})
 		return
 	}
@@ -184,63 +242,5 @@ func (h *Host) leave(at dsv.Instant, ref step.Ref) {
 		h.effect(step.Effect{At: at, Kind: step.Call, Node: h.run.Calls.Node(ref), Ref: ref, Key: uint64(r.Key), N: r.Send})
 		return
 	}
-	x := h.visit(at, r, 0)
-	h.visits[x].call = ref
-	h.admit(at, x)
-}
-
-// apply puts a mapping in force and does this server's part in it.
-func (h *Host) apply(at dsv.Instant, svc int, m Mapping) {
-	if m.Epoch < h.run.Calls.Mapping(svc).Epoch {
-		return
-	}
-	h.run.Calls.Apply(at, svc, m)
-	p := &h.here[svc]
-	p.state, p.drain = "", 0
-	source, copies := "", false
-	for _, r := range m.Replicas {
-		if r.Server == h.name {
-			p.state = r.State
-		}
-		if source == "" && (r.State == Serving || r.State == Stopped) {
-			source = r.Server
-		}
-		copies = copies || r.State == Copying
-	}
-	switch {
-	case p.state == Copying:
-		p.ready.Write(at, float64(m.Epoch))
-	case p.state == Draining && p.inFlight == 0:
-		p.drained.Write(at, float64(m.Epoch))
-	case p.state == Draining:
-		p.drain = m.Epoch
-	}
-	if copies && source == h.name {
-		p.left, p.copyEpoch = int64(h.cfg.Services[svc].Size), m.Epoch
-		h.copyOn(at, svc)
-	}
-	early := h.early[svc]
-	h.early[svc] = nil
-	for _, x := range early {
-		h.decide(at, x)
-	}
-}
-
-// copyChunk is what a copy puts on the link at a time, so that replies are not held up by a whole copy.
-const copyChunk = 64 << 10
-
-// copyOn sends the next chunk of a copy, or acknowledges the last one.
-func (h *Host) copyOn(at dsv.Instant, svc int) {
-	p := &h.here[svc]
-	if p.copyEpoch != h.run.Calls.Mapping(svc).Epoch {
-		return // the action was given up
-	}
-	for p.left > 0 {
-		n := min(p.left, copyChunk)
-		p.left -= n
-		if h.hw.send(at, linkCopy, step.NewRef(uint32(svc), p.copyEpoch), n) {
-			return
-		}
-	}
-	p.copied.Write(at, float64(p.copyEpoch))
+	h.admit(at, h.visit(at, visit{req: *r, call: ref}))
 }

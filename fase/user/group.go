@@ -2,6 +2,7 @@ package user
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"time"
 
@@ -32,8 +33,6 @@ type Group struct {
 	index    uint64    // of the next arrival
 	key      rdr.Key   // of the next arrival
 	due      dsv.Instant
-	maps     []service.Mapping
-	mapOf    []int
 	target   float64
 	accrued  dsv.Instant
 	effects  []step.Effect
@@ -59,7 +58,6 @@ const (
 	eventArrival uint8 = iota + service.SiteEvent
 	eventUser          // closed: a user has thought; N: user, Ref: round
 	eventPatience
-	eventApply
 	eventAccrue
 	eventRate // N: bits of the rate
 )
@@ -172,9 +170,6 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 			g.sessions[x].cause = service.Abandoned
 			g.run.Cancel(at, x, rdr.TimedOut)
 		}
-	case eventApply:
-		g.run.Calls.Apply(at, g.mapOf[e.N], g.maps[e.N])
-		g.maps[e.N] = service.Mapping{}
 	case eventRate:
 		g.setRate(at, math.Float64frombits(uint64(e.N)))
 	case eventAccrue:
@@ -237,11 +232,8 @@ func (g *Group) Ended(at dsv.Instant, x uint32) {
 	}
 }
 
-// recordNode sets the choice of recorded requests apart from other draws.
-const recordNode = 0x4ec0
-
 func (g *Group) keep(at dsv.Instant, s *session) {
-	if r := g.cfg.RecordShare; r > 0 && s.key.Mix(recordNode).Uniform() >= r {
+	if !service.Recorded(s.key, g.cfg.RecordShare) {
 		return
 	}
 	r := Record{Key: s.key, Due: s.due, Sent: s.sent, Done: at, Cause: s.cause}
@@ -299,16 +291,25 @@ func (g *Group) Answer(at dsv.Instant, ref step.Ref, a service.Answer) {
 // Changed hands in a mapping; it applies at its own instant.
 func (g *Group) Changed(at dsv.Instant, svc int, m service.Mapping) {
 	g.Advance(at)
-	g.maps = append(g.maps, m)
-	g.mapOf = append(g.mapOf, svc)
-	g.run.Agenda.Push(max(at, m.At), service.Event{Kind: eventApply, N: int64(len(g.maps) - 1)})
+	g.run.Changed(at, svc, m)
 }
+
+// Apply implements service.Site.
+func (g *Group) Apply(at dsv.Instant, svc int, m service.Mapping) { g.run.Calls.Apply(at, svc, m) }
 
 // Request is what a Send effect carries; nil when the call has ended. Valid until the next input.
 func (g *Group) Request(ref step.Ref) *service.Request { return g.run.Calls.Request(ref) }
 
 // InFlight is the number of requests issued and not finished.
 func (g *Group) InFlight() int { return g.run.Running }
+
+// Idle returns nil when no request is under way, and else what is.
+func (g *Group) Idle() error {
+	if err := g.run.Idle(); err != nil {
+		return fmt.Errorf("%s: %w", g.cfg.Name, err)
+	}
+	return nil
+}
 
 // Settle brings every measurement up to an instant: the end of a run.
 func (g *Group) Settle(at dsv.Instant) {
