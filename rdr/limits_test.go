@@ -194,7 +194,7 @@ func TestCache(t *testing.T) {
 		t.Errorf("%v allocations for known bodies, want 0", got)
 	}
 	for i := range 300_000 / 1000 {
-		_, _, _ = c.Block([]byte(fmt.Sprintf("cpu %dns #%s", i+1, strings.Repeat(" ", 1000))))
+		_, _, _ = c.Block(fmt.Appendf(nil, "cpu %dns #%s", i+1, strings.Repeat(" ", 1000)))
 	}
 	if again, _, err := c.Block(compact); err != nil || again == first {
 		t.Errorf("a body is kept after 300 kB of others; %v", err)

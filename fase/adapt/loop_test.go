@@ -326,7 +326,7 @@ func TestRearm(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := open(t, rule(t, "r", busy, 0, tc.cooldown, "set knob 1"))
-			for s := time.Duration(0); s < 8; s++ {
+			for s := range time.Duration(8) {
 				x := 0.9
 				if s >= 4 && s < 6 {
 					x = 0.1

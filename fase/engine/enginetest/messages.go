@@ -121,12 +121,12 @@ func (s suite) deepPipeline(t *testing.T) {
 
 func (s suite) outOfOrder(t *testing.T) {
 	c := s.start(t, engine.Config{}).dial(t)
-	var all string
+	var all strings.Builder
 	paths := []string{"after/30ms", "fill/10000", "after/1ms", "body/3", "after/15ms", "fill/7"}
 	for _, p := range paths {
-		all += "GET /" + p + " HTTP/1.1\r\nHost: eve\r\n\r\n"
+		all.WriteString("GET /" + p + " HTTP/1.1\r\nHost: eve\r\n\r\n")
 	}
-	c.send(all)
+	c.send(all.String())
 	for _, want := range []string{"after 30ms", "#10000", "after 1ms", "bbb", "after 15ms", "#7"} {
 		c.expect("GET", 200, want)
 	}
