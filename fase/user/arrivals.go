@@ -128,7 +128,7 @@ func (c curve) when(sum float64) dsv.Instant {
 	for {
 		r, slope, until := c.rate(c.at)
 		need := sum - c.integral
-		if d, ok := reach(r, slope, need); ok {
+		if d, ok := reach(r, slope, need); ok && d*1e9 < float64(dsv.Never-c.at) {
 			if at := c.at + dsv.Instant(math.Round(d*1e9)); at < until {
 				return at
 			}

@@ -1,12 +1,10 @@
 package user
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
 
-	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/step"
@@ -49,11 +47,6 @@ type session struct {
 	measured  bool
 }
 
-type meters struct {
-	latency, requests, errors, lag, issued, late, inFlight, target, records *dmm.Var
-	causes                                                                  []*dmm.Var
-}
-
 const (
 	eventArrival uint8 = iota + service.SiteEvent
 	eventUser          // closed: a user has thought; N: user, Ref: round
@@ -79,19 +72,6 @@ func NewGroup(cfg Config, vars service.Vars) *Group {
 	return g
 }
 
-func newMeters(group string, vars service.Vars) meters {
-	v := func(s string) *dmm.Var { return vars(dsv.Name(group + "." + s)) }
-	m := meters{
-		latency: v("latency"), requests: v("requests"), errors: v("errors"), lag: v("send_lag"), issued: v("issued"),
-		late: v("late"), inFlight: v("in_flight"), target: v("target"), records: v("records"),
-		causes: make([]*dmm.Var, len(service.Causes())+1),
-	}
-	for _, c := range service.Causes() {
-		m.causes[c] = v("errors_" + c.String())
-	}
-	return m
-}
-
 // plan puts the next arrival of an open group on the agenda.
 func (g *Group) plan() {
 	g.key = g.cfg.Key(g.index, 0)
@@ -115,16 +95,21 @@ func (g *Group) think(at dsv.Instant, user, n uint64) {
 	}
 }
 
-// SetRate replaces the rate curve of an open group from the instant from on.
+// MaxRate is the greatest rate of a group, per second. More is taken for it.
+const MaxRate = 1e7
+
+// SetRate replaces the rate curve of an open group from the instant from on. What is no rate (negative, infinite, not a
+// number) is ignored.
 func (g *Group) SetRate(at, from dsv.Instant, perSecond float64) {
 	g.Advance(at)
 	g.run.Agenda.Push(max(at, from), service.Event{Kind: eventRate, N: int64(math.Float64bits(perSecond))})
 }
 
 func (g *Group) setRate(at dsv.Instant, perSecond float64) {
-	if !g.cfg.open() || !(perSecond >= 0) {
+	if !g.cfg.open() || !(perSecond >= 0) || math.IsInf(perSecond, 1) {
 		return
 	}
+	perSecond = min(perSecond, MaxRate)
 	for _, c := range []*curve{&g.rate, &g.offered} {
 		c.to(at)
 		c.over = perSecond
@@ -227,35 +212,18 @@ func (g *Group) Ended(at dsv.Instant, x uint32) {
 		g.meters.causes[s.cause].Write(at, 1)
 	}
 	g.keep(at, s)
-	if !g.cfg.open() {
-		g.think(at, s.user, s.n+1)
-	}
-}
-
-func (g *Group) keep(at dsv.Instant, s *session) {
-	if !service.Recorded(s.key, g.cfg.RecordShare) {
+	if g.cfg.open() {
 		return
 	}
-	r := Record{Key: s.key, Due: s.due, Sent: s.sent, Done: at, Cause: s.cause}
-	g.meters.records.Append(at, r.append(g.record[:0]))
-}
-
-func (r Record) append(b []byte) []byte {
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.Key))
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.Due))
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.Sent))
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.Done))
-	return binary.LittleEndian.AppendUint64(b, uint64(r.Cause))
-}
-
-// DecodeRecord reads what a group wrote; b holds at least RecordSize bytes.
-func DecodeRecord(b []byte) Record {
-	u := binary.LittleEndian.Uint64
-	return Record{
-		Key: rdr.Key(u(b)), Due: dsv.Instant(u(b[8:])), Sent: dsv.Instant(u(b[16:])), Done: dsv.Instant(u(b[24:])),
-		Cause: service.Cause(u(b[32:])),
+	if at == s.due {
+		at = at.Add(breath)
 	}
+	g.think(at, s.user, s.n+1)
 }
+
+// breath is what a user of a closed group waits after a request that took no time at all, beside thinking: without it, one
+// who does not think would ask for ever at one instant.
+const breath = time.Millisecond
 
 // Gone implements service.Site.
 func (g *Group) Gone(at dsv.Instant, x uint32) { g.run.Release(at, x) }
@@ -315,21 +283,4 @@ func (g *Group) Idle() error {
 func (g *Group) Settle(at dsv.Instant) {
 	g.Advance(at)
 	g.accrue(at)
-}
-
-func (g *Group) accrue(at dsv.Instant) {
-	d := at.Sub(g.accrued).Seconds()
-	if d <= 0 {
-		return
-	}
-	g.accrued = at
-	g.meters.inFlight.WriteWeighted(at, g.run.Load(at), d)
-	if !g.cfg.open() {
-		return
-	}
-	sum := g.offered.to(min(at, g.cfg.End))
-	if sum > g.target {
-		g.meters.target.Write(at, sum-g.target)
-		g.target = sum
-	}
 }

@@ -1,0 +1,71 @@
+package user
+
+import (
+	"encoding/binary"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// meters are the variables that a group writes.
+type meters struct {
+	latency, requests, errors, lag, issued, late, inFlight, target, records *dmm.Var
+	causes                                                                  []*dmm.Var
+}
+
+func newMeters(group string, vars service.Vars) meters {
+	v := func(s string) *dmm.Var { return vars(dsv.Name(group + "." + s)) }
+	m := meters{
+		latency: v("latency"), requests: v("requests"), errors: v("errors"), lag: v("send_lag"), issued: v("issued"),
+		late: v("late"), inFlight: v("in_flight"), target: v("target"), records: v("records"),
+		causes: make([]*dmm.Var, len(service.Causes())+1),
+	}
+	for _, c := range service.Causes() {
+		m.causes[c] = v("errors_" + c.String())
+	}
+	return m
+}
+
+func (g *Group) accrue(at dsv.Instant) {
+	d := at.Sub(g.accrued).Seconds()
+	if d <= 0 {
+		return
+	}
+	g.accrued = at
+	g.meters.inFlight.WriteWeighted(at, g.run.Load(at), d)
+	if !g.cfg.open() {
+		return
+	}
+	sum := g.offered.to(min(at, g.cfg.End))
+	if sum > g.target {
+		g.meters.target.Write(at, sum-g.target)
+		g.target = sum
+	}
+}
+
+func (g *Group) keep(at dsv.Instant, s *session) {
+	if !service.Recorded(s.key, g.cfg.RecordShare) {
+		return
+	}
+	r := Record{Key: s.key, Due: s.due, Sent: s.sent, Done: at, Cause: s.cause}
+	g.meters.records.Append(at, r.append(g.record[:0]))
+}
+
+func (r Record) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Key))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Due))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Sent))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Done))
+	return binary.LittleEndian.AppendUint64(b, uint64(r.Cause))
+}
+
+// DecodeRecord reads what a group wrote; b holds at least RecordSize bytes.
+func DecodeRecord(b []byte) Record {
+	u := binary.LittleEndian.Uint64
+	return Record{
+		Key: rdr.Key(u(b)), Due: dsv.Instant(u(b[8:])), Sent: dsv.Instant(u(b[16:])), Done: dsv.Instant(u(b[24:])),
+		Cause: service.Cause(u(b[32:])),
+	}
+}
