@@ -113,7 +113,7 @@ func (a *App) exit(err error) int {
 
 func (a *App) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "eve COMMAND",
+		Use:   "eve",
 		Short: "A measurement-centric emulation environment for adaptive internet servers",
 		Long: "Eve runs one scenario file for real, with real processes, sockets and event loops, or in virtual time; it measures\n" +
 			"everything in the path, lets rules adapt the mapping of services to servers, and draws the result.\n\n" +
@@ -128,11 +128,22 @@ func (a *App) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return wrong(fmt.Errorf("%s: %w; see eve %[1]s --help", c.Name(), err))
 	})
-	root.AddCommand(
-		a.runCommand(), a.simCommand(), a.checkCommand(), a.fmtCommand(), a.schemaCommand(), a.scenariosCommand(), a.initCommand(),
-		a.varsCommand(), a.reportCommand(), a.exportCommand(), a.runsCommand(), a.serveCommand(), a.loadCommand(), a.benchCommand(),
-		a.moduleCommand(),
-	)
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"run", "Run a scenario:", []*cobra.Command{a.runCommand(), a.simCommand(), a.checkCommand(), a.varsCommand()}},
+		{"write", "Write one:", []*cobra.Command{a.initCommand(), a.scenariosCommand(), a.fmtCommand(), a.schemaCommand()}},
+		{"look", "Look at runs:", []*cobra.Command{a.runsCommand(), a.reportCommand(), a.exportCommand()}},
+		{"alone", "Without a scenario:", []*cobra.Command{a.serveCommand(), a.loadCommand(), a.benchCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(a.moduleCommand())
 	return root
 }
 

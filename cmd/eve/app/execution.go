@@ -40,7 +40,7 @@ type execution struct {
 	names   []string // of all modules that join the start, in the order of their start
 	targets []*target
 
-	interrupted bool // set when run has returned
+	early bool // it ended before the plan did; set when run has returned
 
 	mu     sync.Mutex // guards what follows
 	states map[string]evekernel.ModuleEvent
@@ -121,8 +121,8 @@ func (x *execution) log(l evekernel.Line) {
 	x.tell(l.Module + ": " + l.Text)
 }
 
-// run executes the plan. It returns nil when the plan came to its end, whatever was measured, and when ctx ended it early:
-// then interrupted is set. begun is called once T0 is announced.
+// run executes the plan. It returns nil when the plan came to its end, whatever was measured, and when ctx ended it
+// before. begun is called once T0 is announced.
 func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	if err := x.kernel.Listen(); err != nil {
 		return err
@@ -135,7 +135,8 @@ func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	x.stop()
 	end()
 	wg.Wait()
-	if x.interrupted = ctx.Err() != nil && errors.Is(err, ctx.Err()); x.interrupted {
+	x.early = err != nil
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
 	}
 	return errors.Join(err, failed)

@@ -41,8 +41,7 @@ func (r *outcome) failure() error {
 }
 
 // perform executes a plan into the run folder dir, by default one of its own. An execution that failed or was interrupted
-// has an outcome too; the error is of what keeps it from having one: that it did not begin, or that nothing could be
-// written.
+// has an outcome too. The error is that it did not begin, and then there is none, or that not everything could be written.
 func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, v *view) (*outcome, error) {
 	folder, err := runs.Create(dir, plan, time.Now())
 	if err != nil {
@@ -55,21 +54,40 @@ func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind
 		return nil, errors.Join(err, folder.Close())
 	}
 	v.say(fmt.Sprintf("%s → %s", plan.Name, folder.Dir()))
+	kctx, store, stop := keep(ctx, folder.Store())
+	defer stop()
 	began := false
 	if kind == runs.Virtual {
-		began, err = simulate(ctx, plan, folder, v, &x)
+		began, err = simulate(kctx, plan, store, v, &x)
 	} else {
-		began, err = a.emulate(ctx, plan, folder, v, &x, &env)
+		began, err = a.emulate(kctx, plan, store, folder.Dir(), v, &x, &env)
 	}
 	v.done()
 	if err != nil && !began {
 		return nil, errors.Join(err, abandon(folder))
+	}
+	if lost := loss(kctx); lost != nil {
+		err, x.Interrupted = lost, true
+		if folder, err = again(folder, err); folder == nil {
+			return nil, err
+		}
 	}
 	if err != nil {
 		x.Error = err.Error()
 	}
 	env.End = new(time.Now())
 	return conclude(plan, folder, x, env)
+}
+
+// again opens the folder of a run whose store failed, to read what it has. It returns cause, and with it what went wrong
+// when there is no folder.
+func again(folder *runs.Folder, cause error) (*runs.Folder, error) {
+	_ = folder.Close() // fails for the same cause
+	f, err := runs.Open(folder.Dir())
+	if err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	return f, cause
 }
 
 // abandon removes what a run that did not begin has put into its folder, so that the next may use it; what a target has
@@ -87,25 +105,22 @@ func abandon(folder *runs.Folder) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// conclude writes what follows from the measurements, whatever became of the run.
+// conclude writes what follows from the measurements, whatever became of the run. The outcome has the summary also when
+// the error says that not everything could be written.
 func conclude(plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) (*outcome, error) {
 	r := &outcome{dir: folder.Dir(), summary: runs.Summarise(plan, folder.History(), x), noise: env.Noise}
 	err := errors.Join(folder.Finish(r.summary), folder.WriteEnvironment(env))
 	page, perr := report.Write(folder, r.summary)
-	r.page = page
-	if err = errors.Join(err, perr, folder.Close()); err != nil {
-		if x.Error != "" {
-			err = errors.Join(errors.New(x.Error), err)
-		}
-		return nil, err
+	if perr == nil {
+		r.page = page
 	}
-	return r, nil
+	return r, errors.Join(err, perr, folder.Close())
 }
 
 // simulate runs a plan in virtual time. That is soon over, so no more than its progress is shown, and that on a terminal.
 // began is whether there is anything to tell.
-func simulate(ctx context.Context, plan *scenario.Plan, folder *runs.Folder, v *view, extras *runs.Extras) (began bool, err error) {
-	store := dsv.NewStore(folder.Store())
+func simulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, v *view, extras *runs.Extras) (began bool, err error) {
+	store := dsv.NewStore(rec)
 	s, err := sim.New(ctx, plan, store)
 	if errors.Is(err, sim.ErrReal) {
 		err = wrong(err)
@@ -130,9 +145,9 @@ func simulate(ctx context.Context, plan *scenario.Plan, folder *runs.Folder, v *
 	return true, errors.Join(err, store.Close())
 }
 
-// emulate runs a plan for real. began is whether T0 came.
-func (a *App) emulate(ctx context.Context, plan *scenario.Plan, folder *runs.Folder, v *view, extras *runs.Extras, env *runs.Environment) (began bool, err error) {
-	e, err := newExecution(a, plan, folder.Store(), folder.Dir(), v.say)
+// emulate runs a plan for real, in the run folder dir. began is whether T0 came.
+func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, dir string, v *view, extras *runs.Extras, env *runs.Environment) (began bool, err error) {
+	e, err := newExecution(a, plan, rec, dir, v.say)
 	if err != nil {
 		return false, err
 	}
@@ -140,9 +155,14 @@ func (a *App) emulate(ctx context.Context, plan *scenario.Plan, folder *runs.Fol
 	wall := time.Now()
 	vctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	defer context.AfterFunc(ctx, func() { v.say("interrupted: the run ends in order; once more ends it at once") })()
+	defer context.AfterFunc(ctx, func() {
+		if loss(ctx) == nil {
+			v.say("interrupted: the run ends in order; once more ends it at once")
+		}
+	})()
 	err = e.run(ctx, func(t0 int64) {
 		wall = time.Now().Add(time.Duration(t0 - mono.Now()))
+		v.say(fmt.Sprintf("%d modules are ready; the run takes %v", len(e.names), plan.Duration))
 		wg.Go(func() {
 			_ = v.follow(vctx, e.kernel.Space(), func() dsv.Instant { return dsv.Instant(mono.Now() - t0) })
 		})
@@ -150,11 +170,12 @@ func (a *App) emulate(ctx context.Context, plan *scenario.Plan, folder *runs.Fol
 	stop()
 	wg.Wait()
 	env.Noise = probe.Stop(wall)
+	began = e.begun()
 	err = errors.Join(err, e.kernel.Close())
 	modules, died := e.modules()
-	extras.Modules, extras.Interrupted = modules, e.interrupted
+	extras.Modules, extras.Interrupted = modules, e.early
 	if err == nil && died != "" {
 		err = errors.New(died)
 	}
-	return e.begun() || e.interrupted, err
+	return began || err == nil, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"text/tabwriter"
 
@@ -94,10 +95,21 @@ func (a *App) runsCommand() *cobra.Command {
 		Use:   "runs",
 		Short: "List the run folders below a folder",
 		Args:  args(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			info, err := os.Stat(root)
+			switch {
+			case errors.Is(err, fs.ErrNotExist) && !c.Flags().Changed("in"): // nothing has run yet
+			case err != nil:
+				return wrong(fmt.Errorf("list runs in %s: %w", root, cause(err)))
+			case !info.IsDir():
+				return wrong(fmt.Errorf("list runs in %s: not a folder", root))
+			}
 			list, err := runs.List(root)
 			if err != nil {
 				return err
+			}
+			if len(list) == 0 {
+				fmt.Fprintf(a.err, "no runs in %s\n", root)
 			}
 			t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 			for _, r := range list {

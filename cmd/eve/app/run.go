@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -70,12 +71,15 @@ func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kin
 		out = discard{}
 	}
 	r, err := a.perform(ctx, plan, s.out, kind, newView(plan, out))
-	if err != nil {
+	if r == nil {
 		return err
 	}
 	fmt.Fprintln(out)
-	if err := report.Text(a.out, r.summary, r.page); err != nil {
-		return err
+	if terr := report.Text(a.out, r.summary, r.page); terr != nil {
+		return errors.Join(err, terr)
+	}
+	if err != nil {
+		return &exitError{code: runs.ExitFailed, err: errors.Join(r.failure(), brief(err))}
 	}
 	return r.failure()
 }

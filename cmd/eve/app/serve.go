@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,10 @@ func (a *App) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Be one emulated server, for curl, wrk or any other client",
 		Long: "Be one emulated server, without a scenario. Any GET is answered; POST /rdr meets the demands of its body:\n\n" +
-			"  curl --data 'cpu 5ms reply 10KiB' http://127.0.0.1:8080/rdr",
+			"  curl --data 'cpu 5ms reply 10KiB' http://127.0.0.1:8080/rdr\n\n" +
+			"What is over the limits is refused with 413, what is no resource demand with 400, each with the reason.",
+		Example: "  eve serve\n" +
+			"  eve serve --listen 127.0.0.1:9000 --run burn --cpus 2 --discipline ps --reactors 2",
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := f.config()
@@ -51,7 +55,7 @@ func (a *App) serveCommand() *cobra.Command {
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the address to listen on")
+	fl.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the `HOST:PORT` to listen on; port 0 is any that is free")
 	fl.StringVar(&f.engine, "engine", "reactors", "the I/O engine: "+strings.Join(engine.Shipped().Names(), ", "))
 	fl.IntVar(&f.reactors, "reactors", 1, "event loops")
 	fl.StringVar(&f.run, "run", "hold", "how demands are met: hold (in real time, without consuming) or burn (really consumed)")
@@ -77,6 +81,9 @@ func (f *serveFlags) config() (server.Config, error) {
 		m.CPU.Discipline = machine.PS
 	default:
 		return server.Config{}, fmt.Errorf("--discipline %s: want fcfs or ps", f.discipline)
+	}
+	if names := engine.Shipped().Names(); !slices.Contains(names, f.engine) {
+		return server.Config{}, fmt.Errorf("--engine %s: want %s", f.engine, strings.Join(names, " or "))
 	}
 	if f.cpus < 1 || f.reactors < 1 || f.speed <= 0 {
 		return server.Config{}, errors.New("--cpus and --reactors are at least 1, --speed is above 0")

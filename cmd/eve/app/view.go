@@ -196,13 +196,13 @@ func short(seconds float64) string { return report.Seconds(seconds) }
 func (v *view) group(name string) string {
 	n, _ := v.total(dsv.Name(name + ".requests"))
 	h, ok := v.total(dsv.Name(name + ".latency"))
-	s := fmt.Sprintf("%s  %.0f/s", name, n.Count()/span.Seconds())
+	s := fmt.Sprintf("%s  %.0f/s", name, n.Count()/v.seconds())
 	if ok && !h.Empty() {
 		s += fmt.Sprintf("  p50 %s  p99 %s", short(h.Quantile(0.5)), short(h.Quantile(0.99)))
 	}
 	s += "  errors " + report.Count(v.errors[dsv.Name(name+".errors")])
 	if e, _ := v.total(dsv.Name(name + ".errors")); e.Count() > 0 {
-		s += fmt.Sprintf(" (%.0f/s)", e.Count()/span.Seconds())
+		s += fmt.Sprintf(" (%.0f/s)", e.Count()/v.seconds())
 	}
 	return s
 }
@@ -236,6 +236,11 @@ func (v *view) total(name dsv.Name) (dmm.Total, bool) {
 	return w.Sum(to.Add(-span), to), true
 }
 
+// seconds is how long the stretch is that total sums: at the beginning there is less than the span.
+func (v *view) seconds() float64 {
+	return min(span.Seconds(), max(v.now.Add(-lag).Seconds(), lag.Seconds()))
+}
+
 // lag is how old what is shown is: so long a synchronisation may take to arrive.
 const lag = 150 * time.Millisecond
 
@@ -255,7 +260,7 @@ func (v *view) follow(ctx context.Context, space dsv.Space, clock func() dsv.Ins
 	wg.Go(func() { v.pump(ctx, figures, false) })
 	wg.Go(func() { v.pump(ctx, decisions, true) })
 	every := time.Second
-	if !v.terminal() {
+	if !v.terminal() && v.plan.Duration > 10*time.Second {
 		every = 5 * time.Second
 	}
 	timer := time.NewTimer(untilNext(clock(), every))
@@ -269,7 +274,7 @@ func (v *view) follow(ctx context.Context, space dsv.Space, clock func() dsv.Ins
 			return nil
 		case <-timer.C:
 			now := clock()
-			if now > 0 && now < end {
+			if now > dsv.At(every/2) && now < end {
 				v.tick(now)
 			}
 			timer.Reset(untilNext(now, every))

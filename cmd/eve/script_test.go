@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/eve-emulation/eve/cmd/eve/app"
+	"github.com/eve-emulation/eve/modules"
+)
+
+var long = flag.Bool("long", false, "run the scripts that take long, too")
+
+// TestMain lets the test binary be eve, for scripts and for the modules that it starts. This eve knows one module more:
+// one that never becomes ready.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"eve": func() {
+		idle := modules.Spec{
+			Name: "idle", Help: "never becomes ready",
+			New: func() modules.Module {
+				return modules.Func(func(ctx context.Context, _ *modules.Env) error {
+					<-ctx.Done()
+					return nil
+				})
+			},
+		}
+		app.Main(append(app.Shipped(), idle)...)
+	}})
+}
+
+// TestScripts runs the commands as users do. The files in testdata/script each test one command or one fault; those
+// whose name begins with long_ only behind -long.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, params(*long))
+}
+
+func params(long bool) testscript.Params {
+	return testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			work := newWorkbench(env.WorkDir)
+			env.Values[workbenchKey{}] = work
+			env.Defer(work.close)
+			return nil
+		},
+		Cmds: commands(),
+		Condition: func(name string) (bool, error) {
+			switch name {
+			case "long":
+				return long, nil
+			case "root":
+				return os.Geteuid() == 0, nil
+			}
+			return false, nil
+		},
+	}
+}
