@@ -19,7 +19,8 @@ import (
 
 const ms = dsv.Instant(time.Millisecond)
 
-func ref(x float64) *float64 { return &x }
+//go:fix inline
+func ref(x float64) *float64 { return new(x) }
 
 func newSet(t testing.TB, specs ...dmm.Spec) *dmm.Set {
 	t.Helper()
@@ -41,7 +42,7 @@ func TestContract(t *testing.T) {
 			{Every: 100 * time.Millisecond},
 			{Every: 50 * time.Millisecond, Count: 7},
 			{Change: 0.5},
-			{Every: time.Second, ChangeRelative: 0.1, Above: ref(2.5), Below: ref(1.1)},
+			{Every: time.Second, ChangeRelative: 0.1, Above: new(2.5), Below: new(1.1)},
 		} {
 			specs = append(specs, dmm.Spec{Name: "x.y", Manipulator: m.Name, Param: 0.25, Sync: sync})
 		}
@@ -110,13 +111,13 @@ func TestTriggers(t *testing.T) {
 		{"count", "last", dmm.Trigger{Count: 3}, []float64{12, 31, 4}},
 		{"change", "last", dmm.Trigger{Change: 2}, []float64{10, 12, 30, 5, 40}},
 		{"relative change", "last", dmm.Trigger{ChangeRelative: 0.5}, []float64{10, 30, 5, 40}},
-		{"above", "last", dmm.Trigger{Above: ref(20)}, []float64{30, 40}},
-		{"below", "last", dmm.Trigger{Below: ref(11)}, []float64{10, 5}},
-		{"any", "last", dmm.Trigger{Count: 100, Above: ref(35), Below: ref(4.5)}, []float64{4, 40}},
-		{"level of a count", "count", dmm.Trigger{Above: ref(8.5)}, []float64{4}},
+		{"above", "last", dmm.Trigger{Above: new(float64(20))}, []float64{30, 40}},
+		{"below", "last", dmm.Trigger{Below: new(float64(11))}, []float64{10, 5}},
+		{"any", "last", dmm.Trigger{Count: 100, Above: new(float64(35)), Below: new(4.5)}, []float64{4, 40}},
+		{"level of a count", "count", dmm.Trigger{Above: new(8.5)}, []float64{4}},
 		{"level of a sum", "sum", dmm.Trigger{Change: 30}, []float64{10, 11, 30, 31, 40}},
 		{"level of a maximum", "max", dmm.Trigger{Change: 2}, []float64{10, 12, 30, 40}},
-		{"level of samples", "histogram", dmm.Trigger{Above: ref(30.5)}, []float64{31, 40}},
+		{"level of samples", "histogram", dmm.Trigger{Above: new(30.5)}, []float64{31, 40}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			set := newSet(t, dmm.Spec{Name: "x", Manipulator: c.manipulator, Sync: c.sync})
@@ -205,7 +206,7 @@ func TestRecordsFitIntoDeltas(t *testing.T) {
 	set := newSet(t, dmm.Spec{Name: "r", Manipulator: "records", Sync: dmm.Trigger{Every: time.Second}})
 	const n = 50_000
 	for i := range n {
-		set.Var("r").Append(dsv.Instant(i), []byte(fmt.Sprintf("record %d", i)))
+		set.Var("r").Append(dsv.Instant(i), fmt.Appendf(nil, "record %d", i))
 	}
 	set.Close(n)
 	next := 0
@@ -239,7 +240,7 @@ func TestSpecsAreChecked(t *testing.T) {
 		{dmm.Spec{Name: "x", Manipulator: "sum", Sync: dmm.Trigger{Every: -1}}, "at least 1ms"},
 		{dmm.Spec{Name: "x", Manipulator: "sum", Sync: dmm.Trigger{Count: -1}}, "at least 1"},
 		{dmm.Spec{Name: "x", Manipulator: "sum", Sync: dmm.Trigger{Change: math.NaN()}}, "a positive number"},
-		{dmm.Spec{Name: "x", Manipulator: "sum", Sync: dmm.Trigger{Below: ref(math.Inf(1))}}, "a number"},
+		{dmm.Spec{Name: "x", Manipulator: "sum", Sync: dmm.Trigger{Below: new(math.Inf(1))}}, "a number"},
 	} {
 		if _, err := dmm.NewSet(1, 0, []dmm.Spec{c.spec}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error is %v, want %q", c.spec, err, c.want)

@@ -90,9 +90,10 @@ func TestBytes(t *testing.T) {
 	if _, err := scenario.Load("valid.yaml", []byte(valid), scenario.Options{}); err != nil {
 		t.Fatal(render(err))
 	}
-	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	var bomb strings.Builder
+	bomb.WriteString("a: &a [x, x, x, x, x, x, x, x, x, x]\n")
 	for c := 'b'; c < 'j'; c++ {
-		bomb += fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
+		bomb.WriteString(fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1))
 	}
 	for _, c := range []struct{ name, src, want string }{
 		{"empty", "", "x:1:1: the file is empty; begin with `eve: 1`; `eve init hello` writes an example"},
@@ -115,7 +116,7 @@ func TestBytes(t *testing.T) {
 		{"alias", "eve: *a\n", "x:1:6: anchors, aliases and merge keys are not read"},
 		{"merge", "eve: 1\n<<: {a: b}\n", "x:2:1: anchors, aliases and merge keys are not read"},
 		{"tag", "eve: !!int 1\n", "x:1:6: tags are not read"},
-		{"bomb", bomb, "x:1:4: anchors"},
+		{"bomb", bomb.String(), "x:1:4: anchors"},
 		{"brackets", strings.Repeat("[", 30_000), "x:1:65: values nest more than 64 deep"},
 		{"braces", strings.Repeat("{a: ", 8_000), "x:1:257: values nest more than 64 deep"},
 		{"dashes", strings.Repeat("- ", 16_000), "x:1:129: values nest more than 64 deep"},

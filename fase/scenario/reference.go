@@ -3,6 +3,7 @@ package scenario
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -53,9 +54,7 @@ func (s shape) schema() map[string]any {
 		return map[string]any{"type": "object", "additionalProperties": s.elem.schema()}
 	}
 	out := make(map[string]any, len(s.json)+2)
-	for k, v := range s.json {
-		out[k] = v
-	}
+	maps.Copy(out, s.json)
 	return out
 }
 

@@ -7,6 +7,7 @@
 package scenario
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -125,11 +126,8 @@ func (p *Plan) Mappings() []service.Mapping {
 func (p *Plan) Owned(participant string) []dmm.Spec {
 	var specs []dmm.Spec
 	for _, m := range p.Measures {
-		for _, o := range m.Owners {
-			if o == participant {
-				specs = append(specs, m.Spec)
-				break
-			}
+		if slices.Contains(m.Owners, participant) {
+			specs = append(specs, m.Spec)
 		}
 	}
 	return specs
