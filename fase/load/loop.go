@@ -15,6 +15,9 @@ import (
 	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
+// slice is the loop's time slice in ns: short, so that whoever computes beside it does not hold it up.
+const slice = 100_000
+
 // chunk is how many sockets are served on one reading of the clock.
 const chunk = 16
 
@@ -147,7 +150,11 @@ func (l *Loop) run(ctx context.Context) error {
 	if err := mono.TimerSlack(1); err != nil {
 		return fmt.Errorf("run load: %w", err)
 	}
-	defer func() { _ = mono.TimerSlack(0) }() // the thread's default again
+	_ = mono.Slice(slice) // a kernel or a sandbox that refuses makes it later, not wrong
+	defer func() {        // the thread's defaults again
+		_ = mono.TimerSlack(0)
+		_ = mono.Slice(0)
+	}()
 	defer l.onDone(ctx)()
 	l.now = l.clock()
 	if err := l.loop(); err != nil {

@@ -121,3 +121,31 @@ func BenchmarkThreadCPU(b *testing.B) {
 		mono.ThreadCPU()
 	}
 }
+
+// TestSlice asks the kernel what it was told; one before 6.12 tells 0.
+func TestSlice(t *testing.T) {
+	done := make(chan struct{})
+	go func() { // its thread ends with it
+		defer close(done)
+		runtime.LockOSThread()
+		before, err := unix.SchedGetAttr(0, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := mono.Slice(200_000); err != nil {
+			t.Error(err)
+		}
+		got, err := unix.SchedGetAttr(0, 0)
+		if err != nil || got.Runtime != 200_000 && before.Runtime != 0 || got.Nice != before.Nice || got.Policy != before.Policy {
+			t.Errorf("after a slice of 200 µs: got %+v, %v, before %+v", got, err, before)
+		}
+		if err := mono.Slice(0); err != nil {
+			t.Error(err)
+		}
+		if got, err = unix.SchedGetAttr(0, 0); err != nil || *got != *before {
+			t.Errorf("after the default slice: got %+v, %v, want %+v", got, err, before)
+		}
+	}()
+	<-done
+}
