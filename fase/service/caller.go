@@ -175,6 +175,17 @@ func (c *Caller) settle(k *call) {
 	c.routes[k.req.Service].outstanding[k.node]--
 }
 
+// sent is the number of calls that servers owe an answer.
+func (c *Caller) sent() int {
+	n := 0
+	for i := range c.routes {
+		for _, k := range c.routes[i].outstanding {
+			n += max(k, -k) // what is below 0 must show
+		}
+	}
+	return n
+}
+
 // unpark books that a call which waits was given up, and forgets such calls once they are most of the list.
 func (c *Caller) unpark(svc int) {
 	r := &c.routes[svc]

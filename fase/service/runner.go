@@ -307,8 +307,9 @@ func (r *Runner) Next() dsv.Instant {
 // Idle returns nil when no execution, demand or call is under way, and else what is.
 func (r *Runner) Idle() error {
 	executions, demands, calls := len(r.tasks)-len(r.free), len(r.ops)-1-len(r.freeOp), len(r.Calls.calls)-len(r.Calls.free)
-	if executions == r.Running && executions == 0 && demands == 0 && calls == 0 && r.Calls.Outstanding == 0 {
+	sent := r.Calls.sent()
+	if executions == r.Running && executions == 0 && demands == 0 && calls == 0 && sent == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d executions (%d running), %d demands and %d calls under way", executions, r.Running, demands, calls)
+	return fmt.Errorf("%d executions (%d running), %d demands and %d calls (%d sent) under way", executions, r.Running, demands, calls, sent)
 }
