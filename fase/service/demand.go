@@ -14,7 +14,7 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		x, _ := h.run.Execution(ref)
 		h.visits[x].cpu += d.N
 		h.hw.meters[resCPU].requested.Write(at, float64(d.N)/1e9)
-		h.hw.cpu.Arrive(at, ref, d.N)
+		h.hw.cpu.Arrive(at, ref, h.hw.cpuTime(d.N))
 		h.grants(at)
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
 		ns := h.hw.diskTime(d)
@@ -117,7 +117,7 @@ func (h *Host) met(at dsv.Instant, ref step.Ref, delivered int64) {
 	}
 	switch p.kind {
 	case rdr.OpCPU:
-		h.hw.delivered[resCPU] += float64(delivered) / 1e9
+		h.hw.delivered[resCPU] += float64(delivered) / 1e9 * h.hw.speed()
 		h.hw.burnCPU.Met(at, ref)
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
 		h.hw.delivered[resDisk] += float64(delivered) / 1e9

@@ -124,6 +124,14 @@ func wholeNs(x float64) int64 { return int64(math.Round(math.Min(x, century))) }
 
 const century = 100 * 365.25 * 24 * 3600 * 1e9
 
+// cpuTime is what the station of the CPU takes for a demand, in ns. A burner knows no speed.
+func (hw *hardware) cpuTime(n int64) int64 {
+	if hw.burnCPU == nil {
+		return n
+	}
+	return wholeNs(float64(n) / hw.speed())
+}
+
 // send puts n bytes on the link; false when that takes no time.
 func (hw *hardware) send(at dsv.Instant, kind uint32, ref step.Ref, n int64) bool {
 	if hw.link == nil || n == 0 {
@@ -168,7 +176,7 @@ func (hw *hardware) accrue(at dsv.Instant, d float64) {
 	busy, present := hw.cpu.Use(at)
 	hw.write(at, resCPU, busy/cores, present, d)
 	if hw.burnCPU == nil {
-		hw.delivered[resCPU] = busy * max(hw.speed(), 0)
+		hw.delivered[resCPU] = busy * hw.speed()
 	}
 	busy, present = hw.disk.Use(at)
 	hw.write(at, resDisk, busy, present, d)

@@ -190,6 +190,10 @@ func (h *Host) Met(at dsv.Instant, ref step.Ref, delivered int64) {
 	h.departures(at)
 }
 
+// Wants reports whether anybody still waits for a Burn effect, which may have been withdrawn since. BurnFree is always
+// wanted.
+func (h *Host) Wants(ref step.Ref) bool { return h.run.lookup(ref) != nil }
+
 // Changed hands in a mapping; it applies at its own instant.
 func (h *Host) Changed(at dsv.Instant, svc int, m Mapping) {
 	h.Advance(at)

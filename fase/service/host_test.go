@@ -255,31 +255,6 @@ func TestActionIsAcknowledged(t *testing.T) {
 	}
 }
 
-func TestBurnGrantsAndBooks(t *testing.T) {
-	c := newCluster(t, app, machine.Config{Run: machine.Burn})
-	c.arrive(0, 0, 0, 1, 1, "cpu 5ms")
-	c.arrive(ms, 0, 0, 1, 2, "cpu 5ms")
-	if len(c.burns) != 1 || c.burns[0].N != 5_000_000 {
-		t.Fatalf("grants with one core: got %+v, want one of 5 ms", c.burns)
-	}
-	c.hosts[0].Met(6*ms, c.burns[0].Ref, 5_001_000)
-	c.driver.Flush()
-	c.expect(6*ms, reply{1, 6 * ms, 200, 0})
-	c.hosts[0].Met(12*ms, c.burns[1].Ref, 5_001_000)
-	c.driver.Flush()
-	c.expect(12*ms, reply{2, 12 * ms, 200, 0})
-	c.hosts[0].Settle(20 * ms)
-	if got := c.number("server_1.cpu.requested"); got != 0.010 {
-		t.Errorf("requested: got %v s, want 0.010", got)
-	}
-	if got := c.number("server_1.cpu.delivered"); got != 0.010002 {
-		t.Errorf("delivered: got %v s, want 0.010002", got)
-	}
-	if got := c.number("server_1.cpu.utilisation"); got < 0.5999 || got > 0.6001 {
-		t.Errorf("utilisation: got %v, want 0.6: busy from 0 to 12 of 20 ms", got)
-	}
-}
-
 func TestCancelOnClose(t *testing.T) {
 	for _, cancel := range []bool{false, true} {
 		set, err := dmm.NewSet(1, 1, nil)

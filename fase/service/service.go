@@ -79,7 +79,7 @@ const (
 	Status          // an answer with status 4xx or 5xx
 	TimedOut        // a time-out in the request expired
 	Abandoned       // the user's patience ended
-	NoRoute         // no replica to call within the patience
+	NoRoute         // the server's address is not known, or there is no such service
 	Other           // anything else, such as exhausted descriptors
 	numCauses
 )

@@ -230,6 +230,9 @@ var padding [4096]byte
 
 // burn consumes what an effect asks for, and tells the host.
 func (o *owner) burn(e step.Effect) {
+	if e.Code != service.BurnFree && !o.host.Wants(e.Ref) {
+		return // withdrawn while it waited here
+	}
 	delivered := o.consume(e)
 	if e.Code == service.BurnFree {
 		return
