@@ -21,8 +21,10 @@ func TestSteadyRequestsAllocateNothing(t *testing.T) {
 	} } }`
 	for _, ps := range []machine.Discipline{machine.FCFS, machine.PS} {
 		set, err := dmm.NewSet(1, 1, []dmm.Spec{
-			{Name: "crowd.latency", Manipulator: "mean"}, {Name: "crowd.requests", Manipulator: "count"},
-			{Name: "app.latency", Manipulator: "mean"}, {Name: "server_1.cpu.utilisation", Manipulator: "mean"},
+			{Name: "crowd.latency", Manipulator: "mean"},
+			{Name: "crowd.requests", Manipulator: "count"},
+			{Name: "app.latency", Manipulator: "mean"},
+			{Name: "server_1.cpu.utilisation", Manipulator: "mean"},
 		})
 		if err != nil {
 			t.Fatal(err)

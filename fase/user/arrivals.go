@@ -163,59 +163,6 @@ func reach(rate, slope, need float64) (d float64, ok bool) {
 	return 2 * need / den, true
 }
 
-// OffPlan counts the issued requests that deviate from the plan: whose key is not one of the plan's, or (in an open group
-// whose rate was not set in the run) whose due instant is another than the plan's.
-func (c *Config) OffPlan(records []Record, rateWasSet bool) int {
-	due, stop := c.planned(len(records))
-	defer stop()
-	off := 0
-	for _, r := range records {
-		d, ok := due(r.Key)
-		if !ok || c.open() && !rateWasSet && d != r.Due {
-			off++
-		}
-	}
-	return off
-}
-
-// planned returns a look-up of the plan's keys that goes as far as n recorded requests can reach.
-func (c *Config) planned(n int) (look func(rdr.Key) (dsv.Instant, bool), stop func()) {
-	plan := map[rdr.Key]dsv.Instant{}
-	if !c.open() {
-		// A user's rounds are not known beforehand: extend all users round by round until the key appears.
-		round := uint64(0)
-		look = func(k rdr.Key) (dsv.Instant, bool) {
-			for {
-				if d, ok := plan[k]; ok {
-					return d, true
-				}
-				if round > uint64(n) {
-					return 0, false
-				}
-				for u := range uint64(c.Users) {
-					plan[c.Key(u, round)] = 0
-				}
-				round++
-			}
-		}
-		return look, func() {}
-	}
-	next, stop := iter.Pull2(c.Arrivals())
-	look = func(k rdr.Key) (dsv.Instant, bool) {
-		for {
-			if d, ok := plan[k]; ok {
-				return d, true
-			}
-			key, due, ok := next()
-			if !ok {
-				return 0, false
-			}
-			plan[key] = due
-		}
-	}
-	return look, stop
-}
-
 // Arrivals yields the arrivals that an open group plans, in order: the key of each and when it is due. They are those of a
 // run in which the rate is not set. A closed group plans none.
 func (c *Config) Arrivals() iter.Seq2[rdr.Key, dsv.Instant] {

@@ -163,3 +163,45 @@ func TestPatienceShorterThanTheLink(t *testing.T) {
 		}
 	}
 }
+
+func TestOffPlanOfSampledUsers(t *testing.T) {
+	cfg := user.Config{Users: 5, RecordShare: 0.05, Request: request(t, "call app { wait 1ms }")}
+	records := run(t, cfg, machine.Config{}, time.Second)
+	if len(records) < 150 || len(records) > 350 {
+		t.Fatalf("records of about 5000 requests, a twentieth of them kept: got %d", len(records))
+	}
+	if off := cfg.OffPlan(records, false); off != 0 {
+		t.Errorf("off plan: got %d of %d, want 0", off, len(records))
+	}
+}
+
+func TestOffPlanAfterTheRateWasRaised(t *testing.T) {
+	const s = dsv.Instant(time.Second)
+	cfg := user.Config{Law: user.Constant, Rate: []user.Point{{At: 0, Rate: 10}}, End: 10 * s}
+	records := make([]user.Record, 500) // five times as many as the plan has without the change
+	for i := range records {
+		records[i] = user.Record{Key: cfg.Key(uint64(i), 0), Due: dsv.Instant(i)}
+	}
+	if off := cfg.OffPlan(records, true); off != 0 {
+		t.Errorf("off plan: got %d, want 0", off)
+	}
+	records[3].Key, records[4].Key = records[5].Key, 42 // one twice, one that nobody planned
+	if off := cfg.OffPlan(records, true); off != 2 {
+		t.Errorf("off plan after two were changed: got %d, want 2", off)
+	}
+}
+
+func TestOffPlanEnds(t *testing.T) {
+	// A key that is nobody's must not have all rounds of all users computed.
+	cfg := user.Config{Users: 2000, Request: request(t, "call app { }")}
+	records := make([]user.Record, 20_000)
+	for i := range records {
+		records[i].Key = cfg.Key(uint64(i%2000), uint64(i/2000))
+	}
+	records[7].Key++
+	within(t, 5*time.Second, func() {
+		if off := cfg.OffPlan(records, false); off != 1 {
+			t.Errorf("off plan: got %d, want 1", off)
+		}
+	})
+}
