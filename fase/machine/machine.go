@@ -1,8 +1,9 @@
 // Package machine holds the resources of an emulated server as queueing cores: CPU, disk, memory, link and locks.
 //
-// A [Resource] is handed jobs with their demand and tells when the next one departs. Under `run: hold` a departure is
-// computed from the absolute instants of arrivals, so lateness of whoever steps it does not feed back. Under
-// `run: burn` the CPU and the disk only grant slices, and a departure is an input: [CPU.Met].
+// A [Station] is handed jobs with their demand and tells when the next one departs: [Queue] and [Sharing] under `run: hold`,
+// where a departure is computed from the absolute instants of arrivals, so that lateness of whoever steps it does not feed
+// back. Under `run: burn` the CPU and the disk are a [Burner], which only grants, and a departure is an input: [Burner.Met].
+// A [Pool] is held instead: memory, a lock.
 package machine
 
 import "time"
