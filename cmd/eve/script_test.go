@@ -17,6 +17,10 @@ var long = flag.Bool("long", false, "run the scripts that take long, too")
 // TestMain lets the test binary be eve, for scripts and for the modules that it starts. This eve knows one module more:
 // one that never becomes ready.
 func TestMain(m *testing.M) {
+	// Scripts wait more than they work. -parallel, which is parsed later, still wins.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"eve": func() {
 		idle := modules.Spec{
 			Name: "idle", Help: "never becomes ready",

@@ -67,7 +67,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		{"a run that cannot begin", []string{
 			"run", "hello", "--out", filepath.Join(dir, "never"), "--set", "servers.server_1.listen=192.0.2.1:1",
 		}, "", []int{1, 2}},
-		{"a simulation", []string{"sim", "hello", "--out", filepath.Join(dir, "sim")}, "", []int{0}},
+		{"a simulation", []string{"sim", "hello", "--duration", "2s", "--out", filepath.Join(dir, "sim")}, "", []int{0}},
 		{"a server", []string{"serve", "--listen", "127.0.0.1:0"}, "listening on", []int{0}},
 		{"a load of nothing", []string{"load", "http://127.0.0.1:1/", "--users", "1"}, "", []int{1}},
 	} {
@@ -100,7 +100,7 @@ func TestRunsBesideEachOther(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		wg.Go(func() {
 			out := &output{}
-			if code := app.Run(t.Context(), []string{"sim", "hello", "--out", filepath.Join(dir, name)}, out, out, app.Shipped()...); code != 0 {
+			if code := app.Run(t.Context(), []string{"sim", "hello", "--duration", "2s", "--out", filepath.Join(dir, name)}, out, out, app.Shipped()...); code != 0 {
 				t.Errorf("exit code %d, want 0; it printed:\n%s", code, out)
 			}
 		})
