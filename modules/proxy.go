@@ -172,6 +172,9 @@ func (p *Proxy) serve(ctx context.Context, conn *wire.Conn, w wire.Welcome) erro
 func (p *Proxy) attach(conn *wire.Conn, w wire.Welcome) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.leaving {
+		return dsv.ErrClosed // while the connection was made
+	}
 	if p.welcome.Session == "" {
 		close(p.ready)
 	} else if p.welcome.Writer != w.Writer || p.welcome.Epoch != w.Epoch {

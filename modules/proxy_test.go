@@ -3,6 +3,8 @@ package modules_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -142,6 +144,77 @@ func TestLatestAfterLoss(t *testing.T) {
 	}
 	r.resume(k.Addr().String())
 	next("b", 2)
+}
+
+// TestManySeenAfterLoss checks that a watch goes on after a lost connection although it has seen more values than the
+// kernel may send at once.
+func TestManySeenAfterLoss(t *testing.T) {
+	const variables = 700
+	k, _ := open(t, evekernel.Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	r := newRelay(t, k.Addr().String())
+	link := linkTo(k, wire.CBOR)
+	link.Dial = r.dial
+	p := connect(t, link)
+	w, err := p.Watch(ctx, dsv.WatchRequest{Pattern: "v.*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range variables {
+		n := dsv.Name(fmt.Sprintf("v.n%d", i))
+		if err := k.Space().Create(ctx, dsv.Declaration{Name: n, Kind: dsv.Int}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Space().Write(ctx, n, dsv.IntValue(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range variables {
+		if _, err := w.Next(ctx); err != nil {
+			t.Fatalf("update %d: %v", i, err)
+		}
+	}
+	r.stop()
+	if _, err := k.Space().Write(ctx, "v.n0", dsv.IntValue(2)); err != nil {
+		t.Fatal(err)
+	}
+	r.resume(k.Addr().String())
+	if u, err := w.Next(ctx); err != nil || u.Name != "v.n0" || u.Reading.Value.Int != 2 {
+		t.Fatalf("update is %+v (error %v), want v.n0 at 2", u, err)
+	}
+}
+
+// TestCloseWhileConnecting checks that Run ends when Close comes before the connection does.
+func TestCloseWhileConnecting(t *testing.T) {
+	k, _ := open(t, evekernel.Config{})
+	link := linkTo(k, wire.CBOR)
+	dialing, closed := make(chan struct{}), make(chan struct{})
+	link.Dial = func(ctx context.Context) (net.Conn, error) {
+		close(dialing)
+		<-closed
+		return new(net.Dialer).DialContext(ctx, "tcp", k.Addr().String())
+	}
+	p := modules.NewProxy(link, nil)
+	ran := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { ran <- p.Run(ctx) }()
+	<-dialing
+	if err := p.Close(nil); err != nil {
+		t.Fatal(err)
+	}
+	close(closed)
+	select {
+	case err := <-ran:
+		if err != nil {
+			t.Errorf("run: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("run does not end")
+		cancel()
+		<-ran
+	}
 }
 
 // TestLost checks that a request which must not be repeated is told to be lost, and others are repeated.

@@ -109,6 +109,9 @@ func (p *Proxy) Subscribe(ctx context.Context, channel dsv.Name) (egs.Subscripti
 		}
 	}
 	if _, err := p.wait(ctx, c); err != nil {
+		p.mu.Lock()
+		delete(p.subs, s.id) // the answer may have come while ctx ended
+		p.mu.Unlock()
 		p.tell(wire.Req{Op: wire.OpUnsubscribe, Sub: wire.Uint(s.id)})
 		return nil, local(err, "subscribe", channel)
 	}

@@ -43,6 +43,9 @@ func (p *Proxy) Watch(ctx context.Context, r dsv.WatchRequest) (dsv.Watch, error
 		}
 	}
 	if _, err := p.wait(ctx, c); err != nil {
+		p.mu.Lock()
+		delete(p.watches, w.id) // the answer may have come while ctx ended
+		p.mu.Unlock()
 		p.tell(wire.Req{Op: wire.OpUnwatch, Watch: wire.Uint(w.id)})
 		return nil, err
 	}
@@ -77,7 +80,10 @@ func (w *watch) put(u dsv.Update) error {
 	}
 	if w.r.Mode == dsv.Latest {
 		if u.Revision <= w.seen[u.Name] {
-			w.owed++
+			w.owed++ // it took credit, too
+			if w.owed >= window/2 {
+				w.signal() // the reader gives it back
+			}
 			return nil
 		}
 		w.seen[u.Name] = u.Revision
@@ -145,7 +151,7 @@ func (w *watch) take() (u *dsv.Update, owed int, err error) {
 		if w.over != nil {
 			w.signal() // for the next call
 		}
-		return nil, 0, w.over
+		return nil, w.owes(), w.over
 	}
 	first := w.queue[0]
 	w.queue[0] = dsv.Update{}
@@ -153,10 +159,17 @@ func (w *watch) take() (u *dsv.Update, owed int, err error) {
 	if first.Gap == 0 {
 		w.owed++
 	}
-	if w.owed >= window/2 && w.over == nil {
-		owed, w.owed = w.owed, 0
+	return &first, w.owes(), nil
+}
+
+// owes returns the credit to be given now: much at once, or none. mu is held.
+func (w *watch) owes() int {
+	if w.owed < window/2 || w.over != nil {
+		return 0
 	}
-	return &first, owed, nil
+	owed := w.owed
+	w.owed = 0
+	return owed
 }
 
 // Close implements dsv.Watch.
