@@ -138,7 +138,11 @@ func Open(path string, readOnly bool) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db := newDB(path, b, readOnly)
-	if err := db.load(); err != nil {
+	err = db.load()
+	if err == nil && !readOnly { // what a Store hands out before its first commit
+		err = db.update(func(tx *bolt.Tx) error { return putRevision(tx, db.revision+revisionLease) })
+	}
+	if err != nil {
 		_ = b.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}

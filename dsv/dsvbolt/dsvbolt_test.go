@@ -146,6 +146,24 @@ func TestRevisionsAreNotReusedAfterACrash(t *testing.T) {
 	}
 }
 
+// TestRevisionsAreNotReusedAfterAnEarlyCrash checks the time between the opening of an old file and the first commit.
+func TestRevisionsAreNotReusedAfterAnEarlyCrash(t *testing.T) {
+	db := create(t, filepath.Join(t.TempDir(), "run.db"))
+	must(t, db.Declare(dsv.Declaration{Name: "x", Kind: dsv.Int}))
+	db = reopen(t, db, false)
+	s := dsv.NewStore(db)
+	must(t, db.Restore(s))
+	copied := snapshot(t, db.Path())
+	rev, err := s.Write(t.Context(), "x", dsv.IntValue(1))
+	must(t, err)
+	after, err := dsvbolt.Open(copied, false)
+	must(t, err)
+	defer after.Close()
+	if after.Revision() < rev {
+		t.Errorf("continues after %d, want at least %d, which was handed out", after.Revision(), rev)
+	}
+}
+
 func TestCreateAndOpenRefuse(t *testing.T) {
 	dir := t.TempDir()
 	db := create(t, filepath.Join(dir, "run.db"))

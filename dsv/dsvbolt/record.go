@@ -94,9 +94,7 @@ func (db *DB) Record(u dsv.Update) error {
 	db.touch(s)
 	s.note(&u)
 	if s.decl.History || s.decl.Merge == dsv.Append {
-		before := len(s.open.b)
-		s.extend(&u)
-		db.buffered += max(len(s.open.b)-before, 0)
+		db.buffered += s.extend(&u)
 	}
 	if db.buffered > commitBytes {
 		db.nudge()
@@ -140,8 +138,8 @@ func (s *series) note(u *dsv.Update) {
 	s.seen = append(s.seen, now)
 }
 
-// extend appends a change to the open chunk.
-func (s *series) extend(u *dsv.Update) {
+// extend appends a change to the open chunk and returns the bytes that it took.
+func (s *series) extend(u *dsv.Update) int {
 	c := &s.open
 	if len(c.b) >= chunkBytes {
 		s.finish()
@@ -160,8 +158,10 @@ func (s *series) extend(u *dsv.Update) {
 		t1 = int64(u.Delta.T1)
 	}
 	c.lo, c.hi = min(c.lo, t1), max(c.hi, t1)
+	before := len(c.b)
 	c.b = appendChange(c.b, &s.predict, s.decl.Kind, u)
 	c.clean = false
+	return len(c.b) - before
 }
 
 // finish completes the open chunk.
