@@ -20,7 +20,7 @@ func NewFold(k Kind, m Merge) *Fold { return &Fold{kind: k, rule: m} }
 // Add folds one delta in. Its value must be of the fold's kind.
 func (f *Fold) Add(d *Delta) {
 	newest := !f.some || d.T1 >= f.t1
-	f.weight += d.Weight
+	f.weight = foldFloat(Sum, f.weight, d.Weight)
 	if !f.some {
 		f.t0, f.t1 = d.T0, d.T1
 	} else {
@@ -86,7 +86,7 @@ func (f *Fold) Set(v Value, weight float64) {
 	case Hists:
 		f.hists.Add(v.Hist)
 	case Mean:
-		f.value.Float *= weight
+		f.value.Float = foldFloat(Sum, f.value.Float*weight, 0)
 	}
 }
 
@@ -112,7 +112,7 @@ func (f *Fold) Value() Value {
 	if f.weight == 0 {
 		return FloatValue(0)
 	}
-	return FloatValue(f.value.Float / f.weight)
+	return FloatValue(foldFloat(Sum, f.value.Float/f.weight, 0))
 }
 
 // Weight returns the number of samples, or for Mean the sum of weights.

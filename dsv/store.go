@@ -308,7 +308,11 @@ func (s *Store) changed(v *variable, d *Delta) {
 		e.u.Delta = &e.d
 	}
 	if s.rec != nil {
-		s.note(s.rec.Record(e.u))
+		u := e.u
+		if seen {
+			u.Reading.Value = u.Reading.Value.apart()
+		}
+		s.note(s.rec.Record(u))
 	}
 	if !seen {
 		s.scratch = event{}
@@ -368,6 +372,7 @@ func (s *Store) Delete(_ context.Context, n Name) error {
 	if err == nil {
 		v.deleted = true
 		delete(s.vars, n)
+		s.log.lost = max(s.log.lost, v.forgot)
 		s.changed(v, nil)
 	}
 	s.mu.Unlock()

@@ -2,6 +2,7 @@ package dsv_test
 
 import (
 	"errors"
+	"math"
 	"runtime"
 	"strings"
 	"sync"
@@ -256,6 +257,71 @@ func TestSlowWatchersAreBounded(t *testing.T) {
 	must(t, err)
 	if u, err := again.Next(t.Context()); err != nil || u.Gap != 0 || u.Reading.Value.Int != 2 {
 		t.Errorf("resumed at %+v, %v, want value 2", u, err)
+	}
+}
+
+// TestLogOfADeletedVariable checks that a watch which resumes is told of changes that the log has forgotten, also when
+// their variable was deleted since.
+func TestLogOfADeletedVariable(t *testing.T) {
+	s := newStore(t, nil, dsv.Declaration{Name: "x", Kind: dsv.Int}, dsv.Declaration{Name: "busy", Kind: dsv.Int})
+	w, err := s.Watch(t.Context(), dsv.WatchRequest{Pattern: "none", Mode: dsv.All}) // the log begins
+	must(t, err)
+	defer w.Close()
+	from, err := s.Write(t.Context(), "busy", dsv.IntValue(0))
+	must(t, err)
+	_, err = s.Write(t.Context(), "x", dsv.IntValue(1))
+	must(t, err)
+	for i := range 70_000 { // more than the log holds
+		_, err := s.Write(t.Context(), "busy", dsv.IntValue(int64(i)))
+		must(t, err)
+	}
+	must(t, s.Delete(t.Context(), "x"))
+	again, err := s.Watch(t.Context(), dsv.WatchRequest{Pattern: "x", Mode: dsv.All, From: from})
+	must(t, err)
+	if u, err := again.Next(t.Context()); err != nil || u.Gap == 0 {
+		t.Errorf("resumed at %+v, %v, want a gap, since a change is forgotten", u, err)
+	}
+}
+
+// TestLoggedHistogramsAreBounded checks that a log of histograms keeps no buckets for each reading that was looked at.
+func TestLoggedHistogramsAreBounded(t *testing.T) {
+	s := newStore(t, nil, dsv.Declaration{Name: "x", Kind: dsv.Histogram, Merge: dsv.Hists})
+	w, err := s.Watch(t.Context(), dsv.WatchRequest{Pattern: "x", Mode: dsv.All})
+	must(t, err)
+	defer w.Close()
+	var wide dsv.Counts
+	for b := range 20_000 {
+		wide.Add(dsv.BucketMid(b))
+	}
+	one := dsv.NewHist([]uint32{5000}, []uint64{1})
+	before := heap()
+	for seq := uint64(1); seq <= 2000; seq++ {
+		h := one
+		if seq == 1 {
+			h = wide.Take()
+		}
+		must(t, s.Sync(t.Context(), []dsv.Delta{{Name: "x", Writer: 1, Seq: seq, Value: dsv.HistValue(h), Weight: 1}}))
+		u, err := w.Next(t.Context())
+		must(t, err)
+		if got := u.Reading.Value.Hist.Quantile(0.5); !(got > 0) { // as whoever encodes it does
+			t.Fatalf("median %v", got)
+		}
+	}
+	if grown := heap() - before; grown > 96<<20 {
+		t.Errorf("the log holds %d MiB, want at most 64 and some", grown>>20)
+	}
+}
+
+// TestMeansStayFinite checks that no delta makes a value that cannot be told to others.
+func TestMeansStayFinite(t *testing.T) {
+	s := newStore(t, nil, dsv.Declaration{Name: "x", Kind: dsv.Float, Merge: dsv.Mean})
+	for i, c := range []struct{ sum, weight float64 }{{1e308, 1e-10}, {1, math.MaxFloat64}, {1, math.MaxFloat64}, {-1e308, -math.MaxFloat64}} {
+		must(t, s.Sync(t.Context(), []dsv.Delta{{Name: "x", Writer: 1, Seq: uint64(i + 1), Value: dsv.FloatValue(c.sum), Weight: c.weight}}))
+		r, err := s.Read(t.Context(), "x")
+		must(t, err)
+		if math.IsInf(r.Weight, 0) || r.Value.Check(dsv.Float) != nil {
+			t.Errorf("after %v of weight %v: value %v, weight %v", c.sum, c.weight, r.Value.Float, r.Weight)
+		}
 	}
 }
 

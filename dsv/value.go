@@ -99,6 +99,15 @@ func (v Value) Clone() Value {
 	return v
 }
 
+// apart returns the value such that its histogram, once somebody looks at its buckets, does not keep them in memory for
+// as long as v lives.
+func (v Value) apart() Value {
+	if h := v.Hist; h != nil && h.flat.Load() == nil {
+		v.Hist = &Hist{n: h.n, sum: h.sum, min: h.min, max: h.max, parts: h.parts}
+	}
+	return v
+}
+
 // String renders the value for people: numbers in the shortest form, bytes and histograms by their size.
 func (v Value) String() string {
 	switch v.Kind {

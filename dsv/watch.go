@@ -33,13 +33,18 @@ func (e *event) bytes() int {
 			n += 12 * len(f.buckets)
 		}
 	}
+	if h := e.u.Reading.Value.Hist; h != nil && len(h.parts) > 0 {
+		if f := h.parts[0].flat.Load(); f != nil { // shared by those that came before the next merge
+			n += 12 * len(f.buckets) / mergeAfter
+		}
+	}
 	return n
 }
 
 // copied returns the update with memory of its own.
 func (e *event) copied() Update {
 	u := e.u
-	u.Reading.Value = u.Reading.Value.Clone()
+	u.Reading.Value = u.Reading.Value.Clone().apart()
 	if u.Delta != nil {
 		d := e.d
 		d.Value = d.Value.Clone()
