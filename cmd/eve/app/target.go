@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/eve-emulation/eve/evekernel"
@@ -25,7 +26,7 @@ type target struct {
 	address string
 	own     *server.Server
 	cancel  context.CancelFunc
-	done    chan struct{}
+	serving sync.WaitGroup
 }
 
 func (x *execution) startTargets(ctx context.Context) error {
@@ -136,18 +137,15 @@ func (t *target) serve() error {
 	}
 	t.address = s.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
-	t.own, t.cancel, t.done = s, cancel, make(chan struct{})
+	t.own, t.cancel = s, cancel
 	s.Start(mono.Now())
-	go func() { // ended and waited for by close
-		defer close(t.done)
-		_ = s.Run(ctx)
-	}()
+	t.serving.Go(func() { _ = s.Run(ctx) }) // close ends it and waits
 	return nil
 }
 
 func (t *target) close() {
 	if t.cancel != nil {
 		t.cancel()
-		<-t.done
+		t.serving.Wait()
 	}
 }

@@ -1,0 +1,228 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/evekernel"
+	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/modules/client"
+	"github.com/eve-emulation/eve/modules/server"
+)
+
+// process is the servers that share one process.
+type process struct {
+	name    string
+	servers []string
+}
+
+func (x *execution) processes() []process {
+	var ps []process
+	for _, s := range x.plan.Servers {
+		i := slices.IndexFunc(ps, func(p process) bool { return p.name == s.Process })
+		if i < 0 {
+			ps = append(ps, process{name: s.Process})
+			i = len(ps) - 1
+		}
+		ps[i].servers = append(ps[i].servers, s.Name)
+	}
+	return ps
+}
+
+// adapterName is the name of the module that carries the rules out.
+const adapterName = "adapt"
+
+// parties lists the modules that begin together.
+func (x *execution) parties(ps []process) []string {
+	var names []string
+	for _, p := range ps {
+		names = append(names, p.name)
+	}
+	for _, c := range x.plan.Clients {
+		names = append(names, c.Name)
+	}
+	if len(x.plan.Adapt.Rules) > 0 {
+		names = append(names, adapterName)
+	}
+	for _, m := range x.plan.Modules {
+		if len(m.Exec) == 0 {
+			names = append(names, instances(m)...)
+		}
+	}
+	return names
+}
+
+// instances are the names of the modules that one entry of the scenario starts.
+func instances(m scenario.Module) []string {
+	if m.Count <= 1 {
+		return []string{m.Name}
+	}
+	var names []string
+	for i := range m.Count {
+		names = append(names, fmt.Sprintf("%s_%d", m.Name, i+1))
+	}
+	return names
+}
+
+// start starts one module of a known kind as a child process of this binary.
+func (x *execution) start(ctx context.Context, kind, name string, config any) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	raw, ok := config.([]byte)
+	if !ok && config != nil {
+		if raw, err = json.Marshal(config); err != nil {
+			return err
+		}
+	}
+	return x.kernel.Start(ctx, evekernel.ModuleSpec{
+		Name: name, Kind: kind, Config: raw, Env: environment(),
+		Argv: append([]string{self}, append(slices.Clone(x.app.args), "module", kind, name)...),
+	})
+}
+
+// environment is what children inherit: no more than they need.
+func environment() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "TZ", "GOCOVERDIR", "GORACE", "GOTRACEBACK"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	// The runtime keeps a processor for its own work beside the loop's locked thread.
+	return append(env, "GOMAXPROCS=4")
+}
+
+func (x *execution) startServers(ctx context.Context, ps []process) error {
+	for _, p := range ps {
+		if err := x.start(ctx, "server", p.name, server.ModuleConfig{Servers: p.servers}); err != nil {
+			return err
+		}
+	}
+	for _, s := range x.plan.Servers {
+		if err := x.address(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startTimeout bounds the time from a process's start until it tells its address.
+const startTimeout = 10 * time.Second
+
+// address waits until a server listens.
+func (x *execution) address(ctx context.Context, s scenario.Server) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
+		fmt.Errorf("server %s did not listen within %v; look at what its process printed above", s.Name, startTimeout))
+	defer cancel()
+	w, err := x.kernel.Space().Watch(ctx, dsv.WatchRequest{Pattern: string(adapt.AddressName(s.Name))})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	got := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wctx, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() {
+		_, err := w.Next(wctx)
+		got <- err
+	})
+	for {
+		select {
+		case err := <-got:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		case e := <-x.events:
+			if err := x.death(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// death returns an error when a module has ended before it should. A program that does not join may end when it likes.
+func (x *execution) death(e evekernel.ModuleEvent) error {
+	if e.State == evekernel.Failed || e.State == evekernel.Exited && slices.Contains(x.names, e.Name) {
+		return errors.New(x.sentence(e))
+	}
+	return nil
+}
+
+// place writes the initial mappings, with the addresses that the servers have told.
+func (x *execution) place(ctx context.Context) error {
+	addresses := map[string]string{}
+	for _, s := range x.plan.Servers {
+		r, err := x.kernel.Space().Read(ctx, adapt.AddressName(s.Name))
+		if err != nil {
+			return err
+		}
+		addresses[s.Name] = r.Value.Text
+	}
+	for _, t := range x.targets {
+		addresses[t.plan.Name] = t.address
+	}
+	for svc, m := range x.plan.Mappings() {
+		for i := range m.Replicas {
+			if a := addresses[m.Replicas[i].Server]; a != "" {
+				m.Replicas[i].Address = a
+			}
+		}
+		name := service.MapName(x.plan.Topology.Services[svc])
+		if _, err := x.kernel.Space().Write(ctx, name, dsv.TextValue(m.Encode())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startRest starts the modules that need the mapping.
+func (x *execution) startRest(ctx context.Context) error {
+	if len(x.plan.Adapt.Rules) > 0 {
+		if err := x.start(ctx, "adapter", adapterName, nil); err != nil {
+			return err
+		}
+	}
+	for _, m := range x.plan.Modules {
+		if err := x.startModule(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, c := range x.plan.Clients {
+		if err := x.start(ctx, "client", c.Name, client.ModuleConfig{Group: c.Name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *execution) startModule(ctx context.Context, m scenario.Module) error {
+	for _, name := range instances(m) {
+		if len(m.Exec) == 0 {
+			if err := x.start(ctx, m.Kind, name, m.Config); err != nil {
+				return err
+			}
+			continue
+		}
+		err := x.kernel.Start(ctx, evekernel.ModuleSpec{
+			Name: name, Argv: m.Exec, Config: m.Config, Env: environment(), ReadyTimeout: -1,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
