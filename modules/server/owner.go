@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -22,8 +21,9 @@ type owner struct {
 	front
 	host   *service.Host
 	driver *step.Driver
-	loop   engine.Loop // of the call under way
-	burner *burn.Burner
+	loop   engine.Loop   // of the call under way
+	burner *burn.Burner  // nil unless demands are burned on the loop
+	crew   *crew         // nil unless demands are burned on threads of their own
 	burns  []step.Effect // granted, to be consumed
 	held   map[step.Ref]burn.Memory
 	addrs  []string // by server
@@ -39,17 +39,30 @@ func newOwner(s *Server) (*owner, error) {
 		lag:   s.cfg.Vars(dsv.Name(s.cfg.Host.Topology.Servers[s.cfg.Host.Node] + ".lag")),
 	}
 	o.driver = step.NewDriver(o, o.host)
-	if s.cfg.Host.Machine.Run == machine.Burn {
-		b, err := burn.New(burn.Config{Dir: s.cfg.Scratch})
-		if err != nil {
-			return nil, fmt.Errorf("emulate: %w", err)
-		}
-		o.burner, o.held = b, map[step.Ref]burn.Memory{}
+	o.held = map[step.Ref]burn.Memory{}
+	var err error
+	switch m := s.cfg.Host.Machine; {
+	case m.Run != machine.Burn:
+	case m.CPU.Cores > 1:
+		o.crew, err = newCrew(m, s.cfg.Scratch, o.deliver)
+	default:
+		o.burner, err = burn.New(burn.Config{Dir: s.cfg.Scratch})
 	}
-	return o, nil
+	return o, err
+}
+
+// deliver takes what a thread of the crew has burned.
+func (o *owner) deliver(e step.Effect, delivered int64) {
+	o.s.engine.Post(0, func(l engine.Loop) {
+		o.loop = l
+		o.burned(e, delivered)
+	})
 }
 
 func (o *owner) close() {
+	if o.crew != nil {
+		o.crew.close()
+	}
 	if o.burner != nil {
 		_ = o.burner.Close() // a scratch file that stays is no reason to fail
 	}
@@ -138,14 +151,6 @@ func (o *owner) changed(l engine.Loop, svc int, m service.Mapping) {
 	o.driver.Flush()
 }
 
-func (o *owner) settle(l engine.Loop) {
-	if at, ok := o.s.instant(l.Now()); ok {
-		o.enter(l, at)
-		o.host.Settle(at)
-		o.driver.Flush()
-	}
-}
-
 // Next implements engine.Handler.
 func (o *owner) Next() int64 {
 	t0 := o.s.t0.Load()
@@ -176,7 +181,6 @@ func (o *owner) Advance(l engine.Loop, now int64) {
 		e := o.burns[0]
 		o.burns = append(o.burns[:0], o.burns[1:]...)
 		o.burn(e)
-		o.driver.Flush()
 	}
 }
 
@@ -228,43 +232,32 @@ func (o *owner) call(e step.Effect) {
 // padding is what calls send beyond their block; it is only read.
 var padding [4096]byte
 
-// burn consumes what an effect asks for, and tells the host.
+// burn consumes what an effect asks for, and tells the host. Memory is taken and given back here; what takes time goes to
+// the crew, where there is one.
 func (o *owner) burn(e step.Effect) {
-	if e.Code != service.BurnFree && !o.host.Wants(e.Ref) {
-		return // withdrawn while it waited here
-	}
-	delivered := o.consume(e)
-	if e.Code == service.BurnFree {
-		return
-	}
-	if at, ok := o.s.instant(o.loop.Touch()); ok {
-		o.driver.Run(at)
-		o.host.Met(at, e.Ref, delivered)
-	}
-}
-
-// consume returns nanoseconds for CPU and disk, bytes for memory. A disk that fails is told by the time it took and by
-// nothing else, as a file system that returns an error is to a server.
-func (o *owner) consume(e step.Effect) int64 {
-	start := mono.Now()
-	switch e.Code {
-	case service.BurnCPU:
-		return o.burner.CPU(e.N)
-	case service.BurnRead:
-		_, _ = o.burner.Read(e.N)
-	case service.BurnWrite, service.BurnSync:
-		_, _ = o.burner.Write(e.N, e.Code == service.BurnSync)
-	case service.BurnTouch:
-		m, err := burn.Hold(e.N)
-		if err == nil {
-			o.held[e.Ref] = m
-		}
-		return e.N
-	case service.BurnFree:
+	switch {
+	case e.Code == service.BurnFree:
 		m := o.held[e.Ref]
 		delete(o.held, e.Ref)
 		_ = m.Release()
-		return e.N
+	case !o.host.Wants(e.Ref): // withdrawn while it waited here
+	case e.Code == service.BurnTouch:
+		if m, err := burn.Hold(e.N); err == nil {
+			o.held[e.Ref] = m
+		}
+		o.burned(e, e.N)
+	case o.crew != nil:
+		o.crew.work <- e
+	default:
+		o.burned(e, consume(o.burner, e))
 	}
-	return mono.Now() - start
+}
+
+// burned tells the host what was delivered.
+func (o *owner) burned(e step.Effect, delivered int64) {
+	if at, ok := o.s.instant(o.loop.Touch()); ok {
+		o.driver.Run(at)
+		o.host.Met(at, e.Ref, delivered)
+		o.driver.Flush()
+	}
 }

@@ -87,21 +87,6 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Settle brings every measurement up to the present. Any goroutine may call it while the server runs; it waits.
-func (s *Server) Settle(ctx context.Context) {
-	done := make(chan struct{})
-	if !s.engine.Post(0, func(l engine.Loop) {
-		s.owner.settle(l)
-		close(done)
-	}) {
-		return
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-}
-
 // instant converts a reading of CLOCK_MONOTONIC; false before T0 is known or reached.
 func (s *Server) instant(mono int64) (dsv.Instant, bool) {
 	t0 := s.t0.Load()

@@ -142,13 +142,17 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestTakesItsTime(t *testing.T) {
-	for _, run := range []machine.Run{machine.Hold, machine.Burn} {
-		t.Run(fmt.Sprint(run), func(t *testing.T) {
-			s := listen(t, func(c *server.Config) { c.Host.Machine.Run = run })
+	for _, m := range []machine.Config{
+		{Run: machine.Hold},
+		{Run: machine.Burn}, // on the loop
+		{Run: machine.Burn, CPU: machine.CPUConfig{Cores: 2}}, // on threads of their own
+	} {
+		t.Run(fmt.Sprint(m.Run, m.CPU.Cores), func(t *testing.T) {
+			s := listen(t, func(c *server.Config) { c.Host.Machine = m })
 			url := serve(t, s)
 			s.Start(mono.Now())
 			start := time.Now()
-			res, body := ask(t, "POST", url+"/rdr", "cpu 20ms  disk write 64KiB sync  disk read 64KiB  memory 1MiB { cpu 5ms }  reply 1KiB")
+			res, body := ask(t, "POST", url+"/rdr", "par { cpu 20ms cpu 1ms }  disk write 64KiB sync  disk read 64KiB  memory 1MiB { cpu 5ms }  reply 1KiB")
 			if took := time.Since(start); res.StatusCode != 200 || len(body) != 1024 || took < 25*time.Millisecond {
 				t.Errorf("got %d with %d bytes in %v, want 200 with 1024 in at least 25 ms", res.StatusCode, len(body), took)
 			}
@@ -170,7 +174,6 @@ func TestNothingBeforeT0(t *testing.T) {
 	if res, _ := ask(t, "POST", url+"/rdr", "cpu 1ms"); res.StatusCode != 200 {
 		t.Errorf("got %d after T0, want 200", res.StatusCode)
 	}
-	s.Settle(t.Context())
 }
 
 func TestSeveralReactorsOneHost(t *testing.T) {
