@@ -4,8 +4,6 @@ package adapter
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,11 +31,14 @@ func run(ctx context.Context, env *modules.Env) error {
 	updates := make(chan dsv.Update, 1024)
 	g, gctx := errgroup.WithContext(ctx)
 	for _, pattern := range loop.Watches() {
-		w, err := env.Space().Watch(gctx, dsv.WatchRequest{Pattern: string(pattern), Mode: dsv.All})
-		if err != nil {
-			return err
-		}
-		g.Go(func() error { return forward(gctx, w, updates) })
+		g.Go(func() error {
+			return modules.Follow(gctx, env.Space(), string(pattern), func(u dsv.Update) {
+				select {
+				case updates <- u:
+				case <-gctx.Done():
+				}
+			})
+		})
 	}
 	g.Go(func() error {
 		if err := env.Ready(gctx); err != nil {
@@ -46,24 +47,6 @@ func run(ctx context.Context, env *modules.Env) error {
 		return drive(gctx, env, loop, updates)
 	})
 	return g.Wait()
-}
-
-func forward(ctx context.Context, w dsv.Watch, updates chan<- dsv.Update) error {
-	defer w.Close()
-	for {
-		u, err := w.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, dsv.ErrClosed) {
-				return nil
-			}
-			return fmt.Errorf("watch the run: %w", err)
-		}
-		select {
-		case updates <- u:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // drive steps the rules: on updates, and when they want to act.

@@ -117,9 +117,9 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 	}
 	work, stop := errgroup.WithContext(ctx)
 	watching, cancel := context.WithCancel(stop)
-	work.Go(func() error { return d.follow(watching, "map.*", func(u dsv.Update) { d.remap(l, u) }) })
+	work.Go(func() error { return modules.Follow(watching, d.env.Space(), "map.*", func(u dsv.Update) { d.remap(l, u) }) })
 	work.Go(func() error {
-		return d.follow(watching, c.Name+".rate", func(u dsv.Update) {
+		return modules.Follow(watching, d.env.Space(), c.Name+".rate", func(u dsv.Update) {
 			l.Post(func(at dsv.Instant) { g.SetRate(at, at, u.Reading.Value.Float) })
 		})
 	})
@@ -143,23 +143,4 @@ func (d *driver) remap(l *load.Loop, u dsv.Update) {
 	}
 	d.place(m)
 	l.Changed(svc, m)
-}
-
-// follow hands on every change of what matches a pattern, until ctx ends.
-func (d *driver) follow(ctx context.Context, pattern string, f func(dsv.Update)) error {
-	w, err := d.env.Space().Watch(ctx, dsv.WatchRequest{Pattern: pattern, Mode: dsv.All})
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	for {
-		u, err := w.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, dsv.ErrClosed) {
-				return nil
-			}
-			return fmt.Errorf("follow %s: %w", pattern, err)
-		}
-		f(u)
-	}
 }

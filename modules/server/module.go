@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -91,28 +90,16 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 
 // follow hands every mapping to every server.
 func follow(ctx context.Context, space dsv.Space, topo *service.Topology, servers []*Server) error {
-	w, err := space.Watch(ctx, dsv.WatchRequest{Pattern: "map.*", Mode: dsv.All})
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	for {
-		u, err := w.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, dsv.ErrClosed) {
-				return nil
-			}
-			return fmt.Errorf("follow the mapping: %w", err)
-		}
+	return modules.Follow(ctx, space, "map.*", func(u dsv.Update) {
 		m, err := service.ParseMapping(u.Reading.Value.Text)
 		svc := topo.Service(strings.TrimPrefix(string(u.Name), "map."))
 		if err != nil || svc < 0 {
-			continue // not a mapping of this scenario
+			return // not a mapping of this scenario
 		}
 		for _, s := range servers {
 			s.Changed(svc, m)
 		}
-	}
+	})
 }
 
 // owned returns what the servers write, each variable once: several may write for one service.

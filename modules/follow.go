@@ -1,0 +1,29 @@
+package modules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+// Follow hands f every change of the variables that match a pattern, the present values first, until ctx ends or the
+// connection does, which is no error.
+func Follow(ctx context.Context, space dsv.Space, pattern string, f func(dsv.Update)) error {
+	w, err := space.Watch(ctx, dsv.WatchRequest{Pattern: pattern, Mode: dsv.All})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	for {
+		u, err := w.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, dsv.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("follow %s: %w", pattern, err)
+		}
+		f(u)
+	}
+}
