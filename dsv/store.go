@@ -21,6 +21,7 @@ type Store struct {
 	mu       sync.RWMutex // guards what follows
 	vars     map[Name]*variable
 	revision Revision
+	writer   WriterID // the greatest that was restored
 	watches  map[*watch]struct{}
 	log      changeLog
 	scratch  event // for changes that nobody but the Recorder sees
@@ -85,8 +86,19 @@ func (s *Store) Restore(d Declaration, last Update, seen []Progress) error {
 		v.revision, v.t1, v.forgot = last.Revision, last.Reading.T1, last.Revision
 		s.revision = max(s.revision, last.Revision)
 	}
+	for _, p := range seen {
+		s.writer = max(s.writer, p.Writer)
+	}
 	s.admit(v)
 	return nil
+}
+
+// LastWriter returns the greatest writer whose progress was restored: who is new must be another one, or its deltas
+// would be taken for repeats.
+func (s *Store) LastWriter() WriterID {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.writer
 }
 
 // admit makes the variable known to lookups and watches. Callers hold mu.

@@ -54,7 +54,7 @@ func (s *session) resolve(ref wire.VarRef) (dsv.Name, error) {
 	return s.vars[ref.Num-1], nil
 }
 
-// take makes conn the session's connection; one that it had before is dead, or will be.
+// take makes conn, or nil, the session's connection; one that it had before is dead, or will be.
 func (s *session) take(conn *wire.Conn) {
 	s.mu.Lock()
 	old := s.conn
@@ -63,6 +63,12 @@ func (s *session) take(conn *wire.Conn) {
 	if old != nil {
 		_ = old.Close()
 	}
+}
+
+func (s *session) connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn != nil
 }
 
 // drop forgets conn; it returns false when another one has taken its place.
@@ -105,7 +111,10 @@ func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer k.release(conn)
-	s, err := k.session(h)
+	s, former, err := k.session(h)
+	if former != nil {
+		former.take(nil)
+	}
 	if err == nil {
 		s.take(conn)
 		err = k.welcome(conn, s)
@@ -186,43 +195,46 @@ func (k *Kernel) welcome(conn *wire.Conn, s *session) error {
 }
 
 // session finds or begins the session that a hello asks for. A module that resumes keeps writer and epoch, even with a
-// kernel that does not know it; one that begins again under the same name has the next epoch.
-func (k *Kernel) session(h wire.Hello) (*session, error) {
+// kernel that does not know it; one that begins again under the same name has the next epoch, and its former life, which
+// is returned too, can neither go on nor come back.
+func (k *Kernel) session(h wire.Hello) (s, former *session, err error) {
 	if h.Module != "" {
 		if _, err := dsv.ParseName(h.Module); err != nil {
-			return nil, fmt.Errorf("hello: %w", err)
+			return nil, nil, fmt.Errorf("hello: %w", err)
 		}
 	}
 	if h.Writer > 1<<31 || h.Epoch > 1<<31 {
-		return nil, fmt.Errorf("hello: writer or epoch out of range: %w", wire.ErrProtocol)
+		return nil, nil, fmt.Errorf("hello: writer or epoch out of range: %w", wire.ErrProtocol)
 	}
 	var b [16]byte
 	if _, err := rand.Read(b[:]); err != nil {
-		return nil, fmt.Errorf("hello: %w", err)
+		return nil, nil, fmt.Errorf("hello: %w", err)
 	}
-	s := &session{id: hex.EncodeToString(b[:]), name: h.Module, epoch: 1, nums: map[dsv.Name]uint64{}}
+	s = &session{id: hex.EncodeToString(b[:]), name: h.Module, epoch: 1, nums: map[dsv.Name]uint64{}}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	old := k.sessions[h.Module]
 	switch {
 	case h.Resume != "" && old != nil && old.id == h.Resume:
-		return old, nil
+		return old, nil, nil
+	case h.Resume != "" && old != nil && (dsv.WriterID(h.Writer) != old.writer || uint32(h.Epoch) < old.epoch):
+		return nil, nil, fmt.Errorf("hello: %s began again meanwhile: %w", h.Module, wire.ErrProtocol)
 	case h.Resume != "" && h.Writer != 0:
 		if other := k.writerOf(dsv.WriterID(h.Writer)); other != nil && other.name != h.Module {
-			return nil, fmt.Errorf("hello: writer %d is %s: %w", h.Writer, other.name, wire.ErrProtocol)
+			return nil, nil, fmt.Errorf("hello: writer %d is %s: %w", h.Writer, other.name, wire.ErrProtocol)
 		}
 		s.writer, s.epoch = dsv.WriterID(h.Writer), uint32(h.Epoch)
 		k.writer = max(k.writer, s.writer)
 	case old != nil:
 		s.writer, s.epoch = old.writer, old.epoch+1
 	default:
-		k.writer++
+		k.writer = max(k.writer, k.store.LastWriter()) + 1
 		s.writer = k.writer
 	}
 	if h.Module != "" {
 		k.sessions[h.Module] = s
 	}
-	return s, nil
+	return s, old, nil
 }
 
 // writerOf returns the module that writes as w; mu is held.

@@ -289,5 +289,16 @@ func (k *Kernel) log(module, text string) {
 	}
 	k.logMu.Lock()
 	defer k.logMu.Unlock()
-	k.cfg.Log(Line{Module: module, Text: printable(text)})
+	k.cfg.Log(Line{Module: module, Text: k.hide(printable(text))})
 }
+
+// hide takes the token out of what others will read.
+func (k *Kernel) hide(text string) string {
+	if len(k.cfg.Token) < leastSecret {
+		return text
+	}
+	return strings.ReplaceAll(text, k.cfg.Token, "(token)")
+}
+
+// leastSecret is the length from which a token is hidden: a shorter one would spoil texts.
+const leastSecret = 16

@@ -296,6 +296,99 @@ func TestSessions(t *testing.T) {
 	}
 }
 
+// TestFenced checks that a module which begins again ends its former life: that one's connection is cut, and it cannot
+// come back to take the name.
+func TestFenced(t *testing.T) {
+	k := open(t, evekernel.Config{})
+	old := dial(t, k, wire.Hello{Module: "one"})
+	now := dial(t, k, wire.Hello{Module: "one"})
+	select {
+	case err := <-old.ended:
+		old.ended <- err
+	case <-time.After(5 * time.Second):
+		t.Error("the former connection goes on")
+	}
+	h := wire.Hello{Module: "one", Resume: old.w.Session, Writer: old.w.Writer, Epoch: old.w.Epoch}
+	if _, _, err := wire.Dial(t.Context(), k.URL(), k.Token(), h); !errors.Is(err, wire.ErrProtocol) {
+		t.Errorf("the former life came back: %v, want %v", err, wire.ErrProtocol)
+	}
+	if again := dial(t, k, wire.Hello{Module: "one"}); again.w.Epoch <= now.w.Epoch {
+		t.Errorf("epoch %d after %d", again.w.Epoch, now.w.Epoch)
+	}
+}
+
+// TestBackSoon checks that a module which comes back at once, before its loss was told, is not held for lost.
+func TestBackSoon(t *testing.T) {
+	states := make(chan evekernel.State, 10)
+	k := open(t, evekernel.Config{OnModule: func(e evekernel.ModuleEvent) { states <- e.State }})
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	err := k.Start(t.Context(), evekernel.ModuleSpec{Name: "one", ReadyTimeout: -1, Func: func(context.Context, evekernel.Reach) error {
+		<-over
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := dial(t, k, wire.Hello{Module: "one"})
+	if err := old.conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond) // the kernel notices, but waits whether the module ends
+	dial(t, k, wire.Hello{Module: "one", Resume: old.w.Session, Writer: old.w.Writer, Epoch: old.w.Epoch})
+	for _, want := range []evekernel.State{evekernel.Started, evekernel.Lost, evekernel.Back} {
+		select {
+		case got := <-states:
+			if got != want {
+				t.Errorf("state is %s, want %s", got, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s is not told", want)
+		}
+	}
+}
+
+// TestNewWriters checks that who is new to a kernel with restored variables is not taken for one that they know.
+func TestNewWriters(t *testing.T) {
+	k := open(t, evekernel.Config{})
+	d := dsv.Declaration{Name: "x", Kind: dsv.Int, Merge: dsv.Sum}
+	last := dsv.Update{Name: "x", Revision: 3, Reading: dsv.Reading{Value: dsv.IntValue(1)}}
+	if err := k.Store().Restore(d, last, []dsv.Progress{{Writer: 1, Epoch: 1, Seq: 9}, {Writer: 2, Epoch: 1, Seq: 9}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := dial(t, k, wire.Hello{Module: "one"}).w.Writer; got <= 2 {
+		t.Errorf("writer %d, want one that is not known", got)
+	}
+}
+
+// TestTokenIsNotLogged checks that a program which prints its environment tells nobody the token.
+func TestTokenIsNotLogged(t *testing.T) {
+	var mu sync.Mutex
+	var lines []string
+	ended := make(chan evekernel.ModuleEvent, 10)
+	k := open(t, evekernel.Config{Log: func(l evekernel.Line) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, l.Text)
+	}, OnModule: func(e evekernel.ModuleEvent) { ended <- e }})
+	err := k.Start(t.Context(), evekernel.ModuleSpec{
+		Name: "one", Argv: []string{"/bin/sh", "-c", "echo token is $EVE_TOKEN; exit 1"}, ReadyTimeout: -1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := <-ended
+	for e.State != evekernel.Failed {
+		e = <-ended
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	said := strings.Join(append(lines, e.Status), "\n")
+	if strings.Contains(said, k.Token()) || !strings.Contains(said, "token is ") {
+		t.Errorf("the log says\n%s", said)
+	}
+}
+
 // TestViolations checks that what a participant must not send ends its connection, with a reason, and no other's.
 func TestViolations(t *testing.T) {
 	k := open(t, evekernel.Config{})

@@ -85,7 +85,7 @@ type module struct {
 // A job is a running process or function.
 type job interface {
 	pid() int
-	wait() error // returns once it has ended; called once
+	wait() error // returns once it has ended, with all that it started; called once
 	term()       // asks it to end
 	kill()       // ends it and all that it started
 }
@@ -197,4 +197,3 @@ func (k *Kernel) Modules() []ModuleEvent {
 	}
 	return es
 }
-

@@ -87,8 +87,14 @@ func (m *module) tell(s State, status string) {
 func (m *module) record(s State, status string) {
 	e := ModuleEvent{Name: m.spec.Name, State: s, PID: m.running().pid(), Status: status, At: mono.Now()}
 	m.mu.Lock()
-	m.event = e
+	ended := m.event.State == Exited || m.event.State == Failed
+	if !ended {
+		m.event = e
+	}
 	m.mu.Unlock()
+	if ended {
+		return // nothing follows that
+	}
 	ctx := context.Background() // the Store does not wait for these
 	var errs []error
 	for _, w := range []struct {
@@ -109,15 +115,24 @@ func (m *module) record(s State, status string) {
 // connected notes the module's connection.
 func (m *module) connected(s *session) {
 	m.mu.Lock()
-	was := m.event.State
 	m.session = s
 	stopping := m.stopping
 	m.mu.Unlock()
 	if stopping {
 		m.bye("the run ends")
 	}
-	if was == Lost {
-		m.tell(Back, m.title()+" is back")
+	m.back()
+}
+
+// back tells that a module which was told to be lost has a connection.
+func (m *module) back() {
+	m.k.eventMu.Lock()
+	defer m.k.eventMu.Unlock()
+	m.mu.Lock()
+	back := m.event.State == Lost && m.session != nil && m.session.connected()
+	m.mu.Unlock()
+	if back {
+		m.record(Back, m.title()+" is back")
 	}
 }
 
@@ -131,6 +146,7 @@ func (m *module) lost(cause error) {
 	m.mu.Unlock()
 	if !stopping {
 		m.tell(Lost, fmt.Sprintf("%s lost its connection: %v", m.title(), cause))
+		m.back() // it may have come back meanwhile
 	}
 }
 

@@ -24,23 +24,23 @@ type tail struct {
 	lines []string
 }
 
-// read begins to read out and hands each line to fn.
-func (t *tail) read(out *os.File, fn func(line string)) {
+// read begins to read out and hands each line, after hide, to fn.
+func (t *tail) read(out *os.File, hide func(string) string, fn func(line string)) {
 	t.out, t.done = out, make(chan struct{})
 	t.reads.Go(func() {
 		defer close(t.done)
-		t.scan(fn)
+		t.scan(hide, fn)
 	})
 }
 
-func (t *tail) scan(fn func(line string)) {
+func (t *tail) scan(hide func(string) string, fn func(line string)) {
 	r := bufio.NewReaderSize(t.out, lineBytes)
 	for {
 		b, more, err := r.ReadLine()
 		if err != nil {
 			return
 		}
-		line := printable(string(b))
+		line := hide(printable(string(b)))
 		if more {
 			line += " …"
 		}

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // A spawn is a process to be started by the kernel's one thread for that.
@@ -34,6 +36,9 @@ func (k *Kernel) spawner() {
 type process struct {
 	cmd  *exec.Cmd
 	life *os.File // the end of a pipe which the child sees closed when the kernel is gone
+
+	mu     sync.Mutex // guards reaped; held while a signal is sent
+	reaped bool       // its number may be another's from now on
 }
 
 func (k *Kernel) spawn(m *module) (job, error) {
@@ -64,14 +69,16 @@ func (k *Kernel) spawn(m *module) (job, error) {
 		_ = out.Close()
 		return nil, s.err
 	}
-	m.tail.read(out, func(line string) { k.log(m.spec.Name, line) })
+	m.tail.read(out, k.hide, func(line string) { k.log(m.spec.Name, line) })
 	return &process{cmd: cmd, life: life}, nil
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) wait() error {
-	err := p.cmd.Wait()
+	for errors.Is(unix.Waitid(unix.P_PID, p.pid(), nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
+	}
+	err := p.reap()
 	_ = p.life.Close()
 	if ee, ok := errors.AsType[*exec.ExitError](err); ok {
 		ws, _ := ee.Sys().(syscall.WaitStatus)
@@ -87,8 +94,23 @@ func (p *process) term() { p.signal(syscall.SIGTERM) }
 
 func (p *process) kill() { p.signal(syscall.SIGKILL) }
 
-// signal reaches the whole group, also when its first process has ended.
-func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
+// reap kills what a process that has ended started and left behind, while the number of its group is still its own.
+func (p *process) reap() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
+	p.reaped = true
+	return p.cmd.Wait()
+}
+
+// signal reaches the whole group, unless its first process has ended.
+func (p *process) signal(s syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(-p.pid(), s)
+	}
+}
 
 // A function is a module inside the kernel's process.
 type function struct {

@@ -17,7 +17,6 @@ func (m *module) supervise() {
 	wait.Go(func() { ended <- j.wait() })
 	err := m.awaitReady(j, ended)
 	wait.Wait()
-	j.kill() // what it started and left behind
 	m.tail.wait()
 	m.finish(err)
 }

@@ -56,6 +56,9 @@ func (h *Hub) barrier(n dsv.Name) *barrier {
 	if b == nil {
 		b = &barrier{joined: map[string]bool{}, done: make(chan struct{})}
 		h.barriers[n] = b
+		if h.closed {
+			b.fail(n, "kernel", dsv.ErrClosed)
+		}
 	}
 	return b
 }

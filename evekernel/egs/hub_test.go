@@ -337,3 +337,19 @@ func TestSlowSubscriber(t *testing.T) {
 		t.Errorf("next when the hub closes: %v, want %v", err, dsv.ErrClosed)
 	}
 }
+
+// TestWaitAfterClose checks that nobody waits for a barrier of a hub that is closed.
+func TestWaitAfterClose(t *testing.T) {
+	h := egs.NewHub(egs.Config{Now: func() int64 { return 1 }})
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := h.Await(ctx, "late"); !errors.Is(err, dsv.ErrClosed) {
+		t.Errorf("await: %v, want %v", err, dsv.ErrClosed)
+	}
+	if _, err := h.Member("one").Join(ctx, "later"); !errors.Is(err, dsv.ErrClosed) {
+		t.Errorf("join: %v, want %v", err, dsv.ErrClosed)
+	}
+}
