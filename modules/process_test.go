@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -106,15 +107,40 @@ func start(t *testing.T, k *evekernel.Kernel, specs ...evekernel.ModuleSpec) {
 	}
 }
 
-// gone waits until no process of the group is left.
+// gone waits until no process of the group is left, but for orphans that have ended and which the host's first process
+// has yet to reap.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
-		if errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) {
+		if errors.Is(syscall.Kill(-pid, 0), syscall.ESRCH) || !living(t, pid) {
 			return
 		}
 	}
 	t.Errorf("process group %d is still there", pid)
+}
+
+// living tells whether a process of the group runs.
+func living(t *testing.T, group int) bool {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it ended
+		}
+		_, rest, ok := strings.Cut(string(b), ") ")
+		f := strings.Fields(rest) // state, parent, group
+		if !ok || len(f) < 3 {
+			t.Fatalf("%s is %q", name, b)
+		}
+		if f[2] == strconv.Itoa(group) && f[0] != "Z" && f[0] != "X" {
+			return true
+		}
+	}
+	return false
 }
 
 func TestChild(t *testing.T) {

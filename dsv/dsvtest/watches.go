@@ -146,7 +146,7 @@ func testWatchResumes(_ *testing.T, k *kit) {
 
 // testWatchSlow checks that a watcher in mode All that reads nothing is either served whole, or told what it missed.
 func testWatchSlow(_ *testing.T, k *kit) {
-	const changes, batch = 60_000, 500
+	const changes, batch = 20_000, 500 // more than the Store queues
 	k.declare("n", dsv.Int, dsv.Sum)
 	w := k.watch(dsv.WatchRequest{Pattern: "n", Mode: dsv.All})
 	for seq := uint64(1); seq <= changes; seq += batch {
