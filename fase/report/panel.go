@@ -182,12 +182,13 @@ func (l line) runs(c draw.Canvas, g *plot.Plot) [][]vg.Point {
 			flush()
 			continue
 		}
-		y = min(max(y, g.Y.Min), max(g.Y.Max, y))
-		pt := vg.Point{X: c.X(g.X.Norm(l.xs[i])), Y: c.Y(g.Y.Norm(y))}
+		// What lies below an axis is drawn at its end: a logarithm knows no 0, and virtual time knows responses of 0 s.
+		x, y := max(l.xs[i], g.X.Min), max(y, g.Y.Min)
+		pt := vg.Point{X: c.X(g.X.Norm(x)), Y: c.Y(g.Y.Norm(y))}
 		if l.step {
 			left := c.Min.X
 			if i > 0 {
-				left = c.X(g.X.Norm(l.xs[i-1]))
+				left = c.X(g.X.Norm(max(l.xs[i-1], g.X.Min)))
 			}
 			run = append(run, vg.Point{X: left, Y: pt.Y})
 		}

@@ -42,17 +42,20 @@ func queues(s server) [][]float64 {
 	return qs
 }
 
+// shortest is the shortest response time that a logarithmic axis shows, in seconds.
+const shortest = 1e-6
+
 // distribution shows which share of the responses took longer than a time.
 func (d *Data) distribution() (Picture, bool) {
 	p := panel{title: "Share of requests that took longer", height: 260, log: true, label: share}
-	least, longest, count := math.Inf(1), 0.0, uint64(0)
+	least, longest, count := math.Inf(1), shortest, uint64(0) // in virtual time a response may take no time, which a logarithm does not know
 	for i, g := range d.groups {
 		if g.total.Count() == 0 {
 			continue
 		}
 		xs, ys := ccdf(g.total)
 		p.lines = append(p.lines, line{label: shorten(g.name, 24), xs: xs, ys: ys, color: hue(i), dashes: dash(i / 4)})
-		least, longest, count = min(least, max(g.total.Quantile(0.001), 1e-6)), max(longest, g.total.Max()), max(count, g.total.Count())
+		least, longest, count = min(least, max(g.total.Quantile(0.001), shortest)), max(longest, g.total.Max()), max(count, g.total.Count())
 	}
 	if count == 0 {
 		return Picture{}, false

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -46,7 +47,23 @@ func (t *totals) client(g *user.Config) Client {
 	c.ResponseInterval = t.interval(records, c.Response.Count)
 	c.GeneratorReasons = t.limits(g, &c, issued)
 	c.GeneratorLimited = len(c.GeneratorReasons) > 0
+	c.Generator = t.generator(g.Name)
 	return c
+}
+
+// GeneratorName is the variable that holds what it cost to emulate a group: Text, a JSON Generator, written at its end.
+func GeneratorName(group string) dsv.Name { return dsv.Name(group + ".generator") }
+
+func (t *totals) generator(group string) *Generator {
+	w := t.window(GeneratorName(group))
+	if w == nil || w.Len() == 0 {
+		return nil
+	}
+	var g Generator
+	if json.Unmarshal([]byte(w.Sum(-1, dsv.Never).Value.Text), &g) != nil {
+		return nil
+	}
+	return &g
 }
 
 // AllErrors is the key of the sum in Client.Errors.

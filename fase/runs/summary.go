@@ -132,9 +132,20 @@ type Client struct {
 	Dropped          int64            `json:"dropped"` // due, and never sent
 	GeneratorLimited bool             `json:"generator_limited"`
 	GeneratorReasons []string         `json:"generator_limited_reasons,omitempty"`
+	Generator        *Generator       `json:"generator,omitempty"` // absent in virtual time, and of a group that did not end in order
 	ArrivalsSHA256   string           `json:"arrivals_sha256"`
 	ArrivalsOffPlan  int64            `json:"arrivals_off_plan"`
 	Accounting       Accounting       `json:"accounting"`
+}
+
+// A Generator is what it cost to emulate a group, over the whole run: the content of the variable GROUP.generator.
+type Generator struct {
+	CPU         Number   `json:"cpu_seconds"` // of the loop's thread
+	Connections uint64   `json:"connections"` // opened
+	Retried     uint64   `json:"retried"`     // sent again, because a kept connection turned out to be closed
+	BytesIn     uint64   `json:"bytes_in"`
+	BytesOut    uint64   `json:"bytes_out"`
+	Messages    []string `json:"messages,omitempty"` // errors in words, and how often
 }
 
 // An Estimate is a mean with its confidence interval, in seconds.

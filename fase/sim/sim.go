@@ -46,13 +46,21 @@ type flight struct {
 	ref  step.Ref
 }
 
-// New prepares a simulation that hands every declaration, value and delta to space.
-func New(ctx context.Context, plan *scenario.Plan, space dsv.Space) (*Sim, error) {
+// Check returns ErrReal, with what it is, for a plan that cannot be simulated.
+func Check(plan *scenario.Plan) error {
 	if len(plan.Targets) > 0 {
-		return nil, fmt.Errorf("simulate %s: target %s is a real server: %w", plan.Name, plan.Targets[0].Name, ErrReal)
+		return fmt.Errorf("simulate %s: target %s is a real server: %w", plan.Name, plan.Targets[0].Name, ErrReal)
 	}
 	if len(plan.Modules) > 0 {
-		return nil, fmt.Errorf("simulate %s: module %s is a program: %w", plan.Name, plan.Modules[0].Name, ErrReal)
+		return fmt.Errorf("simulate %s: module %s is a process of its own: %w", plan.Name, plan.Modules[0].Name, ErrReal)
+	}
+	return nil
+}
+
+// New prepares a simulation that hands every declaration, value and delta to space.
+func New(ctx context.Context, plan *scenario.Plan, space dsv.Space) (*Sim, error) {
+	if err := Check(plan); err != nil {
+		return nil, err
 	}
 	s := &Sim{plan: plan, space: space, tags: map[flight]uint64{}}
 	if err := s.declare(ctx); err != nil {

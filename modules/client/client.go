@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -15,7 +16,9 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/load"
+	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
@@ -34,9 +37,6 @@ var Spec = modules.Spec{
 type ModuleConfig struct {
 	Group string `json:"group"` // name of the group
 }
-
-// StatsName is the variable that holds what the group's loop did, a JSON load.Stats, written when it ends.
-func StatsName(group string) dsv.Name { return dsv.Name(group + ".stats") }
 
 func run(ctx context.Context, env *modules.Env) error {
 	var cfg ModuleConfig
@@ -117,22 +117,46 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 	}
 	work, stop := errgroup.WithContext(ctx)
 	watching, cancel := context.WithCancel(stop)
-	work.Go(func() error { return modules.Follow(watching, d.env.Space(), "map.*", func(u dsv.Update) { d.remap(l, u) }) })
+	work.Go(func() error {
+		return modules.Follow(watching, d.env.Space(), "map.*", func(u dsv.Update) { d.remap(l, u) })
+	})
 	work.Go(func() error {
 		return modules.Follow(watching, d.env.Space(), c.Name+".rate", func(u dsv.Update) {
-			l.Post(func(at dsv.Instant) { g.SetRate(at, at, u.Reading.Value.Float) })
+			l.Post(func(at dsv.Instant) { g.SetRate(at, at.Add(adapt.Notice), u.Reading.Value.Float) })
 		})
 	})
 	work.Go(func() error {
 		defer cancel()
-		_, err := l.Run(stop)
+		stats, err := l.Run(stop)
 		if errors.Is(err, context.Canceled) {
 			err = nil
 		}
 		g.Settle(min(d.env.Now(), c.End))
-		return err
+		return errors.Join(err, d.tell(context.WithoutCancel(ctx), c.Name, stats))
 	})
 	return work.Wait()
+}
+
+// tell writes what it cost to emulate the group.
+func (d *driver) tell(ctx context.Context, group string, s load.Stats) error {
+	g := runs.Generator{
+		CPU: runs.Number(s.ThreadCPU.Seconds()), Connections: s.Opened, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
+	}
+	for _, m := range s.Messages {
+		g.Messages = append(g.Messages, fmt.Sprintf("%s (%d times)", m.Text, m.Count))
+	}
+	text, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	name := runs.GeneratorName(group)
+	if err := d.env.Space().Create(ctx, dsv.Declaration{Name: name, Kind: dsv.Text, Help: "what it cost to emulate the group", History: true}); err != nil {
+		return err
+	}
+	_, err = d.env.Space().Write(ctx, name, dsv.TextValue(string(text)))
+	return err
 }
 
 func (d *driver) remap(l *load.Loop, u dsv.Update) {

@@ -44,6 +44,11 @@ func (r *outcome) failure() error {
 // perform executes a plan into the run folder dir, by default one of its own. An execution that failed or was interrupted
 // has an outcome too. The error is that it did not begin, and then there is none, or that not everything could be written.
 func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, v *view) (*outcome, error) {
+	if kind == runs.Virtual {
+		if err := sim.Check(plan); err != nil {
+			return nil, wrong(err)
+		}
+	}
 	folder, err := runs.Create(dir, plan, time.Now())
 	if err != nil {
 		return nil, wrong(err)
@@ -124,9 +129,6 @@ func simulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, v *vie
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // little lives long: a fifth less to compute for some memory
 	store := dsv.NewStore(rec)
 	s, err := sim.New(ctx, plan, store)
-	if errors.Is(err, sim.ErrReal) {
-		err = wrong(err)
-	}
 	if err != nil {
 		return false, errors.Join(err, store.Close())
 	}
@@ -164,6 +166,7 @@ func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder
 	})()
 	err = e.run(ctx, func(t0 int64) {
 		wall = time.Now().Add(time.Duration(t0 - mono.Now()))
+		env.T0 = &wall
 		v.say(fmt.Sprintf("%d modules are ready; the run takes %v", len(e.names), plan.Duration))
 		wg.Go(func() {
 			_ = v.follow(vctx, e.kernel.Space(), func() dsv.Instant { return dsv.Instant(mono.Now() - t0) })
