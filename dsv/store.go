@@ -409,6 +409,18 @@ func (s *Store) Declarations() []Declaration {
 	return ds
 }
 
+// Written says whether a variable that the pattern matches has a value from r or before.
+func (s *Store) Written(pattern string, r Revision) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for n, v := range s.vars {
+		if v.revision > 0 && v.revision <= r && n.Match(pattern) {
+			return true
+		}
+	}
+	return false
+}
+
 // Revision returns the revision of the latest change.
 func (s *Store) Revision() Revision {
 	s.mu.RLock()

@@ -171,7 +171,7 @@ func (p *peer) do(r *wire.Req, res *wire.Res) error {
 	case wire.OpCreate, wire.OpRead, wire.OpWrite, wire.OpTestAndSet, wire.OpInfo, wire.OpDelete:
 		return p.variable(r, res)
 	case wire.OpWatch:
-		return p.watch(r)
+		return p.watch(r, res)
 	case wire.OpMore:
 		if w := p.watches[uint64(r.Watch)]; w != nil {
 			w.credit.add(r.Credit)

@@ -21,7 +21,7 @@ type pump struct {
 }
 
 // watch opens a watch and pumps it.
-func (p *peer) watch(r *wire.Req) error {
+func (p *peer) watch(r *wire.Req, res *wire.Res) error {
 	id := uint64(r.Watch)
 	mode, err := wire.ParseMode(r.Mode)
 	switch {
@@ -34,6 +34,7 @@ func (p *peer) watch(r *wire.Req) error {
 	case r.Credit < 0:
 		return fmt.Errorf("watch: credit %d: %w", r.Credit, wire.ErrProtocol)
 	}
+	began := p.k.store.Revision()
 	w, err := p.k.store.Watch(p.ctx, dsv.WatchRequest{Pattern: r.Pattern, Mode: mode, From: dsv.Revision(r.From)})
 	if err != nil {
 		return err
@@ -42,6 +43,9 @@ func (p *peer) watch(r *wire.Req) error {
 	pu.credit.init(r.Credit)
 	p.watches[id] = pu
 	p.opened = pu.ready
+	if mode == dsv.All && !p.k.store.Written(r.Pattern, began) {
+		res.Rev = wire.Uint(began)
+	}
 	ctx, stop := context.WithCancel(p.ctx)
 	pu.stop = stop
 	p.work.Go(func() {

@@ -145,7 +145,7 @@ func (p *Proxy) answered(r *wire.Res) {
 		}
 	}
 	if c.onRes != nil {
-		c.onRes(r.Err())
+		c.onRes(r)
 	}
 	c.res <- r
 }

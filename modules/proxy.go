@@ -78,8 +78,8 @@ type call struct {
 	req    wire.Req
 	repeat bool // may be sent again when the connection was lost
 	sent   bool
-	onRes  func(error)    // called under the proxy's mutex with what the answer says
-	res    chan *wire.Res // closed without an answer: lost
+	onRes  func(*wire.Res) // called under the proxy's mutex with the answer
+	res    chan *wire.Res  // closed without an answer: lost
 }
 
 // A batch is deltas that wait for their acknowledgement.
@@ -208,7 +208,7 @@ func (p *Proxy) repeat(conn *wire.Conn) {
 	p.mu.Lock()
 	var frames []*wire.Frame
 	unanswered := slices.Sorted(maps.Keys(p.calls))
-	again := func(r wire.Req, onRes func(error)) { // nobody waits for the answer
+	again := func(r wire.Req, onRes func(*wire.Res)) { // nobody waits for the answer
 		r.ID = p.next()
 		c := &call{req: r, sent: true, onRes: onRes, res: make(chan *wire.Res, 1)}
 		p.calls[p.last] = c
@@ -222,17 +222,19 @@ func (p *Proxy) repeat(conn *wire.Conn) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.watches)) {
 		w := p.watches[id]
-		again(w.again(), func(err error) {
-			if err != nil {
+		again(w.again(), func(res *wire.Res) {
+			if err := res.Err(); err != nil {
 				delete(p.watches, w.id)
 				w.end(err)
+				return
 			}
+			w.began(res)
 		})
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.subs)) {
 		s := p.subs[id]
-		again(s.again(), func(err error) {
-			if err != nil {
+		again(s.again(), func(res *wire.Res) {
+			if res.Err() != nil {
 				delete(p.subs, s.id)
 				s.end()
 			}

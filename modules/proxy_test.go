@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,6 +145,77 @@ func TestLatestAfterLoss(t *testing.T) {
 	}
 	r.resume(k.Addr().String())
 	next("b", 2)
+}
+
+// TestAllAfterLoss checks that a watch of all changes which has seen none goes on, after a lost connection, with those
+// that it missed.
+func TestAllAfterLoss(t *testing.T) {
+	k, _ := open(t, evekernel.Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for _, n := range []dsv.Name{"x", "other"} {
+		if err := k.Space().Create(ctx, dsv.Declaration{Name: n, Kind: dsv.Int}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := k.Space().Write(ctx, "other", dsv.IntValue(1)); err != nil {
+		t.Fatal(err)
+	}
+	r := newRelay(t, k.Addr().String())
+	link := linkTo(k, wire.CBOR)
+	link.Dial = r.dial
+	w, err := connect(t, link).Watch(ctx, dsv.WatchRequest{Pattern: "x", Mode: dsv.All})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	for i := range 3 {
+		if _, err := k.Space().Write(ctx, "x", dsv.IntValue(int64(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.resume(k.Addr().String())
+	for i := range 3 {
+		if u, err := w.Next(ctx); err != nil || u.Reading.Value.Int != int64(i) {
+			t.Fatalf("change %d is %+v (error %v)", i, u, err)
+		}
+	}
+}
+
+// TestFollowSlowly checks that who follows a variable too slowly still learns its value, and of none that it never had.
+func TestFollowSlowly(t *testing.T) {
+	s := dsv.NewStore(nil)
+	defer s.Close()
+	if err := s.Create(t.Context(), dsv.Declaration{Name: "x", Kind: dsv.Int}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	const last = 20_000 // more than the Store queues
+	var write sync.Once
+	var got int64
+	first := func() {
+		for i := range last {
+			if _, err := s.Write(ctx, "x", dsv.IntValue(int64(i+1))); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := s.Write(ctx, "x", dsv.IntValue(1)); err != nil {
+		t.Fatal(err)
+	}
+	err := modules.Follow(ctx, s, "x", func(u dsv.Update) {
+		write.Do(first)
+		if got = u.Reading.Value.Int; got == 0 {
+			t.Errorf("update is %+v", u)
+		}
+		if got == last {
+			cancel()
+		}
+	})
+	if err != nil || got != last {
+		t.Errorf("followed to %d (error %v), want %d", got, err, last)
+	}
 }
 
 // TestManySeenAfterLoss checks that a watch goes on after a lost connection although it has seen more values than the

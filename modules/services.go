@@ -103,8 +103,8 @@ func (p *Proxy) Subscribe(ctx context.Context, channel dsv.Name) (egs.Subscripti
 	s.id = p.last
 	p.mu.Unlock()
 	c := &call{req: wire.Req{Op: wire.OpSubscribe, Name: channel, Sub: wire.Uint(s.id)}, repeat: true}
-	c.onRes = func(err error) {
-		if err == nil {
+	c.onRes = func(res *wire.Res) {
+		if res.Err() == nil {
 			p.subs[s.id] = s
 		}
 	}

@@ -37,9 +37,10 @@ func (p *Proxy) Watch(ctx context.Context, r dsv.WatchRequest) (dsv.Watch, error
 	w.id = p.last
 	p.mu.Unlock()
 	c := &call{req: w.request(r.From, window), repeat: true}
-	c.onRes = func(err error) {
-		if err == nil {
+	c.onRes = func(res *wire.Res) {
+		if res.Err() == nil {
 			p.watches[w.id] = w
+			w.began(res)
 		}
 	}
 	if _, err := p.wait(ctx, c); err != nil {
@@ -57,6 +58,14 @@ func (w *watch) request(from dsv.Revision, credit int) wire.Req {
 		Op: wire.OpWatch, Watch: wire.Uint(w.id), Pattern: w.r.Pattern, Mode: wire.FromMode(w.r.Mode),
 		From: wire.Uint(from), Credit: credit,
 	}
+}
+
+// began notes, for a watch of all changes that began without present values, after which revision it did: from there it
+// goes on after a loss.
+func (w *watch) began(res *wire.Res) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = max(w.last, dsv.Revision(res.Rev))
 }
 
 // again is the request that goes on after a lost connection.
