@@ -218,6 +218,27 @@ func TestFollowSlowly(t *testing.T) {
 	}
 }
 
+// TestGapsCostNothing checks that a participant may be cut off, and watch again, more often than it may have watches.
+func TestGapsCostNothing(t *testing.T) {
+	k, _ := open(t, evekernel.Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	k.Store().SetRevision(1000) // what was before is forgotten
+	p := connect(t, linkTo(k, wire.CBOR))
+	for i := range 4200 {
+		w, err := p.Watch(ctx, dsv.WatchRequest{Pattern: "x", Mode: dsv.All, From: 1})
+		if err != nil {
+			t.Fatalf("watch %d: %v", i, err)
+		}
+		if u, err := w.Next(ctx); err != nil || u.Gap == 0 {
+			t.Fatalf("watch %d: update is %+v (error %v), want a gap", i, u, err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestManySeenAfterLoss checks that a watch goes on after a lost connection although it has seen more values than the
 // kernel may send at once.
 func TestManySeenAfterLoss(t *testing.T) {

@@ -184,7 +184,7 @@ func (w *watch) owes() int {
 // Close implements dsv.Watch.
 func (w *watch) Close() error {
 	w.mu.Lock()
-	again := w.over == dsv.ErrClosed //nolint:errorlint // our own mark
+	again, cut := w.over == dsv.ErrClosed, w.over == dsv.ErrGap //nolint:errorlint // our own marks
 	w.over = dsv.ErrClosed
 	w.queue = nil
 	w.signal()
@@ -196,7 +196,7 @@ func (w *watch) Close() error {
 	_, live := w.p.watches[w.id]
 	delete(w.p.watches, w.id)
 	w.p.mu.Unlock()
-	if live {
+	if live || cut { // the kernel keeps the number of a watch that was cut off
 		w.p.tell(wire.Req{Op: wire.OpUnwatch, Watch: wire.Uint(w.id)})
 	}
 	return nil
