@@ -167,6 +167,11 @@ func (e *Env) flush(ctx context.Context, m *measure) error {
 		return nil
 	}
 	err := e.proxy.Sync(ctx, deltas)
+	if ctx.Err() != nil && err != nil { // no answer: they wait for the last synchronisation; a repeat does no harm
+		m.mu.Lock()
+		m.pending = append(deltas, m.pending...)
+		m.mu.Unlock()
+	}
 	if err == nil || errors.Is(err, dsv.ErrClosed) {
 		return err
 	}
