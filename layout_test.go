@@ -26,7 +26,7 @@ var layout = []struct {
 	{"dsv/dsvtest", []string{"dsv"}},
 	{"dmm", []string{"dsv"}},
 	{"dmm/...", []string{"dsv", "dmm"}},
-	{"evekernel", []string{"dsv", "dmm", "internal/mono", "evekernel/..."}},
+	{"evekernel", []string{"dsv", "dmm", "internal/mono", "internal/child", "evekernel/..."}},
 	{"evekernel/egs", []string{"dsv", "dmm"}},
 	{"evekernel/wire", []string{"dsv", "dmm", "evekernel/egs"}},
 	{"modules", []string{"dsv", "dmm", "evekernel/wire", "evekernel/egs", "internal/mono"}},
@@ -52,6 +52,7 @@ var layout = []struct {
 	{"internal/mono", nil},
 	{"internal/netpoll", []string{"internal/mono"}},
 	{"internal/http1", nil},
+	{"internal/child", nil},
 }
 
 // importers says which packages alone may import a library; a folder stands for itself and what is below it.

@@ -19,9 +19,6 @@ import (
 
 const ms = dsv.Instant(time.Millisecond)
 
-//go:fix inline
-func ref(x float64) *float64 { return new(x) }
-
 func newSet(t testing.TB, specs ...dmm.Spec) *dmm.Set {
 	t.Helper()
 	set, err := dmm.NewSet(1, 0, specs)

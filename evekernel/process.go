@@ -11,7 +11,7 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/eve-emulation/eve/internal/child"
 )
 
 // A spawn is a process to be started by the kernel's one thread for that.
@@ -76,8 +76,7 @@ func (k *Kernel) spawn(m *module) (job, error) {
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) wait() error {
-	for errors.Is(unix.Waitid(unix.P_PID, p.pid(), nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
-	}
+	child.Exited(p.pid())
 	err := p.reap()
 	_ = p.life.Close()
 	if ee, ok := errors.AsType[*exec.ExitError](err); ok {
