@@ -178,7 +178,8 @@ func (p *pairing) judgeVirtual(v *verdict, slack time.Duration) {
 	p.books(v, p.to-dsv.Instant(slack))
 }
 
-// judgeReal judges the mean difference over the clean seconds of the measured window.
+// judgeReal judges the mean difference over the clean seconds of the measured window; what was measured in the others is
+// told, and decides nothing.
 func (p *pairing) judgeReal(v *verdict, seeds int) {
 	var all, undisturbed []paired
 	for _, r := range p.requests {
@@ -192,21 +193,26 @@ func (p *pairing) judgeReal(v *verdict, seeds int) {
 	}
 	v.clean = p.cleanShare()
 	confidence := 1 - truthAlpha/float64(seeds)
+	v.measure(undisturbed, confidence)
 	switch {
 	case p.client.GeneratorLimited:
-		v.measure(all, confidence)
 		v.verdict = notCertified
 		v.notes = append(v.notes, p.client.GeneratorReasons...)
 	case v.clean < truthClean:
-		v.measure(all, confidence)
 		v.verdict = notCertified
-		v.notes = append(v.notes, "the machine was too noisy, so the figures are of all seconds and certify nothing")
+		v.notes = append(v.notes, "the machine was too noisy for a verdict")
 		if p.noise != nil {
 			v.notes = append(v.notes, p.noise.Reasons...)
 		}
 	default:
-		v.measure(undisturbed, confidence)
 		v.verdict = stat.Equivalence(v.diff, max(truthShare*v.exact, truthSeconds))
+	}
+	if rest := len(all) - len(undisturbed); rest > 0 {
+		var d float64
+		for _, r := range all {
+			d += r.got.Sub(r.want).Seconds() / float64(len(all))
+		}
+		v.notes = append(v.notes, fmt.Sprintf("with the %d requests of noisy seconds the mean difference is %+.3f ms", rest, 1e3*d))
 	}
 	if v.p99 > truthP99 {
 		v.notes = append(v.notes, fmt.Sprintf("p99 of the differences is above %s", short(truthP99)))
