@@ -27,7 +27,7 @@ func TestOverride(t *testing.T) {
 		{"rate", scenario.Options{Set: []string{"clients.crowd.rate=400/s"}}, func(p *scenario.Plan) any { return p.Clients[0].Rate }, []user.Point{{Rate: 400}}},
 		{"patience", scenario.Options{Set: []string{"clients.crowd.patience=2s"}}, func(p *scenario.Plan) any { return p.Clients[0].Patience }, 2 * time.Second},
 		{"curve", scenario.Options{Set: []string{"clients.crowd.rate={0s: 1/s, 10s: 2/s}"}}, func(p *scenario.Plan) any { return p.Clients[0].Rate }, []user.Point{{Rate: 1}, {At: dsv.At(10 * time.Second), Rate: 2}}},
-		{"point", scenario.Options{Set: []string{"clients.crowd.rate.25s=80/s"}}, func(p *scenario.Plan) any { return p.Clients[0].Rate[2].Rate }, 80.0},
+		{"point", scenario.Options{Set: []string{"clients.crowd.rate.22s=80/s"}}, func(p *scenario.Plan) any { return p.Clients[0].Rate[2].Rate }, 80.0},
 		{"new key", scenario.Options{Set: []string{"clients.crowd.stop=30s"}}, func(p *scenario.Plan) any { return p.Clients[0].End }, dsv.At(30 * time.Second)},
 		{"new mapping", scenario.Options{Set: []string{"servers.server_1.disk.seek=3ms"}}, func(p *scenario.Plan) any { return p.Servers[0].Machine.Disk.Seek }, 3 * time.Millisecond},
 		{"new server", scenario.Options{Set: []string{"servers.extra={cpus: 3}"}}, func(p *scenario.Plan) any { return p.Servers[3].Machine.CPU.Cores }, 3},

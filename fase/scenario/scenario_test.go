@@ -96,12 +96,12 @@ func TestOffered(t *testing.T) {
 		at        time.Duration
 		overloads int
 	}{
-		{"flash-crowd", nil, "server_1", 160 * 8.3e-3, 160, 25 * time.Second, 1},
-		{"flash-crowd", []string{"services.static.on=cdn"}, "server_1", 160 * 8e-3, 160, 25 * time.Second, 1},
-		{"flash-crowd", []string{"services.static.on=cdn"}, "cdn", 160 * 0.3e-3 / 8, 160, 25 * time.Second, 1},
-		{"flash-crowd", []string{"services.static.on=cdn", "servers.server_2.state=active", "services.app.on=[server_1, server_2]"}, "server_2", 0.64, 160, 25 * time.Second, 0},
+		{"flash-crowd", nil, "server_1", 160 * 8.3e-3, 160, 22 * time.Second, 1},
+		{"flash-crowd", []string{"services.static.on=cdn"}, "server_1", 160 * 8e-3, 160, 22 * time.Second, 1},
+		{"flash-crowd", []string{"services.static.on=cdn"}, "cdn", 160 * 0.3e-3 / 8, 160, 22 * time.Second, 1},
+		{"flash-crowd", []string{"services.static.on=cdn", "servers.server_2.state=active", "services.app.on=[server_1, server_2]"}, "server_2", 0.64, 160, 22 * time.Second, 0},
 		{"flash-crowd", []string{"duration=20s"}, "server_1", 40 * 8.3e-3, 40, 0, 0},
-		{"flash-crowd", []string{"servers.server_1.speed=2", "servers.server_1.cpus=2"}, "server_1", 40 * 8.3e-3, 160, 25 * time.Second, 0},
+		{"flash-crowd", []string{"servers.server_1.speed=2", "servers.server_1.cpus=2"}, "server_1", 40 * 8.3e-3, 160, 22 * time.Second, 0},
 		{"mm1", nil, "server_1", 0.7, 70, 0, 0},
 		{"hello", nil, "server_1", 0, 0, 0, 0},
 	} {
@@ -157,7 +157,7 @@ func TestFlashCrowd(t *testing.T) {
 		t.Errorf("got %+v %+v", p.Services, p.Adapt.Rules)
 	}
 	g := p.Clients[0]
-	if len(g.Rate) != 5 || g.Rate[2].Rate != 160 || g.Rate[2].At != dsv.At(25*time.Second) || g.Patience != 4*time.Second || g.End != dsv.At(time.Minute) {
+	if len(g.Rate) != 5 || g.Rate[2].Rate != 160 || g.Rate[2].At != dsv.At(22*time.Second) || g.Patience != 4*time.Second || g.End != dsv.At(time.Minute) {
 		t.Errorf("got %+v", g)
 	}
 	if p.Text == nil || len(p.Expect) != 2 || !p.Expect[0].Program.IsCondition() {
