@@ -134,7 +134,7 @@ func (c *compiler) suggest(name string) string {
 func Nearest(name string, candidates []string) string {
 	best, least := "", max(1, min(len(name)/3, 6))+1
 	for _, c := range candidates {
-		if d := distance(name, c, least); d < least {
+		if d := distance(name, c, least); d < least && d < len(c) { // nothing of c would be left otherwise
 			best, least = c, d
 		}
 	}

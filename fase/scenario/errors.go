@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/eve-emulation/eve/dmm/expr"
 )
 
 // MaxErrors is how many mistakes are told at once.
@@ -198,32 +200,5 @@ func nearest(name string, known []string) string {
 	if len(name) > 100 {
 		return ""
 	}
-	best, least := "", 1+(len(name)+1)/3
-	for _, k := range known {
-		if d := distance(strings.ToLower(name), k); d < least && d < len(k) {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is the number of edits between two words, two neighbours swapped being one (optimal string alignment).
-func distance(a, b string) int {
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		next := make([]int, len(b)+1)
-		next[0] = i + 1
-		for j := range len(b) {
-			swap := len(a) + len(b)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				swap = before[j-1] + 1
-			}
-			next[j+1] = min(row[j]+btoi(a[i] != b[j]), row[j+1]+1, next[j]+1, swap)
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
+	return expr.Nearest(strings.ToLower(name), known)
 }

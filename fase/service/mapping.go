@@ -3,6 +3,7 @@ package service
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/eve-emulation/eve/dsv"
 )
@@ -35,7 +36,9 @@ type Mapping struct {
 }
 
 // MapName is the name of the variable that holds a service's mapping.
-func MapName(service string) dsv.Name { return dsv.Name("map." + service) }
+func MapName(service string) dsv.Name { return dsv.Name(mapPrefix + service) }
+
+const mapPrefix = "map."
 
 // Encode returns the mapping as the text that its variable holds.
 func (m Mapping) Encode() string {
@@ -53,6 +56,17 @@ func ParseMapping(s string) (Mapping, error) {
 		return Mapping{}, fmt.Errorf("read mapping: %w", err)
 	}
 	return m, nil
+}
+
+// Mapping reads a map variable: which service it is of, and what it says. It is false for a variable that is no mapping of
+// these services.
+func (t *Topology) Mapping(name dsv.Name, v dsv.Value) (svc int, m Mapping, ok bool) {
+	s, ok := strings.CutPrefix(string(name), mapPrefix)
+	if svc = t.Service(s); !ok || svc < 0 {
+		return -1, m, false
+	}
+	m, err := ParseMapping(v.Text)
+	return svc, m, err == nil
 }
 
 // Clone returns a mapping that shares nothing with m.

@@ -206,8 +206,8 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 		return
 	}
 	s.loop.Changed(at, dsv.Update{Name: name, Revision: rev, Reading: dsv.Reading{Value: v, Revision: rev, T1: at}})
-	if svc, ok := strings.CutPrefix(string(name), "map."); ok {
-		s.remap(at, s.plan.Topology.Service(svc), v.Text)
+	if svc, m, ok := s.plan.Topology.Mapping(name, v); ok {
+		s.remap(at, svc, m)
 		return
 	}
 	if group, ok := strings.CutSuffix(string(name), ".rate"); ok {
@@ -219,12 +219,7 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 	}
 }
 
-func (s *Sim) remap(at dsv.Instant, svc int, text string) {
-	m, err := service.ParseMapping(text)
-	if err != nil || svc < 0 {
-		s.fail(fmt.Errorf("mapping of service %d: %w", svc, err))
-		return
-	}
+func (s *Sim) remap(at dsv.Instant, svc int, m service.Mapping) {
 	for _, h := range s.hosts {
 		h.Changed(at, svc, m)
 	}

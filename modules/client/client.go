@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -160,11 +159,8 @@ func (d *driver) tell(ctx context.Context, group string, s load.Stats) error {
 }
 
 func (d *driver) remap(l *load.Loop, u dsv.Update) {
-	m, err := service.ParseMapping(u.Reading.Value.Text)
-	svc := d.topo.Service(strings.TrimPrefix(string(u.Name), "map."))
-	if err != nil || svc < 0 {
-		return // not a mapping of this scenario
+	if svc, m, ok := d.topo.Mapping(u.Name, u.Reading.Value); ok {
+		d.place(m)
+		l.Changed(svc, m)
 	}
-	d.place(m)
-	l.Changed(svc, m)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -91,13 +90,10 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 // follow hands every mapping to every server.
 func follow(ctx context.Context, space dsv.Space, topo *service.Topology, servers []*Server) error {
 	return modules.Follow(ctx, space, "map.*", func(u dsv.Update) {
-		m, err := service.ParseMapping(u.Reading.Value.Text)
-		svc := topo.Service(strings.TrimPrefix(string(u.Name), "map."))
-		if err != nil || svc < 0 {
-			return // not a mapping of this scenario
-		}
-		for _, s := range servers {
-			s.Changed(svc, m)
+		if svc, m, ok := topo.Mapping(u.Name, u.Reading.Value); ok {
+			for _, s := range servers {
+				s.Changed(svc, m)
+			}
 		}
 	})
 }

@@ -86,12 +86,8 @@ func (v *view) take(u dsv.Update) {
 		}
 		return
 	}
-	if name, ok := strings.CutPrefix(string(u.Name), "map."); ok {
-		if svc := v.plan.Topology.Service(name); svc >= 0 {
-			if m, err := service.ParseMapping(u.Reading.Value.Text); err == nil {
-				v.maps[svc] = places(m)
-			}
-		}
+	if svc, m, ok := v.plan.Topology.Mapping(u.Name, u.Reading.Value); ok {
+		v.maps[svc] = places(m)
 	}
 }
 

@@ -1,0 +1,40 @@
+package scenarios_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/eve-emulation/eve/scenarios"
+)
+
+func TestEveryScenarioOpensWithWhatItShows(t *testing.T) {
+	var names []string
+	for _, s := range scenarios.List() {
+		names = append(names, s.Name)
+		text, err := scenarios.Open(s.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"# " + s.Name + ":", "# What it shows:", "# What to expect:", "\nname: " + s.Name + "\n", s.About} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s: want %q in it", s.Name, want)
+			}
+		}
+		if !strings.HasPrefix(string(text), "# "+s.Name+":") || s.About == "" {
+			t.Errorf("%s: it opens with its name and has an `about`", s.Name)
+		}
+	}
+	if want := []string{"flash-crowd", "hello", "mm1", "real-server"}; !slices.Equal(names, want) {
+		t.Errorf("shipped: got %v, want %v", names, want)
+	}
+}
+
+func TestUnknownScenario(t *testing.T) {
+	for _, name := range []string{"", "nope", "../doc", "hello.yaml"} {
+		if _, err := scenarios.Open(name); !errors.Is(err, scenarios.ErrNotFound) {
+			t.Errorf("open %q: got %v, want %v", name, err, scenarios.ErrNotFound)
+		}
+	}
+}
