@@ -29,10 +29,10 @@ func newBurner(t testing.TB, cfg burn.Config) *burn.Burner {
 	return b
 }
 
-// TestCPU compares what the thread's clock says was used with what was asked. A burn can be disturbed, by an interrupt or a
-// stolen processor that the thread's clock counts, and a disturbance hardly ever takes away: so a quarter of the burns must
-// be right, a tenth at most may fall short, and what the Burner tells must agree with the clock. The clock is read
-// twice around a burn, and the cost of one reading is taken off.
+// TestCPU compares what the thread's clock says was used with what was asked: the median must be right, within 3 µs and
+// 0.5 %, and what the Burner tells must agree with the clock. The clock is read twice around a burn, and the cost of one
+// reading is taken off. Interrupts and stolen processors, which the thread's clock counts, disturb burns for a while: of
+// five rounds one must be right. A Burner that is wrong by itself is wrong in all of them.
 func TestCPU(t *testing.T) {
 	for _, competing := range []int{0, 3} {
 		t.Run(strconv.Itoa(competing)+" competitors", func(t *testing.T) {
@@ -49,29 +49,46 @@ func TestCPU(t *testing.T) {
 				demand int64
 				n      int
 			}{{20_000, 101}, {200_000, 101}, {1_000_000, 51}, {10_000_000, 11}} {
-				used, off := make([]int64, tt.n), make([]int64, tt.n)
-				for i := range tt.n {
-					before := mono.ThreadCPU()
-					told := b.CPU(tt.demand)
-					used[i] = mono.ThreadCPU() - before - reading
-					off[i] = told - used[i]
+				var got round
+				for range 5 {
+					if got = burnRound(b, tt.demand, tt.n, reading); got.right(tt.demand) {
+						break
+					}
 				}
-				slices.Sort(used)
-				slices.Sort(off)
-				t.Logf("asked %d ns, used %d, median %d, told %+d (n = %d)", tt.demand, used[0], used[tt.n/2], off[tt.n/2], tt.n)
-				slack := 3_000 + tt.demand/200 // 3 µs and 0.5 %
-				if got := used[tt.n/10]; got < tt.demand-slack {
-					t.Errorf("demand %d ns: lower tenth used %d ns, want at most %d less", tt.demand, got, slack)
-				}
-				if got := used[tt.n/4]; got > tt.demand+slack {
-					t.Errorf("demand %d ns: lower quartile used %d ns, want at most %d more", tt.demand, got, slack)
-				}
-				if got := off[tt.n/2]; got < -slack || got > slack {
-					t.Errorf("demand %d ns: median told %+d ns than used, want within %d", tt.demand, got, slack)
+				t.Logf("asked %d ns, median used %d, told %+d (n = %d)", tt.demand, got.used, got.off, tt.n)
+				if !got.right(tt.demand) {
+					t.Errorf("demand %d ns: median used %d ns and told %+d ns than used, want both within %d",
+						tt.demand, got.used, got.off, slack(tt.demand))
 				}
 			}
 		})
 	}
+}
+
+// round is the medians of some burns of one demand.
+type round struct {
+	used int64 // ns, by the thread's clock
+	off  int64 // ns told more than used
+}
+
+func burnRound(b *burn.Burner, demand int64, n int, reading int64) round {
+	used, off := make([]int64, n), make([]int64, n)
+	for i := range n {
+		before := mono.ThreadCPU()
+		told := b.CPU(demand)
+		used[i] = mono.ThreadCPU() - before - reading
+		off[i] = told - used[i]
+	}
+	slices.Sort(used)
+	slices.Sort(off)
+	return round{used[n/2], off[n/2]}
+}
+
+// slack is 3 µs and 0.5 %, in ns.
+func slack(demand int64) int64 { return 3_000 + demand/200 }
+
+func (r round) right(demand int64) bool {
+	return max(r.used-demand, demand-r.used, r.off, -r.off) <= slack(demand)
 }
 
 // compete keeps n threads busy until the test ends.

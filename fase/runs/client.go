@@ -16,11 +16,9 @@ import (
 const (
 	// MinAchieved is the least share of the planned arrivals that must be issued.
 	MinAchieved = 0.99
-	// MaxLagShare is the largest share of the median response time that the median of the send lag may have, once it
-	// exceeds MaxSendLag; MaxTailLagShare is the same for the p99s. A generator at its limit is late always; one that is
-	// late now and then has a noisy host, which is for the noise gate to tell, until most of the tail is its own.
-	MaxLagShare     = 0.1
-	MaxTailLagShare = 0.5
+	// MaxLagShare is the largest share of a response-time quantile, the median or the p99, that the same quantile of the
+	// send lag may have, once it exceeds MaxSendLag.
+	MaxLagShare = 0.1
 )
 
 // client computes the results of one group.
@@ -183,23 +181,12 @@ func (g Generated) LimitReasons() []string {
 	for _, q := range []struct {
 		name          string
 		lag, response Number
-		share         float64
-	}{{"median", g.SendLag.P50, g.Response.P50, MaxLagShare}, {"p99", g.SendLag.P99, g.Response.P99, MaxTailLagShare}} {
-		if float64(q.lag) > MaxSendLag && float64(q.lag) > q.share*float64(q.response) {
+	}{{"median", g.SendLag.P50, g.Response.P50}, {"p99", g.SendLag.P99, g.Response.P99}} {
+		if float64(q.lag) > MaxSendLag && float64(q.lag) > MaxLagShare*float64(q.response) {
 			rs = append(rs, fmt.Sprintf("the %s of its send lag, %s, is more than %s and more than %s of the %s of the response time, %s",
-				q.name, seconds(float64(q.lag)), seconds(MaxSendLag), percent(q.share), q.name, seconds(float64(q.response))))
+				q.name, seconds(float64(q.lag)), seconds(MaxSendLag), percent(MaxLagShare), q.name, seconds(float64(q.response))))
 			break
 		}
 	}
 	return rs
-}
-
-// lagWarning says that the generator's lateness is a part of the tail that one sees, though not most of it; else "".
-func (c *Client) lagWarning() string {
-	lag, response := float64(c.SendLag.P99), float64(c.Response.P99)
-	if c.GeneratorLimited || !(lag > MaxSendLag && lag > MaxLagShare*response) {
-		return ""
-	}
-	return fmt.Sprintf("some of its slowest responses are the generator's own lateness: p99 of the send lag is %s, of the response time %s",
-		seconds(lag), seconds(response))
 }

@@ -215,9 +215,6 @@ func (s *Summary) warn(t *totals) {
 		for _, r := range c.GeneratorReasons {
 			s.Warnings = append(s.Warnings, "client "+name+" was limited by its generator: "+r)
 		}
-		if w := c.lagWarning(); w != "" {
-			s.Warnings = append(s.Warnings, "client "+name+": "+w)
-		}
 		if !c.Accounting.Balanced {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("client %s: the books do not balance: %+v", name, c.Accounting))
 		}

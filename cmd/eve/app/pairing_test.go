@@ -113,7 +113,8 @@ func TestTruthExit(t *testing.T) {
 		{[]stat.Verdict{stat.Pass, stat.Pass}, runs.ExitOK},
 		{[]stat.Verdict{stat.Pass, notCertified}, runs.ExitNotCertified},
 		{[]stat.Verdict{stat.Inconclusive}, runs.ExitNotCertified},
-		{[]stat.Verdict{notCertified, stat.Fail}, runs.ExitExpectFailed},
+		{[]stat.Verdict{stat.Pass, stat.Fail}, runs.ExitExpectFailed},
+		{[]stat.Verdict{notCertified, stat.Fail}, runs.ExitNotCertified},
 	}
 	for _, tt := range tests {
 		tr := &truth{}

@@ -59,7 +59,7 @@ func (a *App) truthCommand() *cobra.Command {
 			"time Eve must hit it to the nanosecond. For real, the mean difference must lie within 3 % or 0.5 ms, whichever is\n" +
 			"more, with its whole confidence interval. Seconds in which the machine was disturbed do not count; with less than\n" +
 			"80 % of the seconds clean the run is not certified, whatever it measured.\n\n" +
-			"Exit code: 0 all pass; 3 something differs; 5 nothing differs, but a run is not certified or not conclusive.",
+			"Exit code: 0 all pass; 5 a run is not certified or not conclusive, whatever the others say; 3 something differs.",
 		Example: "  eve bench truth\n  eve bench truth --only mm1 --seeds 7 --duration 120s --out truth",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
@@ -183,20 +183,20 @@ func (t *truth) samePlan(v *verdict) {
 	}
 }
 
-// exit is how the command ends: a difference is one, however disturbed other runs were.
+// exit is how the command ends, in the order of all exit codes: a run that is not certified comes before one that differs.
 func (t *truth) exit() error {
-	code := runs.ExitOK
+	var e runs.Ends
 	for _, v := range t.verdicts {
 		switch v.verdict {
 		case stat.Pass:
 		case stat.Fail:
-			return &exitError{code: runs.ExitExpectFailed}
+			e.ExpectFailed = true
 		default:
-			code = runs.ExitNotCertified
+			e.NotCertified = true
 		}
 	}
-	if code == runs.ExitOK {
-		return nil
+	if code := e.Exit(); code != runs.ExitOK {
+		return &exitError{code: code}
 	}
-	return &exitError{code: code}
+	return nil
 }
