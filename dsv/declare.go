@@ -68,8 +68,8 @@ func (m Merge) Holds(k Kind) bool {
 	return false
 }
 
-// Check returns nil when a variable can be declared so: its name is one (else ErrName), and its rule holds for its kind
-// (else ErrKind).
+// Check returns nil when a variable can be declared so: its name is one (else ErrName), its rule holds for its kind, and
+// its resolution is one of a history (else ErrKind).
 func (d Declaration) Check() error {
 	if _, err := ParseName(string(d.Name)); err != nil {
 		return err
@@ -79,6 +79,9 @@ func (d Declaration) Check() error {
 	}
 	if n := len(d.Unit) + len(d.Help); n > MaxHelp {
 		return fmt.Errorf("unit and help of %d bytes, at most %d are allowed: %w", n, MaxHelp, ErrTooLarge)
+	}
+	if d.Resolution < 0 || d.Resolution > 0 && !d.History {
+		return fmt.Errorf("resolution %v: want none, or a positive one of a history: %w", d.Resolution, ErrKind)
 	}
 	return nil
 }

@@ -102,6 +102,9 @@ type Declaration struct {
 	Merge   Merge
 	History bool // every delta is kept by the Recorder; otherwise only the last value is
 	Durable bool // an acknowledged write is on disk
+	// Resolution, with History, folds deltas to windows of this length, multiples since T0, before they are kept; 0 keeps
+	// every delta. Whole writes, and the records of Append, are always kept.
+	Resolution time.Duration
 }
 
 // A WriterID names one writer of variables: a process's substrate. It is unique within a run.
@@ -156,6 +159,41 @@ type Info struct {
 	Writers     int           // writers whose deltas were merged
 	Watchers    int           // live watches that match it
 	Age         time.Duration // of the copy that answered: 0 at the Store itself
+	Losses      []Loss        // writers that ended without their last synchronisation, oldest first
+}
+
+// A Loss says what a variable may miss: Writer ended without a last synchronisation, and what it folded since the
+// instant Since is lost. That is at most what its trigger Sync, as a scenario writes it, lets a writer hold back.
+type Loss struct {
+	Module string
+	Writer WriterID
+	Since  Instant
+	Sync   string
+}
+
+// A HistoryRequest asks for a stretch of a variable's history.
+type HistoryRequest struct {
+	Name       Name
+	From, To   Instant       // changes with T1 in (From, To]; To 0 is no bound. A negative From includes what was written before T0
+	Resolution time.Duration // folds to windows of this length, multiples since T0; 0 folds nothing
+	Limit      int           // of one page; 0, and more than MaxPage, mean MaxPage
+	Cursor     uint64        // of the page before; 0 begins
+}
+
+// MaxPage bounds the deltas of one HistoryPage. Large deltas fill a page sooner, so that a frame carries it.
+const MaxPage = 4096
+
+// A HistoryPage is what one History call returns: deltas in the order of T1, then of arrival. Whole writes come as
+// deltas of writer 0, whose Seq is the revision and whose window is empty, of weight 1 (a histogram's is its count).
+// Under a Resolution a delta covers one window, with the newest change's writer, epoch and seq; whole writes of
+// variables merged otherwise than by Last, and records of Append, stand alone.
+//
+// While More is set, the next page is asked for by the same request with this Cursor. A delta that arrives meanwhile
+// with a T1 before the page's end is in none of the pages.
+type HistoryPage struct {
+	Deltas []Delta
+	Cursor uint64
+	More   bool
 }
 
 // Mode says what a Watch must not lose.
@@ -205,6 +243,8 @@ type Space interface {
 	Info(ctx context.Context, n Name) (Info, error)
 	Delete(ctx context.Context, n Name) error
 	Watch(ctx context.Context, r WatchRequest) (Watch, error)
+	// History returns a page of a variable's past: ErrNotFound, or ErrNoHistory when none is kept.
+	History(ctx context.Context, r HistoryRequest) (HistoryPage, error)
 }
 
 // Progress is the last delta of one writer that was merged into a variable: what came before is a repeat.
@@ -225,6 +265,16 @@ type Recorder interface {
 	Close() error
 }
 
+// A Historian is a Recorder that can be asked about the past while it records.
+type Historian interface {
+	Recorder
+	// Past calls fn for each change that was kept of the present variable called n, as it was created last, with T1 in
+	// (from, to], in the order of T1 and then of revision, until fn returns an error, which it returns. Where after is not
+	// 0, it begins behind the change of this revision. What was recorded before the call is included. Changes have their
+	// delta, or, where they were written whole, the reading.
+	Past(n Name, from, to Instant, after Revision, fn func(Update) error) error
+}
+
 // The errors of a Space. Implementations wrap them with operation and name.
 var (
 	ErrNotFound = errors.New("no such variable")
@@ -236,4 +286,6 @@ var (
 	ErrTooLarge = errors.New("value too large")
 	ErrGap      = errors.New("watch was cut off: reader too slow")
 	ErrClosed   = errors.New("closed")
+	// ErrNoHistory reports a variable whose declaration keeps no history, or a Space without a Recorder that tells it.
+	ErrNoHistory = errors.New("no history is kept")
 )

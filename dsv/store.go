@@ -20,6 +20,7 @@ type Store struct {
 
 	mu       sync.RWMutex // guards what follows
 	vars     map[Name]*variable
+	clock    func() Instant // nil: whole writes bear no instant
 	revision Revision
 	writer   WriterID // the greatest that was restored
 	watches  map[*watch]struct{}
@@ -63,6 +64,15 @@ func (s *Store) SetRevision(r Revision) {
 		s.revision = r
 		s.log.lost = max(s.log.lost, r)
 	}
+}
+
+// SetClock has whole writes stamped: from now on their T1 is what now returns, where that is not before the variable's.
+// now is called with the Store locked, so it must be quick and must not use the Store. Without a clock a whole write
+// leaves T1 as it is.
+func (s *Store) SetClock(now func() Instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock = now
 }
 
 // Restore puts a variable back as a Recorder kept it: its declaration, its last update (with revision 0 when it was never
@@ -216,6 +226,7 @@ func (s *Store) put(n Name, val Value, old *Revision) (Revision, error) {
 		weight = float64(val.Hist.Count())
 	}
 	v.fold.Set(val, weight)
+	s.stamp(v)
 	s.changed(v, nil)
 	rev, durable := v.revision, v.decl.Durable
 	s.mu.Unlock()
@@ -223,6 +234,15 @@ func (s *Store) put(n Name, val Value, old *Revision) (Revision, error) {
 		return rev, s.settle()
 	}
 	return rev, nil
+}
+
+// stamp gives a whole write its instant: a delta that ended before it does not replace it under Last. Callers hold mu.
+func (s *Store) stamp(v *variable) {
+	if s.clock == nil {
+		return
+	}
+	v.t1 = max(v.t1, s.clock())
+	v.fold.t1 = v.t1
 }
 
 // Sync implements Space.

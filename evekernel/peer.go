@@ -137,7 +137,7 @@ func (p *peer) request(r *wire.Req) error {
 // waits tells requests that wait for others, or for the disk.
 func (p *peer) waits(r *wire.Req) bool {
 	switch r.Op {
-	case wire.OpJoin:
+	case wire.OpJoin, wire.OpHistory:
 		return true
 	case wire.OpWrite, wire.OpTestAndSet, wire.OpDelete:
 		i, err := p.k.store.Info(p.ctx, r.Name)
@@ -168,7 +168,7 @@ func (p *peer) respond(res *wire.Res, err error) error {
 // do does what a request asks for and fills in the answer.
 func (p *peer) do(r *wire.Req, res *wire.Res) error {
 	switch r.Op {
-	case wire.OpCreate, wire.OpRead, wire.OpWrite, wire.OpTestAndSet, wire.OpInfo, wire.OpDelete:
+	case wire.OpCreate, wire.OpRead, wire.OpWrite, wire.OpTestAndSet, wire.OpInfo, wire.OpDelete, wire.OpHistory:
 		return p.variable(r, res)
 	case wire.OpWatch:
 		return p.watch(r, res)
@@ -226,6 +226,12 @@ func (p *peer) variable(r *wire.Req, res *wire.Res) error {
 		i, err := space.Info(p.ctx, r.Name)
 		if err == nil {
 			res.Info = wire.FromInfo(i)
+		}
+		return err
+	case wire.OpHistory:
+		page, err := space.History(p.ctx, r.History())
+		if err == nil {
+			err = res.SetPage(page)
 		}
 		return err
 	default:

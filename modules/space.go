@@ -66,6 +66,16 @@ func (p *Proxy) Delete(ctx context.Context, n dsv.Name) error {
 	return local(err, "delete", n)
 }
 
+// History implements dsv.Space.
+func (p *Proxy) History(ctx context.Context, r dsv.HistoryRequest) (dsv.HistoryPage, error) {
+	res, err := p.do(ctx, wire.FromHistory(r), true)
+	if err != nil {
+		return dsv.HistoryPage{}, local(err, "history of", r.Name)
+	}
+	page, err := res.Page(r.Name)
+	return page, local(err, "history of", r.Name)
+}
+
 func revision(res *wire.Res) dsv.Revision {
 	if res == nil {
 		return 0

@@ -23,6 +23,7 @@ const (
 	CodeHist         Code = "hist"
 	CodeGap          Code = "gap"
 	CodeClosed       Code = "closed"
+	CodeNoHistory    Code = "no_history"
 	CodeBarrier      Code = "failed_barrier"
 	CodeAttributes   Code = "attributes"
 	CodeUnauthorized Code = "unauthorized"
@@ -56,6 +57,7 @@ func sentinels() []sentinel {
 		{CodeHist, dsv.ErrHist},
 		{CodeGap, dsv.ErrGap},
 		{CodeClosed, dsv.ErrClosed},
+		{CodeNoHistory, dsv.ErrNoHistory},
 		{CodeBarrier, egs.ErrBarrier},
 		{CodeAttributes, egs.ErrAttributes},
 		{CodeUnauthorized, ErrUnauthorized},

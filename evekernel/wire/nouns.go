@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
@@ -43,13 +44,15 @@ type Decl struct {
 	Merge   string   `json:"merge,omitempty"`
 	History bool     `json:"history,omitempty"`
 	Durable bool     `json:"durable,omitempty"`
+
+	Resolution Int `json:"resolution,omitempty"` // ns
 }
 
 // FromDecl returns d as it travels.
 func FromDecl(d dsv.Declaration) *Decl {
 	return &Decl{
 		Name: d.Name, Kind: d.Kind.String(), Unit: d.Unit, Help: d.Help,
-		Merge: d.Merge.String(), History: d.History, Durable: d.Durable,
+		Merge: d.Merge.String(), History: d.History, Durable: d.Durable, Resolution: Int(d.Resolution),
 	}
 }
 
@@ -70,7 +73,7 @@ func (w *Decl) Decl() (dsv.Declaration, error) {
 	}
 	return dsv.Declaration{
 		Name: w.Name, Kind: k, Unit: w.Unit, Help: w.Help,
-		Merge: m, History: w.History, Durable: w.Durable,
+		Merge: m, History: w.History, Durable: w.Durable, Resolution: time.Duration(w.Resolution),
 	}, nil
 }
 

@@ -80,6 +80,7 @@ const (
 	OpTestAndSet  Op = "test_and_set"
 	OpInfo        Op = "info"
 	OpDelete      Op = "delete"
+	OpHistory     Op = "history"
 	OpWatch       Op = "watch"
 	OpMore        Op = "more"
 	OpUnwatch     Op = "unwatch"
@@ -110,6 +111,13 @@ type Req struct {
 	Sub     Uint     `json:"sub,omitempty"`
 	Channel *Channel `json:"channel,omitempty"`
 	Event   *Evt     `json:"event,omitempty"`
+
+	// Of history: deltas that ended in (Since, To], in windows of Resolution ns, at most Limit, behind Cursor.
+	Since      Int  `json:"since,omitempty"`
+	To         Int  `json:"to,omitempty"`
+	Resolution Int  `json:"resolution,omitempty"`
+	Limit      int  `json:"limit,omitempty"`
+	Cursor     Uint `json:"cursor,omitempty"`
 }
 
 // Res answers a Req. Code and Msg are empty when it went well.
@@ -124,6 +132,9 @@ type Res struct {
 	Start   *Start   `json:"start,omitempty"`
 	Members []string `json:"members,omitempty"`
 	Now     Int      `json:"now,omitempty"`
+	Deltas  []Delta  `json:"deltas,omitempty"` // of history, with Cursor and More
+	Cursor  Uint     `json:"cursor,omitempty"`
+	More    bool     `json:"more,omitempty"`
 }
 
 // Err is the error that the answer carries, nil when it went well.
