@@ -17,6 +17,10 @@ type Config struct {
 	Now  func() int64  // ns of CLOCK_MONOTONIC
 	Boot string        // the boot id of that clock's host
 	Lead time.Duration // how far ahead T0 lies when it is announced
+
+	// Announce is told of a start before those who wait for it are, so that it can be kept. It must not use the hub. It
+	// may be nil.
+	Announce func(barrier dsv.Name, s Start)
 }
 
 // A Hub keeps barriers, groups and channels in memory. It starts no goroutine. All methods may be called from several
@@ -101,16 +105,19 @@ func (h *Hub) Expect(n dsv.Name, parties ...string) error {
 			return nil
 		}
 	}
-	h.release(b)
+	h.release(n, b)
 	return nil
 }
 
 // release announces the start when nobody is missing; mu is held.
-func (h *Hub) release(b *barrier) {
+func (h *Hub) release(n dsv.Name, b *barrier) {
 	if b.parties == nil || len(b.missing) > 0 || b.over() {
 		return
 	}
 	b.start = Start{T0: h.cfg.Now() + int64(h.cfg.Lead), Boot: h.cfg.Boot}
+	if h.cfg.Announce != nil {
+		h.cfg.Announce(n, b.start)
+	}
 	close(b.done)
 }
 
@@ -220,7 +227,7 @@ func (m *member) Join(ctx context.Context, n dsv.Name) (Start, error) {
 	b := m.h.barrier(n)
 	b.joined[m.name] = true
 	delete(b.missing, m.name)
-	m.h.release(b)
+	m.h.release(n, b)
 	m.h.mu.Unlock()
 	return b.wait(ctx, n)
 }
