@@ -59,6 +59,10 @@ func (e *Env) Space() dsv.Space { return e.proxy }
 // Services is the run's barriers, groups and channels.
 func (e *Env) Services() egs.Service { return e.proxy }
 
+// Address is the host under which other participants reach what the module listens on; empty for one that stays on this
+// host.
+func (e *Env) Address() string { return e.link.Address }
+
 // Config decodes the module's configuration into dst, a pointer to a struct that holds the defaults. Unknown keys are
 // errors. Without a configuration dst stays as it is.
 func (e *Env) Config(dst any) error {

@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
 
-// GiveUpAfter is how long a Proxy tries to reach its kernel before it ends.
+// GiveUpAfter is how long a Proxy tries to reach its kernel before it ends, unless its Link says otherwise.
 const GiveUpAfter = 30 * time.Second
 
 const (
@@ -108,6 +109,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 
 func (p *Proxy) run(ctx context.Context) error {
 	wait, lost := backoffLeast, time.Now()
+	giveUp := cmp.Or(p.link.GiveUp, GiveUpAfter)
 	for !p.ending() {
 		conn, w, err := p.dial(ctx)
 		if err == nil {
@@ -120,8 +122,8 @@ func (p *Proxy) run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, wire.ErrUnauthorized) || errors.Is(err, wire.ErrProtocol):
 			return err
-		case time.Since(lost) > GiveUpAfter:
-			return fmt.Errorf("kernel not reached for %v: %w", GiveUpAfter, err)
+		case time.Since(lost) > giveUp:
+			return fmt.Errorf("kernel not reached for %v: %w", giveUp, err)
 		}
 		select {
 		case <-ctx.Done():

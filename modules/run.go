@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
@@ -20,6 +21,11 @@ type Link struct {
 	URL    string // ws://HOST:PORT/eve
 	Token  string
 	Boot   string // this host's boot id, as the clock knows it; empty to ask the host
+	// Address is the host under which other participants reach what the module listens on: a name or an IP address, without
+	// port; empty for what stays on this host.
+	Address string
+	// GiveUp is how long to try to reach the kernel, at first and after a loss; 0 for GiveUpAfter.
+	GiveUp time.Duration
 	Coding wire.Coding
 	// Dial makes the connection below; nil for TCP. The kernel hands it to modules inside its own process.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -30,7 +36,7 @@ var errKernelGone = errors.New("the kernel is gone")
 
 // Main is the body of `eve module`: it runs one module of the given kind in this process until its work is done, the
 // kernel says so, the kernel is gone, or ctx ends. getenv gives what the kernel put into the environment: EVE_KERNEL,
-// EVE_TOKEN, EVE_PIPE.
+// EVE_TOKEN, EVE_PIPE; and of a module that was started by hand EVE_ADDRESS, its Link's Address.
 func Main(ctx context.Context, r *Registry, kind, name string, getenv func(string) string) error {
 	spec, err := r.Lookup(kind)
 	if err != nil {
@@ -49,7 +55,7 @@ func Main(ctx context.Context, r *Registry, kind, name string, getenv func(strin
 		}
 		defer release()
 	}
-	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN")}
+	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN"), Address: getenv("EVE_ADDRESS")}
 	if err := Run(ctx, spec.New(), link); err != nil {
 		return err
 	}
