@@ -18,6 +18,11 @@ func (p *Proxy) Create(ctx context.Context, d dsv.Declaration) error {
 
 // Read implements dsv.Space.
 func (p *Proxy) Read(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
+	return p.ReadFresh(ctx, n)
+}
+
+// ReadFresh asks the kernel for the value, whatever is known here.
+func (p *Proxy) ReadFresh(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
 	res, err := p.do(ctx, wire.Req{Op: wire.OpRead, Name: n}, true)
 	if err != nil {
 		return dsv.Reading{}, local(err, "read", n)
