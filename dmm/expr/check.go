@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/expr-lang/expr/ast"
@@ -32,6 +33,7 @@ type part struct {
 	class class
 	dim   dim
 	bare  bool // only numbers without a unit
+	open  bool // an input alone whose kind its use decides
 	col   int
 }
 
@@ -40,6 +42,11 @@ type compiler struct {
 	source string
 	vars   func(dsv.Name) (dsv.Declaration, bool)
 	known  []dsv.Name
+
+	formula  bool // names are inputs, and functions take numbers
+	inputs   []Input
+	used     []bool
+	prefixes []Input // their names end in a dot
 
 	tokens []token
 	starts []int // of the tokens in the text for the parser
@@ -155,6 +162,8 @@ func (c *compiler) check(n ast.Node) part {
 		return c.unary(n)
 	case *ast.BinaryNode:
 		return c.binary(n)
+	case *ast.ConditionalNode:
+		return c.conditional(n)
 	}
 	return c.fail(c.col(n), "not part of the language", "")
 }
@@ -166,6 +175,9 @@ func (c *compiler) operand(t token) part {
 		return part{node: &node{op: opNumber, number: t.number}, class: numberClass, dim: t.dim, bare: bare, col: t.col}
 	case textToken:
 		return part{node: &node{op: opText, text: t.text}, class: textClass, col: t.col}
+	}
+	if c.formula {
+		return c.input(t)
 	}
 	d, ok := c.declaration(t)
 	if !ok {
@@ -213,9 +225,12 @@ func (c *compiler) call(n *ast.CallNode) part {
 	if !ok {
 		return c.fail(c.col(n), "not a function", "")
 	}
-	if f.kind != nameToken || !isFunction(f.text) {
-		fix := "the functions are " + functionList
-		if s := Nearest(f.text, functions()); s != "" {
+	if f.kind == nameToken && isMath(f.text) && (c.formula || !isFunction(f.text)) {
+		return c.mathCall(f, n.Arguments)
+	}
+	if c.formula || f.kind != nameToken || !isFunction(f.text) {
+		fix := "the functions are " + c.functionList()
+		if s := Nearest(f.text, strings.Fields(c.functionList())); s != "" {
 			fix = "did you mean " + s + "?"
 		} else if f.kind != nameToken {
 			fix = "an operator is missing before the parenthesis"
@@ -238,6 +253,14 @@ func (c *compiler) call(n *ast.CallNode) part {
 		return part{}
 	}
 	return c.apply(f, v, d, window, wtext)
+}
+
+// functionList lists the functions of the text's kind.
+func (c *compiler) functionList() string {
+	if c.formula {
+		return mathList
+	}
+	return programList
 }
 
 func (c *compiler) apply(f, v token, d dsv.Declaration, window time.Duration, wtext string) part {

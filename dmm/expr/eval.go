@@ -62,39 +62,25 @@ func (p *Program) eval(n *node, r Reader) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	switch n.op {
-	case opNegate:
-		return -a, nil
-	case opNot:
-		return 1 - a, nil // NaN stays NaN
-	case opAnd:
-		if a == 0 {
-			return 0, nil
-		}
-	case opOr:
-		if a == 1 {
-			return 1, nil
-		}
+	switch {
+	case n.op == opAnd && a == 0:
+		return 0, nil
+	case n.op == opOr && a == 1:
+		return 1, nil
+	case n.op == opConditional && a == 1:
+		return p.eval(n.b, r)
+	case n.op == opConditional && a == 0:
+		return p.eval(n.c, r)
+	case n.op == opConditional:
+		return math.NaN(), nil
+	case n.b == nil:
+		return unaryOf(n.op, a), nil
 	}
 	b, err := p.eval(n.b, r)
 	if err != nil {
 		return 0, err
 	}
-	switch n.op {
-	case opAnd: // a is true or unknown
-		if b == 0 {
-			return 0, nil
-		}
-		return a * b, nil
-	case opOr: // a is false or unknown
-		if b == 1 {
-			return 1, nil
-		}
-		return a + b, nil
-	case opAdd, opSub, opMul, opDiv:
-		return arithmetic(n.op, a, b), nil
-	}
-	return compare(n.op, a, b), nil
+	return binaryOf(n.op, a, b), nil
 }
 
 func (p *Program) textEqual(n *node, r Reader) (float64, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 )
 
-const functionList = "p50 p90 p95 p99 p999 mean rate max min count ewma"
+const programList = "p50 p90 p95 p99 p999 mean rate max min count ewma abs floor sqrt exp log"
 
 func functions() []string {
 	return []string{"p50", "p90", "p95", "p99", "p999", "mean", "rate", "max", "min", "count", "ewma"}

@@ -119,7 +119,7 @@ func (c *compiler) lexText(rest string, col int) int {
 }
 
 func (c *compiler) lexSymbol(rest string, col, size int) int {
-	for _, s := range [...]string{"<=", ">=", "==", "!=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "(", ")", ","} {
+	for _, s := range [...]string{"<=", ">=", "==", "!=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "(", ")", ",", "?", ":"} {
 		if strings.HasPrefix(rest, s) {
 			if s == "*" && strings.HasPrefix(rest, "**") {
 				break
@@ -128,7 +128,7 @@ func (c *compiler) lexSymbol(rest string, col, size int) int {
 			return len(s)
 		}
 	}
-	fix := "the operators are and or not && || ! < <= > >= == != + - * /"
+	fix := "the operators are and or not && || ! < <= > >= == != + - * / ? :"
 	switch rest[0] {
 	case '=':
 		fix = "write == to compare"

@@ -67,6 +67,11 @@ func (c *compiler) binary(n *ast.BinaryNode) part {
 
 // comparable checks that the two sides of an operator go together.
 func (c *compiler) comparable(text string, op op, col int, a, b, out part) part {
+	if op == opEqual || op == opUnequal {
+		asText(&a, b)
+		asText(&b, a)
+		out.node.a, out.node.b = a.node, b.node
+	}
 	if (op == opEqual || op == opUnequal) && a.class == textClass && b.class == textClass {
 		out.node.op = opTextEqual
 		if op == opUnequal {
@@ -87,6 +92,13 @@ func (c *compiler) comparable(text string, op op, col int, a, b, out part) part 
 		return c.fail(b.col, fmt.Sprintf("a number without a unit beside %s", a.dim.said()), "write it like "+a.dim.example())
 	}
 	return c.fail(col, fmt.Sprintf("%s %s %s do not go together", a.dim.said(), text, b.dim.said()), "")
+}
+
+// asText makes an input whose kind is open a text where it is compared with one.
+func asText(p *part, with part) {
+	if p.open && with.class == textClass {
+		p.node, p.class = &node{op: opTextInput, term: p.node.term}, textClass
+	}
 }
 
 // zero reports whether p is the number 0, which needs no unit.
@@ -115,6 +127,16 @@ const (
 	opEqual
 	opUnequal
 	opTextEqual
+	opConditional // a ? b : c
+	opMin
+	opMax
+	opAbs
+	opFloor
+	opSqrt
+	opExp
+	opLog
+	opInput     // of a formula
+	opTextInput // of a formula
 )
 
 func binaryOp(s string) (op, bool) {
@@ -151,6 +173,7 @@ func binaryOp(s string) (op, bool) {
 type node struct {
 	op     op
 	a, b   *node
+	c      *node // of a conditional
 	number float64
 	text   string
 	term   int
@@ -168,6 +191,10 @@ func arithmetic(op op, a, b float64) float64 {
 		x = a * b
 	case opDiv:
 		x = a / b
+	case opMin:
+		x = min(a, b)
+	case opMax:
+		x = max(a, b)
 	}
 	if math.IsInf(x, 0) {
 		return math.NaN()
