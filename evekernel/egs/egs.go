@@ -63,7 +63,8 @@ type Subscription interface {
 // goroutines at once.
 type Service interface {
 	// Join waits until all parties of a barrier have joined. A member that joins late, or again, gets the same Start at
-	// once. ErrBarrier, with the name of the member at fault, when the barrier cannot be reached any more.
+	// once. ErrBarrier, with the name of the member at fault, when the barrier cannot be reached any more. When ctx ends
+	// first, the join is taken back.
 	Join(ctx context.Context, barrier dsv.Name) (Start, error)
 	// Enter makes this member one of the group; entering twice is no error. Members that end leave all their groups.
 	Enter(ctx context.Context, group dsv.Name) error

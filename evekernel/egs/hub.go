@@ -40,7 +40,7 @@ type Hub struct {
 type barrier struct {
 	missing map[string]bool // parties that have not joined; nil while nobody said who is expected
 	parties map[string]bool
-	joined  map[string]bool
+	joined  map[string]int // joins that wait
 	start   Start
 	err     error
 	done    chan struct{}
@@ -58,7 +58,7 @@ func NewHub(cfg Config) *Hub {
 func (h *Hub) barrier(n dsv.Name) *barrier {
 	b := h.barriers[n]
 	if b == nil {
-		b = &barrier{joined: map[string]bool{}, done: make(chan struct{})}
+		b = &barrier{joined: map[string]int{}, done: make(chan struct{})}
 		h.barriers[n] = b
 		if h.closed {
 			b.fail(n, "kernel", dsv.ErrClosed)
@@ -95,7 +95,7 @@ func (h *Hub) Expect(n dsv.Name, parties ...string) error {
 	b.parties, b.missing = map[string]bool{}, map[string]bool{}
 	for _, p := range parties {
 		b.parties[p] = true
-		if !b.joined[p] {
+		if b.joined[p] == 0 {
 			b.missing[p] = true
 		}
 	}
@@ -225,11 +225,25 @@ func (m *member) Join(ctx context.Context, n dsv.Name) (Start, error) {
 	}
 	m.h.mu.Lock()
 	b := m.h.barrier(n)
-	b.joined[m.name] = true
+	b.joined[m.name]++
 	delete(b.missing, m.name)
 	m.h.release(n, b)
 	m.h.mu.Unlock()
-	return b.wait(ctx, n)
+	s, err := b.wait(ctx, n)
+	if err != nil {
+		m.h.mu.Lock()
+		b.withdraw(m.name)
+		m.h.mu.Unlock()
+	}
+	return s, err
+}
+
+// withdraw takes back a join that was given up: its member is missing again, unless it joined anew.
+func (b *barrier) withdraw(member string) {
+	b.joined[member]--
+	if b.joined[member] == 0 && b.parties[member] && !b.over() {
+		b.missing[member] = true
+	}
 }
 
 func (m *member) Enter(_ context.Context, n dsv.Name) error {

@@ -185,6 +185,48 @@ func TestBarrierFails(t *testing.T) {
 	})
 }
 
+// TestJoinGivenUp checks that the barrier waits for a member that gave its join up, unless another one of it waits.
+func TestJoinGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		also int // further joins of the member, which wait on
+		want string
+	}{{"alone", 0, "[a b]"}, {"another waits", 1, "[b]"}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hub(t)
+				if err := h.Expect("start", "a", "b"); err != nil {
+					t.Fatal(err)
+				}
+				out := make(chan joined, 3)
+				for range c.also {
+					join(h, out, "a")
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() {
+					_, err := h.Member("a").Join(ctx, "start")
+					out <- joined{"a", egs.Start{}, err}
+				}()
+				synctest.Wait()
+				cancel()
+				if e := <-out; !errors.Is(e.err, context.Canceled) {
+					t.Errorf("the join given up: %v", e.err)
+				}
+				if got := fmt.Sprint(h.Missing("start")); got != c.want {
+					t.Errorf("missing are %s, want %s", got, c.want)
+				}
+				join(h, out, "a")
+				join(h, out, "b")
+				for range 2 + c.also {
+					if e := <-out; e.err != nil || e.start.T0 != 1300 {
+						t.Errorf("joined by %+v", e)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestGroups(t *testing.T) {
 	h := hub(t)
 	a, b := h.Member("a"), h.Member("b")
