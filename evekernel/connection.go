@@ -231,6 +231,7 @@ func (k *Kernel) session(h wire.Hello) (s, former *session, err error) {
 		k.writer = max(k.writer, k.store.LastWriter()) + 1
 		s.writer = k.writer
 	}
+	k.lease(k.writer)
 	if h.Module != "" {
 		k.sessions[h.Module] = s
 	}

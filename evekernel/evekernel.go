@@ -30,6 +30,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -46,6 +47,11 @@ type Config struct {
 	Token       string       // what participants must show; empty for 256 fresh random bits
 	Run         string       // the run's name
 	Recorder    dsv.Recorder // keeps variables on disk; may be nil; the caller closes it after the kernel
+
+	// Restore, where not nil, has what the Recorder kept of a former kernel of this run, or nothing yet: the kernel goes on
+	// with those variables and the starts that were announced, at the former address where Listen leaves the port open, and
+	// keeps what its own successor needs. Those who come back need the former Token, which is not kept.
+	Restore Restorer
 
 	Lead     time.Duration // from the announcement of T0 to T0; 0 for 300 ms
 	MaxConns int           // connections at once; 0 for 2000
@@ -69,6 +75,10 @@ type Kernel struct {
 	store *dsv.Store
 	hub   *egs.Hub
 	guard wire.Guard
+
+	keepsake keepsake     // for the kernel that succeeds this one
+	restored bool         // it succeeds another one
+	t0       atomic.Int64 // of the start barrier; 0 while not announced
 
 	logMu   sync.Mutex // one line at a time
 	eventMu sync.Mutex // one event at a time
@@ -119,15 +129,20 @@ func New(cfg Config) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kernel{
+	k := &Kernel{
 		cfg: cfg, boot: boot,
 		store:    dsv.NewStore(cfg.Recorder),
-		hub:      egs.NewHub(egs.Config{Now: mono.Now, Boot: boot, Lead: cfg.Lead}),
 		running:  make(chan struct{}),
 		spawns:   make(chan *spawn),
 		sessions: map[string]*session{},
 		conns:    map[*wire.Conn]bool{},
-	}, nil
+	}
+	k.hub = egs.NewHub(egs.Config{Now: mono.Now, Boot: boot, Lead: cfg.Lead, Announce: k.announced})
+	k.store.SetClock(k.Now)
+	if err := k.recall(); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // checkListen refuses addresses that others could reach, unless that is wanted.
@@ -157,21 +172,35 @@ func (k *Kernel) Token() string { return k.cfg.Token }
 // Listen takes the kernel's socket.
 func (k *Kernel) Listen() error {
 	k.mu.Lock()
-	defer k.mu.Unlock()
+	moved, err := k.listen()
+	k.mu.Unlock()
+	if moved != nil {
+		k.logf("the former address is not to be had: %v", moved)
+	}
+	return err
+}
+
+// listen does what Listen does; moved is why the kernel is not where its predecessor was. mu is held.
+func (k *Kernel) listen() (moved, err error) {
 	switch {
 	case k.listener != nil:
-		return errors.New("listen: called twice")
+		return nil, errors.New("listen: called twice")
 	case k.over:
-		return fmt.Errorf("listen %s: %w", k.cfg.Listen, dsv.ErrClosed)
+		return nil, fmt.Errorf("listen %s: %w", k.cfg.Listen, dsv.ErrClosed)
 	}
-	l, err := net.Listen("tcp", k.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("start kernel: %w", err)
+	l, moved := k.listenFormerly()
+	if l == nil {
+		if l, err = net.Listen("tcp", k.cfg.Listen); err != nil {
+			return moved, fmt.Errorf("start kernel: %w", err)
+		}
+	}
+	if err := k.listens(l.Addr()); err != nil {
+		return moved, errors.Join(err, l.Close())
 	}
 	k.listener = l
 	host, _, _ := net.SplitHostPort(l.Addr().String())
 	k.guard = wire.Guard{Token: k.cfg.Token, Hosts: append([]string{host}, k.cfg.Hosts...)}
-	return nil
+	return moved, nil
 }
 
 // Addr is where the kernel listens; nil before Listen.
@@ -226,6 +255,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 		}
 	})
 	fixed.Go(k.spawner)
+	fixed.Go(func() { k.attest(ctx) })
 	k.ran.Do(func() { close(k.running) })
 
 	<-ctx.Done()
