@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -29,15 +30,45 @@ import (
 // when its Set closes, which always synchronises.
 type Trigger struct {
 	// Every synchronises at the multiples of this period since T0.
-	Every time.Duration
+	Every time.Duration `json:"every,omitempty"`
 	// Count synchronises after so many writes since the last synchronisation.
-	Count int
+	Count int `json:"count,omitempty"`
 	// Change synchronises once the level differs from what it was at the last synchronisation by at least this much;
 	// ChangeRelative, by at least this fraction of what it was. The first write always does. The level is the
 	// variable's shadow where that is a running value (last, count, sum, ewma, min, max), else the written sample.
-	Change, ChangeRelative float64
+	Change         float64 `json:"change,omitempty"`
+	ChangeRelative float64 `json:"change_relative,omitempty"`
 	// Above and Below synchronise when the level comes to be above, or below, the threshold, and was not before.
-	Above, Below *float64
+	Above *float64 `json:"above,omitempty"`
+	Below *float64 `json:"below,omitempty"`
+}
+
+// String tells the trigger in words, such as "every 100ms or 500 writes": how much a writer that dies can have lost.
+// The zero Trigger is "its end".
+func (t Trigger) String() string {
+	var any []string
+	if t.Every > 0 {
+		any = append(any, "every "+t.Every.String())
+	}
+	if t.Count > 0 {
+		any = append(any, fmt.Sprintf("%d writes", t.Count))
+	}
+	if t.Change > 0 {
+		any = append(any, fmt.Sprintf("a change by %g", t.Change))
+	}
+	if t.ChangeRelative > 0 {
+		any = append(any, fmt.Sprintf("a change by %g%%", 100*t.ChangeRelative))
+	}
+	if t.Above != nil {
+		any = append(any, fmt.Sprintf("above %g", *t.Above))
+	}
+	if t.Below != nil {
+		any = append(any, fmt.Sprintf("below %g", *t.Below))
+	}
+	if len(any) == 0 {
+		return "its end"
+	}
+	return strings.Join(any, " or ")
 }
 
 // levels says whether the trigger looks at what is written.
@@ -69,16 +100,28 @@ func (t Trigger) Check() error {
 // A Spec says how one variable is manipulated.
 type Spec struct {
 	Name        dsv.Name
-	Manipulator string   // as the Registry names it
-	Kind        dsv.Kind // last: what is held; zero means Float. Every other manipulator has its own kind.
-	Param       float64  // ewma: alpha, the weight of the newest sample, in (0, 1]
+	Manipulator string       // as the Registry names it
+	Custom      *Manipulator // a manipulator of one's own; nil: Manipulator is one that Eve has
+	Kind        dsv.Kind     // last: what is held; zero means Float. Every other manipulator has its own kind.
+	Param       float64      // what the manipulator says of it: of ewma alpha, of window seconds, of sample how many
 	Sync        Trigger
+	// OnFault is told, once, why a manipulator failed for good (see [Faulter]); the variable goes on without it, as a
+	// last. It is called where the variable is synchronised, never by a write, and must not block. It may be nil.
+	OnFault func(name dsv.Name, err error)
+}
+
+// manipulator returns what Custom or Manipulator says.
+func (s Spec) manipulator() (Manipulator, error) {
+	if s.Custom != nil {
+		return *s.Custom, s.Custom.check()
+	}
+	return Shipped().Lookup(s.Manipulator)
 }
 
 // Declaration returns the declaration of the manipulated variable; kind and merge rule follow from the manipulator. An
 // unknown manipulator gives a declaration without a kind, which no Space accepts; NewSet says what is wrong.
 func (s Spec) Declaration(unit, help string, history bool) dsv.Declaration {
-	m, _ := Shipped().Lookup(s.Manipulator)
+	m, _ := s.manipulator()
 	d := dsv.Declaration{Name: s.Name, Kind: m.Kind, Merge: m.Merge, Unit: unit, Help: help, History: history}
 	if m.AnyKind && s.Kind != 0 {
 		d.Kind = s.Kind
@@ -91,7 +134,7 @@ func (s Spec) Check() error {
 	if _, err := dsv.ParseName(string(s.Name)); err != nil {
 		return err
 	}
-	m, err := Shipped().Lookup(s.Manipulator)
+	m, err := s.manipulator()
 	if err != nil {
 		return fmt.Errorf("measure %s: %w", s.Name, err)
 	}
@@ -101,8 +144,8 @@ func (s Spec) Check() error {
 	if m.AnyKind && s.Kind == dsv.Histogram {
 		return fmt.Errorf("measure %s: %s holds no histograms: %w", s.Name, m.Name, dsv.ErrKind)
 	}
-	if m.NeedsParam && !(s.Param > 0 && s.Param <= 1) {
-		return fmt.Errorf("measure %s: %s needs a parameter in (0, 1], not %v", s.Name, m.Name, s.Param)
+	if err := m.checkParam(s.Param); err != nil {
+		return fmt.Errorf("measure %s: %w", s.Name, err)
 	}
 	if kind := s.Declaration("", "", false).Kind; s.Sync.levels() && (kind == dsv.Text || kind == dsv.Bytes) {
 		return fmt.Errorf("measure %s: change, above and below need numbers, not %v: %w", s.Name, kind, dsv.ErrKind)

@@ -51,7 +51,7 @@ func NewSet(writer dsv.WriterID, epoch uint32, specs []Spec) (*Set, error) {
 }
 
 func (s *Set) add(spec Spec) {
-	man, _ := Shipped().Lookup(spec.Manipulator)
+	man, _ := spec.manipulator()
 	d := spec.Declaration("", "", false)
 	v := &Var{
 		spec: spec, man: man, set: s, count: int64(spec.Sync.Count), level: spec.Sync.levels(),

@@ -18,7 +18,27 @@ type Shadow interface {
 	Take() (v dsv.Value, weight float64)
 }
 
-// A Manipulator is one way to fold samples.
+// A Leveler is a Shadow that knows what triggers look at after a write; it comes before a manipulator's Level.
+type Leveler interface {
+	Shadow
+	Level() float64
+}
+
+// A Faulter is a Shadow that can fail, as a guest can. After a fault it folds as last does.
+type Faulter interface {
+	Shadow
+	// Fault returns why it failed; nil as long as it did not.
+	Fault() error
+}
+
+// A Merger is a Shadow that also folds what a delta carries, not as one sample but as all those that are in it.
+type Merger interface {
+	Shadow
+	Merge(v dsv.Value, weight float64)
+}
+
+// A Manipulator is one way to fold samples. A Shadow that is also an io.Closer is closed with its Set; nothing is written
+// to it afterwards.
 type Manipulator struct {
 	Name  string
 	Kind  dsv.Kind
@@ -30,9 +50,38 @@ type Manipulator struct {
 
 	AnyKind    bool    // the Spec chooses the kind
 	NeedsParam bool    // the Spec's Param is used
+	MaxParam   float64 // it is above 0 and at most this; 0 stands for 1
 	OneWriter  bool    // the fold depends on the order of writes, so they are not sharded
 	PerSecond  bool    // the weight of a delta is the length of its window in seconds
 	Silence    Silence // what becomes of a window without writes
+}
+
+// check returns nil for a manipulator that can be used.
+func (m Manipulator) check() error {
+	if _, err := dsv.ParseName(m.Name); err != nil {
+		return fmt.Errorf("manipulator: %w", err)
+	}
+	switch {
+	case m.New == nil:
+		return fmt.Errorf("manipulator %s: it makes no shadows", m.Name)
+	case !m.Merge.Holds(m.Kind):
+		return fmt.Errorf("manipulator %s: merge rule %v does not hold for %v: %w", m.Name, m.Merge, m.Kind, dsv.ErrKind)
+	case !m.OneWriter && m.Merge == dsv.Last:
+		return fmt.Errorf("manipulator %s: the latest value depends on the order of writes: it has one writer", m.Name)
+	}
+	return nil
+}
+
+// checkParam returns nil for a parameter that the manipulator takes.
+func (m Manipulator) checkParam(x float64) error {
+	most := m.MaxParam
+	if most == 0 {
+		most = 1
+	}
+	if m.NeedsParam && !(x > 0 && x <= most) {
+		return fmt.Errorf("%s needs a parameter above 0 and at most %v, not %v", m.Name, most, x)
+	}
+	return nil
 }
 
 // Silence says whether a time trigger makes a delta of a window in which nothing was written. Readers take a missing

@@ -213,6 +213,10 @@ type WatchRequest struct {
 	Mode    Mode
 	// From resumes after a revision (mode All); zero starts with the present values.
 	From Revision
+	// Window and Every are of a derived value (Pattern is a name such as app.latency.p95): it is computed over the last
+	// Window, 0 for all since the variable was created, and told at the multiples of Every since T0, 0 for 1 s. A Space
+	// that derives nothing ignores them.
+	Window, Every time.Duration
 }
 
 // A Watch delivers updates until it is closed, cut off, or its Space closes.
