@@ -20,6 +20,7 @@ type Set struct {
 	epoch   uint32
 	vars    map[dsv.Name]*Var
 	order   []*Var
+	guests  []*Var // that may fail, and want it told
 	periods []period
 	due     chan struct{}
 	ignored atomic.Uint64
@@ -50,7 +51,51 @@ func NewSet(writer dsv.WriterID, epoch uint32, specs []Spec) (*Set, error) {
 	return s, nil
 }
 
-func (s *Set) add(spec Spec) {
+// Add adds a variable at the instant at, at which its first window begins; an error for a wrong spec and for a name that
+// is there. Like Advance it belongs to the goroutine that synchronises, and no Var or Names may be under way beside it.
+func (s *Set) Add(spec Spec, at dsv.Instant) (*Var, error) {
+	if err := spec.Check(); err != nil {
+		return nil, err
+	}
+	if s.vars[spec.Name] != nil {
+		return nil, fmt.Errorf("measure %s: named twice", spec.Name)
+	}
+	v := s.add(spec)
+	if at <= 0 {
+		return v, nil
+	}
+	v.emit.Lock()
+	v.until = at
+	v.emit.Unlock()
+	for i := range s.periods {
+		if p := &s.periods[i]; p.every == spec.Sync.Every && len(p.vars) == 1 {
+			p.next = v.boundaryAfter(at + 1)
+		}
+	}
+	return v, nil
+}
+
+// Remove forgets a variable; what of it was not taken is lost, and later writes go nowhere. It is called like Add.
+func (s *Set) Remove(n dsv.Name) {
+	v := s.vars[n]
+	if v == nil {
+		return
+	}
+	delete(s.vars, n)
+	same := func(o *Var) bool { return o == v }
+	s.order = slices.DeleteFunc(s.order, same)
+	s.guests = slices.DeleteFunc(s.guests, same)
+	for i := range s.periods {
+		s.periods[i].vars = slices.DeleteFunc(s.periods[i].vars, same)
+	}
+	s.periods = slices.DeleteFunc(s.periods, func(p period) bool { return len(p.vars) == 0 })
+	v.close(dsv.Never)
+	s.mu.Lock()
+	s.ready = slices.DeleteFunc(s.ready, func(d dsv.Delta) bool { return d.Name == n })
+	s.mu.Unlock()
+}
+
+func (s *Set) add(spec Spec) *Var {
 	man, _ := spec.manipulator()
 	d := spec.Declaration("", "", false)
 	v := &Var{
@@ -61,9 +106,12 @@ func (s *Set) add(spec Spec) {
 	v.first.init(v)
 	s.vars[spec.Name] = v
 	s.order = append(s.order, v)
+	if spec.Custom != nil && spec.OnFault != nil {
+		s.guests = append(s.guests, v)
+	}
 	every := spec.Sync.Every
 	if every == 0 {
-		return
+		return v
 	}
 	i := slices.IndexFunc(s.periods, func(p period) bool { return p.every == every })
 	if i < 0 {
@@ -71,6 +119,7 @@ func (s *Set) add(spec Spec) {
 		s.periods = append(s.periods, period{every: every, next: dsv.At(every)})
 	}
 	s.periods[i].vars = append(s.periods[i].vars, v)
+	return v
 }
 
 // Var returns the variable of that name; nil, whose methods do nothing, when it is not measured.
@@ -135,6 +184,7 @@ func (s *Set) Advance(to dsv.Instant) {
 
 // Take appends the deltas that became due to dst, oldest first, and forgets them.
 func (s *Set) Take(dst []dsv.Delta) []dsv.Delta {
+	s.examine()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(dst)
@@ -154,10 +204,18 @@ func (s *Set) Ignored() uint64 { return s.ignored.Load() }
 // Close synchronises everything at the instant at; Take returns it. Later writes are not synchronised.
 func (s *Set) Close(at dsv.Instant) {
 	s.Advance(at)
+	s.examine()
 	for _, v := range s.order {
 		v.close(at)
 	}
 	s.periods = nil
+}
+
+// examine tells of guests that failed.
+func (s *Set) examine() {
+	for _, v := range s.guests {
+		v.examine()
+	}
 }
 
 func (s *Set) push(d dsv.Delta) {

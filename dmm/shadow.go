@@ -37,6 +37,13 @@ type Merger interface {
 	Merge(v dsv.Value, weight float64)
 }
 
+// A Timed is a Shadow that is told the time: before each write, at the end of each window, and when it is synchronised.
+// The manipulator has one writer. Instants may come again, and a little late.
+type Timed interface {
+	Shadow
+	Now(at dsv.Instant)
+}
+
 // A Manipulator is one way to fold samples. A Shadow that is also an io.Closer is closed with its Set; nothing is written
 // to it afterwards.
 type Manipulator struct {
@@ -79,7 +86,7 @@ func (m Manipulator) checkParam(x float64) error {
 		most = 1
 	}
 	if m.NeedsParam && !(x > 0 && x <= most) {
-		return fmt.Errorf("%s needs a parameter above 0 and at most %v, not %v", m.Name, most, x)
+		return fmt.Errorf("%s needs a parameter in (0, %v], not %v", m.Name, most, x)
 	}
 	return nil
 }
@@ -93,6 +100,7 @@ const (
 	Quiet  Silence = iota // never a delta
 	Once                  // one, after a window in which something was written, so that readers learn of the silence
 	Always                // one each, since the time itself is measured
+	Sliding               // one each, of what the shadow still holds, until that is nothing; of those with one writer
 )
 
 // A Registry lists manipulators.
@@ -119,6 +127,14 @@ func Shipped() Registry {
 		{
 			Name: "histogram", Kind: dsv.Histogram, Merge: dsv.Hists, New: newHistogram, Silence: Once,
 			Help: "all samples, to three significant digits",
+		},
+		{
+			Name: "window", Kind: dsv.Histogram, Merge: dsv.Last, New: newWindow, NeedsParam: true, MaxParam: maxWindow, OneWriter: true,
+			Silence: Sliding, Help: "all samples of the last seconds, to three significant digits; the parameter says how many",
+		},
+		{
+			Name: "sample", Kind: f, Merge: dsv.Last, New: newSample, NeedsParam: true, MaxParam: 1e9, OneWriter: true,
+			Help: "one write in so many; the parameter says in how many",
 		},
 		{Name: "records", Kind: dsv.Bytes, Merge: dsv.Append, New: newRecords, Help: "every record, in chunks"},
 	}

@@ -193,6 +193,33 @@ func Records(chunk []byte) iter.Seq[[]byte] {
 	}
 }
 
+func (s *count) Merge(v dsv.Value, _ float64) { s.n += v.Int }
+
+func (s *sum) Merge(v dsv.Value, w float64)  { s.x, s.w = s.x+v.Float, s.w+w }
+func (s *mean) Merge(v dsv.Value, w float64) { s.x, s.w = s.x+v.Float, s.w+w }
+func (s *rate) Merge(v dsv.Value, _ float64) { s.x += v.Float }
+
+func (s *least) Merge(v dsv.Value, w float64) {
+	if s.w == 0 || v.Float < s.x {
+		s.x = v.Float
+	}
+	s.w += w
+}
+
+func (s *most) Merge(v dsv.Value, w float64) {
+	if s.w == 0 || v.Float > s.x {
+		s.x = v.Float
+	}
+	s.w += w
+}
+
+func (s *histogram) Merge(v dsv.Value, _ float64) { s.counts.AddHist(v.Hist) }
+
+func (s *records) Merge(v dsv.Value, w float64) {
+	s.chunk = append(s.chunk, v.Bytes...)
+	s.n += w
+}
+
 func levelCount(before, _, _ float64) float64 {
 	if before != before {
 		return 1

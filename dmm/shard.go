@@ -1,6 +1,7 @@
 package dmm
 
 import (
+	"io"
 	"math"
 	"sync"
 
@@ -18,6 +19,9 @@ type shard struct {
 	late       int
 	older      Shadow
 	done       []part // windows before those
+	timed      Timed  // cur, where it is told the time
+	leveler    Leveler
+	closed     bool // what is written is no more
 	seen       float64
 	sent       float64 // the level at the last synchronisation by level
 	_          [64]byte
@@ -49,10 +53,52 @@ func (s *shard) windowOf(v *Var, at dsv.Instant) Shadow {
 		return s.older
 	}
 	if s.cur == nil {
+		if s.closed {
+			return nowhere{}
+		}
 		s.cur = v.man.New(v.spec)
+		s.timed, _ = s.cur.(Timed)
+		s.leveler, _ = s.cur.(Leveler)
 	}
 	s.n++
 	return s.cur
+}
+
+// nowhere takes what is written after the end.
+type nowhere struct{}
+
+func (nowhere) Write(float64, float64)     {}
+func (nowhere) WriteValue(dsv.Value)       {}
+func (nowhere) Take() (dsv.Value, float64) { return dsv.Value{}, 0 }
+
+// tell tells a shadow the time that wants to know it. Callers hold mu.
+func (s *shard) tell(at dsv.Instant) {
+	if s.timed != nil && at < dsv.Never {
+		s.timed.Now(at)
+	}
+}
+
+// fault returns why the shadow failed, if it did. A shadow that can has one writer.
+func (s *shard) fault() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.cur.(Faulter); ok {
+		return f.Fault()
+	}
+	return nil
+}
+
+// shut closes the shadows; what is written later goes nowhere.
+func (s *shard) shut(v *Var) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, shadow := range []Shadow{s.cur, s.older} {
+		if c, ok := shadow.(io.Closer); ok {
+			_ = c.Close()
+		}
+	}
+	s.closed, s.ahead = true, false
+	s.cur, s.older, s.timed, s.leveler = nil, nil, nil, nil
 }
 
 // roll opens the window that holds at.
@@ -65,6 +111,7 @@ func (s *shard) roll(v *Var, at dsv.Instant) {
 	s.settle()
 	if s.n > 0 {
 		if v.man.OneWriter {
+			s.tell(s.end)
 			s.finish(s.cur, s.end)
 		} else {
 			s.cur, s.older = s.older, s.cur
@@ -107,13 +154,20 @@ func (s *shard) drain(v *Var) {
 
 // look says whether a write of x makes the Var due by its level. Callers hold mu.
 func (s *shard) look(v *Var, x, weight float64) bool {
-	t, before := &v.spec.Sync, s.seen
 	if weight != 0 && v.man.Merge == dsv.Mean {
 		x /= weight
 	}
-	if v.man.Level != nil {
-		x = v.man.Level(before, x, v.spec.Param)
+	if s.leveler != nil {
+		x = s.leveler.Level()
+	} else if v.man.Level != nil {
+		x = v.man.Level(s.seen, x, v.spec.Param)
 	}
+	return s.reached(v, x)
+}
+
+// reached says whether the level x makes the Var due. Callers hold mu.
+func (s *shard) reached(v *Var, x float64) bool {
+	t, before := &v.spec.Sync, s.seen
 	s.seen = x
 	fired := t.Above != nil && x > *t.Above && !(before > *t.Above) ||
 		t.Below != nil && x < *t.Below && !(before < *t.Below)

@@ -33,6 +33,7 @@ type Var struct {
 	until   dsv.Instant // the end of the window that was handed out last
 	seq     uint64
 	spoke   bool // the last delta was not empty
+	faulted bool // OnFault was told
 }
 
 // shards is the number of shards of a Var whose writers have met.
@@ -66,7 +67,11 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 	if v.extra.Load() != nil || !s.mu.TryLock() {
 		s = v.lock()
 	}
-	s.window(v, at).Write(sum, weight)
+	shadow := s.window(v, at)
+	if s.timed != nil {
+		s.timed.Now(at)
+	}
+	shadow.Write(sum, weight)
 	fired := v.level && s.look(v, sum, weight)
 	s.mu.Unlock()
 	if v.count > 0 && v.writes.Add(1) >= v.count || fired {
@@ -103,10 +108,67 @@ func (v *Var) Append(at dsv.Instant, record []byte) {
 	v.put(at, dsv.BytesValue(record))
 }
 
+// Merge folds in what a delta of the same kind and rule carries: not one sample, but all those that are in it. A shadow
+// that is no [Merger] takes the value for one sample.
+func (v *Var) Merge(at dsv.Instant, x dsv.Value, weight float64) {
+	if v == nil {
+		return
+	}
+	if x.Kind != v.total.Kind() || x.Check(x.Kind) != nil || weight-weight != 0 {
+		v.set.ignored.Add(1)
+		return
+	}
+	s := v.lock()
+	shadow := s.window(v, at)
+	s.tell(at)
+	if m, ok := shadow.(Merger); ok {
+		m.Merge(x, weight)
+	} else {
+		shadow.WriteValue(x)
+	}
+	fired := v.level && s.reached(v, v.merged(s, x, weight))
+	s.mu.Unlock()
+	if v.count > 0 && v.writes.Add(1) >= v.count || fired {
+		v.cut(at)
+	}
+}
+
+// merged is the level after a merge. Callers hold the shard's lock.
+func (v *Var) merged(s *shard, x dsv.Value, weight float64) float64 {
+	if s.leveler != nil {
+		return s.leveler.Level()
+	}
+	if x.Kind == dsv.Histogram {
+		return x.Hist.Mean()
+	}
+	n, _ := x.Number()
+	some := s.seen == s.seen
+	switch v.man.Merge {
+	case dsv.Mean:
+		if weight != 0 {
+			n /= weight
+		}
+	case dsv.Sum:
+		if some {
+			n += s.seen
+		}
+	case dsv.Min:
+		if some {
+			n = min(n, s.seen)
+		}
+	case dsv.Max:
+		if some {
+			n = max(n, s.seen)
+		}
+	}
+	return n
+}
+
 // put writes a value that is no number.
 func (v *Var) put(at dsv.Instant, x dsv.Value) {
 	s := v.lock()
 	shadow := s.window(v, at)
+	s.tell(at)
 	shadow.WriteValue(x)
 	r, is := shadow.(*records)
 	full := is && len(r.chunk) >= maxChunk
@@ -171,6 +233,17 @@ func (v *Var) cut(at dsv.Instant) {
 	v.set.signal()
 }
 
+// examine tells, once, that the shadow failed.
+func (v *Var) examine() {
+	if v.faulted {
+		return
+	}
+	if err := v.first.fault(); err != nil {
+		v.faulted = true
+		v.spec.OnFault(v.spec.Name, err)
+	}
+}
+
 // boundary ends the window of a time trigger.
 func (v *Var) boundary(at dsv.Instant) {
 	v.emit.Lock()
@@ -180,10 +253,30 @@ func (v *Var) boundary(at dsv.Instant) {
 	if v.hand(at, at) {
 		return
 	}
+	if v.man.Silence == Sliding && v.spoke {
+		v.slide(at)
+		return
+	}
 	if v.man.Silence == Always || v.man.Silence == Once && v.spoke {
 		v.send(at, v.nothing(), 0)
 		v.spoke = false
 	}
+}
+
+// slide sends what the shadow holds at the end of a window without writes.
+func (v *Var) slide(at dsv.Instant) {
+	s := &v.first
+	s.mu.Lock()
+	if s.cur == nil {
+		s.mu.Unlock()
+		return
+	}
+	s.tell(at)
+	value, _ := s.cur.Take()
+	s.mu.Unlock()
+	v.total.Add(&dsv.Delta{T1: at, Value: value})
+	v.send(at, value, 0)
+	v.spoke = value.Kind == dsv.Histogram && value.Hist.Count() > 0
 }
 
 // close hands out everything, however far its window reaches.
@@ -193,6 +286,12 @@ func (v *Var) close(at dsv.Instant) {
 	v.drain()
 	if !v.hand(at, dsv.Never) && v.man.Silence == Always && at > v.until {
 		v.send(at, v.nothing(), 0)
+	}
+	v.first.shut(v)
+	if all := v.extra.Load(); all != nil {
+		for i := range all {
+			all[i].shut(v)
+		}
 	}
 }
 

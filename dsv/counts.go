@@ -61,6 +61,29 @@ func (c *Counts) addAny(x float64) {
 	c.sum = c.sum.add(toFixed(x))
 }
 
+// AddHist counts the samples of h, as though they had been added one by one.
+func (c *Counts) AddHist(h *Hist) {
+	if h.Count() == 0 {
+		return
+	}
+	f := h.flatten()
+	for i, b := range f.buckets {
+		if c.pages[b>>10] == nil {
+			c.pages[b>>10] = new([histHalf]uint64)
+		}
+		c.pages[b>>10][b&(histHalf-1)] += f.counts[i]
+	}
+	low, high := int(f.buckets[0]), int(f.buckets[len(f.buckets)-1])
+	if c.n == 0 {
+		c.min, c.max, c.low, c.high = h.min, h.max, low, high
+	} else {
+		c.min, c.max = min(c.min, h.min), max(c.max, h.max)
+		c.low, c.high = min(c.low, low), max(c.high, high)
+	}
+	c.n += h.n
+	c.sum = c.sum.add(h.sum)
+}
+
 // Count returns the number of samples since the last Take.
 func (c *Counts) Count() uint64 { return c.n }
 

@@ -75,3 +75,6 @@ func (s *shadow) Take() (dsv.Value, float64) {
 	s.n = 0
 	return dsv.FloatValue(s.x), n
 }
+
+// Level makes triggers look at the shadow.
+func (s *shadow) Level() float64 { return s.x }
