@@ -8,8 +8,8 @@ import (
 
 // maxWindow bounds the seconds of a window, and slices says how finely it slides.
 const (
-	maxWindow = 3600
-	slicesHeld  = 16
+	maxWindow  = 3600
+	slicesHeld = 16
 )
 
 // lastWindow is a histogram of the last so many seconds. It holds a histogram of each sixteenth, and forgets one as a

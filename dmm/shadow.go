@@ -97,10 +97,10 @@ type Silence uint8
 
 // What becomes of silent windows.
 const (
-	Quiet  Silence = iota // never a delta
-	Once                  // one, after a window in which something was written, so that readers learn of the silence
-	Always                // one each, since the time itself is measured
-	Sliding               // one each, of what the shadow still holds, until that is nothing; of those with one writer
+	Quiet   Silence = iota // never a delta
+	Once                   // one, after a window in which something was written, so that readers learn of the silence
+	Always                 // one each, since the time itself is measured
+	Sliding                // one each, of what the shadow still holds, until that is nothing; of those with one writer
 )
 
 // A Registry lists manipulators.
