@@ -29,6 +29,7 @@ var layout = []struct {
 	{"evekernel", []string{"dsv", "dmm", "internal/mono", "internal/child", "evekernel/..."}},
 	{"evekernel/egs", []string{"dsv", "dmm"}},
 	{"evekernel/wire", []string{"dsv", "dmm", "evekernel/egs"}},
+	{"evekernel/wire/wiretest", nil},
 	{"modules", []string{"dsv", "dmm", "evekernel/wire", "evekernel/egs", "internal/mono"}},
 	{"modules/...", []string{"dsv", "dmm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "fase/...", "rdr"}},
 	{"fase/step", []string{"dsv"}},
@@ -71,6 +72,8 @@ var importers = map[string][]string{
 	"github.com/vbauerster/mpb":       {"cmd"},
 	"github.com/prometheus":           {"evekernel"},
 	"github.com/tetratelabs/wazero":   {"dmm/wasm"},
+	"github.com/redis/go-redis":       {"cmd/eve/bench"},
+	"github.com/nats-io":              {"cmd/eve/bench"},
 	"github.com/rogpeppe/go-internal": {}, // tests only
 }
 

@@ -1,6 +1,7 @@
 package mono_test
 
 import (
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -148,4 +149,16 @@ func TestSlice(t *testing.T) {
 		}
 	}()
 	<-done
+}
+
+// TestProcessCPUOf reads this process's CPU time as another would.
+func TestProcessCPUOf(t *testing.T) {
+	before := mono.ProcessCPU()
+	got, err := mono.ProcessCPUOf(os.Getpid())
+	if after := mono.ProcessCPU(); err != nil || got < before || got > after {
+		t.Errorf("got %d, %v, want between %d and %d", got, err, before, after)
+	}
+	if _, err := mono.ProcessCPUOf(1 << 22); err == nil {
+		t.Error("a process that cannot be has CPU time")
+	}
 }
