@@ -43,6 +43,8 @@ type variable struct {
 	subs     []*sub
 	forgot   Revision // its newest change that the log does not have
 	deleted  bool
+	restored bool
+	front    *front // what others write goes to it; nil for most
 }
 
 // sub ties a watch to one variable that it matches.
@@ -86,7 +88,7 @@ func (s *Store) Restore(d Declaration, last Update, seen []Progress) error {
 	if s.vars[d.Name] != nil {
 		return fmt.Errorf("restore %s: %w", d.Name, ErrExists)
 	}
-	v := &variable{decl: d, fold: *NewFold(d.Kind, d.Merge), writers: slices.Clone(seen)}
+	v := &variable{decl: d, fold: *NewFold(d.Kind, d.Merge), writers: slices.Clone(seen), restored: true}
 	if last.Revision > 0 {
 		if err := last.Reading.Value.Check(d.Kind); err != nil {
 			return fmt.Errorf("restore %s: %w", d.Name, err)
@@ -210,6 +212,9 @@ func (s *Store) put(n Name, val Value, old *Revision) (Revision, error) {
 	val = val.Clone()
 	s.mu.Lock()
 	v, err := s.find(n)
+	if err == nil && v.front != nil {
+		return s.writeFront(v, val, old)
+	}
 	if err == nil {
 		err = val.Check(v.decl.Kind)
 	}
@@ -248,16 +253,20 @@ func (s *Store) stamp(v *variable) {
 // Sync implements Space.
 func (s *Store) Sync(_ context.Context, deltas []Delta) error {
 	var errs []error
+	var fronts []fronted
 	durable := false
 	s.mu.Lock()
 	for i := range deltas {
-		v, err := s.merge(&deltas[i])
+		v, err := s.merge(&deltas[i], &fronts)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sync %s: %w", clip(string(deltas[i].Name)), err))
 		}
 		durable = durable || v != nil && v.decl.Durable
 	}
 	s.mu.Unlock()
+	for i := range fronts {
+		fronts[i].f.Merge(&fronts[i].d)
+	}
 	if durable {
 		if err := s.settle(); err != nil {
 			errs = append(errs, fmt.Errorf("sync: %w", err))
@@ -266,11 +275,15 @@ func (s *Store) Sync(_ context.Context, deltas []Delta) error {
 	return errors.Join(errs...)
 }
 
-// merge merges one delta. Callers hold mu.
-func (s *Store) merge(d *Delta) (*variable, error) {
+// merge merges one delta, or adds it to those that Fronts take. Callers hold mu.
+func (s *Store) merge(d *Delta, fronts *[]fronted) (*variable, error) {
 	v, err := s.find(d.Name)
 	if err != nil {
 		return nil, err
+	}
+	if v.front != nil && v.front.writer != d.Writer {
+		*fronts, err = s.mergeFront(v, d, *fronts)
+		return v, err
 	}
 	if err := d.check(v.decl.Kind); err != nil {
 		return nil, err
@@ -408,6 +421,9 @@ func (s *Store) Delete(_ context.Context, n Name) error {
 		s.changed(v, nil)
 	}
 	s.mu.Unlock()
+	if err == nil && v.front != nil {
+		v.front.Gone()
+	}
 	if err == nil && v.decl.Durable {
 		err = s.settle()
 	}
