@@ -189,7 +189,7 @@ const dismissTimeout = 200 * time.Millisecond
 func (k *Kernel) welcome(conn *wire.Conn, s *session) error {
 	start, _ := k.hub.Started(egs.StartBarrier)
 	return conn.Send(&wire.Frame{Welcome: &wire.Welcome{
-		Proto: wire.Proto, Run: k.cfg.Run, Session: s.id, Writer: wire.Uint(s.writer), Epoch: wire.Uint(s.epoch),
+		Proto: wire.Proto, Run: k.cfg.Run, Kernel: k.id, Session: s.id, Writer: wire.Uint(s.writer), Epoch: wire.Uint(s.epoch),
 		Revision: wire.Uint(k.store.Revision()), Boot: k.boot, T0: wire.Int(start.T0),
 	}})
 }

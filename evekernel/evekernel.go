@@ -72,6 +72,7 @@ type Line struct {
 type Kernel struct {
 	cfg   Config
 	boot  string
+	id    string // tells it from other kernels of the run
 	store *dsv.Store
 	hub   *egs.Hub
 	guard wire.Guard
@@ -113,11 +114,7 @@ func New(cfg Config) (*Kernel, error) {
 		return nil, err
 	}
 	if cfg.Token == "" {
-		var b [32]byte
-		if _, err := rand.Read(b[:]); err != nil {
-			return nil, fmt.Errorf("make token: %w", err)
-		}
-		cfg.Token = hex.EncodeToString(b[:])
+		cfg.Token = random(32)
 	}
 	if cfg.Lead == 0 {
 		cfg.Lead = defaultLead
@@ -130,7 +127,7 @@ func New(cfg Config) (*Kernel, error) {
 		return nil, err
 	}
 	k := &Kernel{
-		cfg: cfg, boot: boot,
+		cfg: cfg, boot: boot, id: random(8),
 		store:    dsv.NewStore(cfg.Recorder),
 		running:  make(chan struct{}),
 		spawns:   make(chan *spawn),
@@ -143,6 +140,13 @@ func New(cfg Config) (*Kernel, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// random returns n random bytes in hex.
+func random(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
 }
 
 // checkListen refuses addresses that others could reach, unless that is wanted.

@@ -137,11 +137,10 @@ func (p *Proxy) answered(r *wire.Res) {
 		return // given up meanwhile
 	}
 	delete(p.calls, uint64(r.ID))
-	if c.req.Op == wire.OpCreate && r.Code == "" {
-		d, err := c.req.Decl.Decl()
-		if err == nil {
-			p.decls[d.Name] = d
-			p.nums[d.Name] = uint64(r.Var)
+	if r.Code == "" {
+		p.stands.note(c.req)
+		if c.req.Op == wire.OpCreate {
+			p.nums[c.req.Decl.Name] = uint64(r.Var)
 		}
 	}
 	if c.onRes != nil {

@@ -48,9 +48,10 @@ type Proxy struct {
 	batches map[uint64]*batch
 	watches map[uint64]*watch
 	subs    map[uint64]*subscription
-	decls   map[dsv.Name]dsv.Declaration // created here: repeated to a kernel that may have lost them
-	nums    map[dsv.Name]uint64          // valid in this session
-	fresh   bool                         // the session is new: what was created has to be created again
+	stands  standing            // what was made here: repeated to a kernel that may have lost it
+	nums    map[dsv.Name]uint64 // valid in this session
+	fresh   bool                // the session is new: what was made has to be made again
+	other   bool                // the kernel is: what was seen may not be there
 	leaving bool
 
 	ready chan struct{} // closed with the first welcome
@@ -69,7 +70,7 @@ func NewProxy(link Link, onBye func(wire.Bye)) *Proxy {
 	return &Proxy{
 		link: link, onBye: onBye,
 		calls: map[uint64]*call{}, batches: map[uint64]*batch{}, watches: map[uint64]*watch{},
-		subs: map[uint64]*subscription{}, decls: map[dsv.Name]dsv.Declaration{}, nums: map[dsv.Name]uint64{},
+		subs: map[uint64]*subscription{}, stands: newStanding(), nums: map[dsv.Name]uint64{},
 		ready: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -186,6 +187,7 @@ func (p *Proxy) attach(conn *wire.Conn, w wire.Welcome) error {
 		clear(p.nums) // another kernel, or one that forgot
 		p.fresh = true
 	}
+	p.other = p.welcome.Kernel != w.Kernel
 	p.conn, p.welcome = conn, w
 	return nil
 }
@@ -217,10 +219,15 @@ func (p *Proxy) repeat(conn *wire.Conn) {
 		frames = append(frames, &wire.Frame{Req: &c.req})
 	}
 	if p.fresh {
-		for _, n := range slices.Sorted(maps.Keys(p.decls)) {
-			again(wire.Req{Op: wire.OpCreate, Decl: wire.FromDecl(p.decls[n])}, nil)
+		for _, r := range p.stands.again() {
+			again(r, nil)
 		}
 		p.fresh = false
+	}
+	if p.other {
+		for _, w := range p.watches {
+			w.forget()
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.watches)) {
 		w := p.watches[id]

@@ -64,7 +64,7 @@ func (p *Proxy) Info(ctx context.Context, n dsv.Name) (dsv.Info, error) {
 // Delete implements dsv.Space; ErrLost when the connection was lost before the answer.
 func (p *Proxy) Delete(ctx context.Context, n dsv.Name) error {
 	p.mu.Lock()
-	delete(p.decls, n)
+	delete(p.stands.created, n)
 	delete(p.nums, n)
 	p.mu.Unlock()
 	_, err := p.do(ctx, wire.Req{Op: wire.OpDelete, Name: n}, false)

@@ -80,6 +80,13 @@ func (w *watch) again() wire.Req {
 	return w.request(from, max(1, window-len(w.queue)))
 }
 
+// forget has the watch see present values again: those of a kernel that succeeds another may be older than what was seen.
+func (w *watch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.seen)
+}
+
 // put queues an update. The kernel never sends more than it may, so the queue is bounded.
 func (w *watch) put(u dsv.Update) error {
 	w.mu.Lock()

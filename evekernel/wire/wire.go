@@ -61,6 +61,7 @@ type Hello struct {
 type Welcome struct {
 	Proto    int    `json:"proto"`
 	Run      string `json:"run,omitempty"`
+	Kernel   string `json:"kernel,omitempty"` // tells a kernel from the one that succeeds it
 	Session  string `json:"session"`
 	Writer   Uint   `json:"writer"`
 	Epoch    Uint   `json:"epoch"`
