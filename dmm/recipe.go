@@ -14,5 +14,28 @@ type Recipe struct {
 	Sync  Trigger `json:"sync"`
 }
 
+// Ways counts the ways in which the manipulator is named: one, unless the Recipe is wrong.
+func (r Recipe) Ways() int {
+	n := 0
+	for _, is := range []bool{r.Name != "", r.Expr != "", r.Wasm != nil} {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// String names the manipulator and its trigger: "ewma, every 100ms".
+func (r Recipe) String() string {
+	name := r.Name
+	switch {
+	case r.Expr != "":
+		name = r.Expr
+	case r.Wasm != nil:
+		name = "wasm"
+	}
+	return name + ", " + r.Sync.String()
+}
+
 // Equal says whether both say the same.
 func (r Recipe) Equal(o Recipe) bool { return reflect.DeepEqual(r, o) }
