@@ -103,20 +103,11 @@ func (e *Env) Ready(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ready: %w", err)
 	}
-	t0 := s.T0
-	boot := e.link.Boot
-	if boot == "" {
-		if boot, err = mono.BootID(); err != nil {
-			return fmt.Errorf("ready: %w", err)
-		}
+	offset, err := e.offset(ctx)
+	if err != nil {
+		return fmt.Errorf("ready: %w", err)
 	}
-	if s.Boot != boot {
-		offset, err := e.offset(ctx)
-		if err != nil {
-			return fmt.Errorf("ready: %w", err)
-		}
-		t0 -= offset
-	}
+	t0 := s.T0 - int64(offset)
 	e.once.Do(func() { e.start(t0) })
 	return nil
 }
@@ -133,21 +124,29 @@ func (e *Env) start(t0 int64) {
 	close(e.started)
 }
 
-// offset estimates how far the kernel's clock is ahead of this host's: of twenty round trips the shortest knows best.
-func (e *Env) offset(ctx context.Context) (int64, error) {
-	var best, offset int64
-	for i := range 20 {
-		sent := mono.Now()
-		there, err := e.proxy.clock(ctx)
-		if err != nil {
+// offset returns how far the kernel's clock is ahead of this host's. Where the two are not one, the estimate and by how
+// much it may be wrong are kept in variables of the run.
+func (e *Env) offset(ctx context.Context) (time.Duration, error) {
+	offset, uncertain, err := e.proxy.Offset(ctx)
+	if err != nil || offset == 0 && uncertain == 0 {
+		return 0, err
+	}
+	e.Logf("clock of another host: offset %v, uncertain by %v", offset, uncertain)
+	for _, v := range []struct {
+		leaf, help string
+		x          time.Duration
+	}{
+		{"clock_offset", "How far the kernel's clock was ahead of the module's at the start.", offset},
+		{"clock_uncertainty", "By how much clock_offset may be wrong.", uncertain},
+	} {
+		n := dsv.Name("eve.modules." + e.Name + "." + v.leaf)
+		if err := e.proxy.Create(ctx, dsv.Declaration{Name: n, Kind: dsv.Float, Unit: "s", Help: v.help, History: true}); err != nil {
 			return 0, err
 		}
-		back := mono.Now()
-		if trip := back - sent; i == 0 || trip < best {
-			best, offset = trip, there-sent-trip/2
+		if _, err := e.proxy.Write(ctx, n, dsv.FloatValue(v.x.Seconds())); err != nil {
+			return 0, err
 		}
 	}
-	e.Logf("clock of another host: offset %v, uncertain by %v", time.Duration(offset), time.Duration(best/2))
 	return offset, nil
 }
 

@@ -292,6 +292,12 @@ func TestOtherHost(t *testing.T) {
 	if d := time.Duration(got - s.T0).Abs(); d > 100*time.Millisecond {
 		t.Errorf("T0 is off by %v", d)
 	}
+	for _, leaf := range []string{"clock_offset", "clock_uncertainty"} {
+		r, err := k.Space().Read(t.Context(), dsv.Name("eve.modules.far."+leaf))
+		if err != nil || r.Value.Float == 0 || r.Value.Float > 0.1 {
+			t.Errorf("%s is %v (error %v), want a little", leaf, r.Value, err)
+		}
+	}
 }
 
 func TestRegistry(t *testing.T) {
