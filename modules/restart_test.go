@@ -209,7 +209,7 @@ func follow(ctx context.Context, t *testing.T, p *modules.Proxy, revs *revisions
 			}
 			return
 		}
-		for last := (dsv.Revision)(0); ; {
+		for last := dsv.Revision(0); ; {
 			u, err := w.Next(ctx)
 			if err != nil || u.Gap != 0 {
 				if u.Gap != 0 {
