@@ -256,6 +256,7 @@ type Progress struct {
 	Writer WriterID
 	Epoch  uint32
 	Seq    uint64
+	T1     Instant // the latest instant that its deltas cover; 0 when that is not known
 }
 
 // A Recorder keeps declarations, last values and history. The Store calls Declare and Record in revision order from one

@@ -315,7 +315,7 @@ func (v *variable) advance(d *Delta) bool {
 		v.hit = slices.IndexFunc(v.writers, func(p Progress) bool { return p.Writer == d.Writer })
 		if v.hit < 0 {
 			v.hit = len(v.writers)
-			v.writers = append(v.writers, Progress{d.Writer, d.Epoch, d.Seq})
+			v.writers = append(v.writers, Progress{d.Writer, d.Epoch, d.Seq, d.T1})
 			return true
 		}
 	}
@@ -323,7 +323,7 @@ func (v *variable) advance(d *Delta) bool {
 	if d.Epoch < p.Epoch || d.Epoch == p.Epoch && d.Seq <= p.Seq {
 		return false
 	}
-	p.Epoch, p.Seq = d.Epoch, d.Seq
+	p.Epoch, p.Seq, p.T1 = d.Epoch, d.Seq, max(p.T1, d.T1)
 	return true
 }
 
@@ -407,6 +407,25 @@ func (s *Store) Info(_ context.Context, n Name) (Info, error) {
 		return Info{}, fmt.Errorf("info %s: %w", clip(string(n)), err)
 	}
 	return Info{Declaration: v.decl, Revision: v.revision, Writers: len(v.writers), Watchers: len(v.subs)}, nil
+}
+
+// Progress returns how far the deltas of one writer were merged into a variable; false when none was.
+func (s *Store) Progress(n Name, w WriterID) (Progress, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v := s.vars[n]
+	if v == nil {
+		return Progress{}, false
+	}
+	i := slices.IndexFunc(v.writers, func(p Progress) bool { return p.Writer == w })
+	if i < 0 {
+		return Progress{}, false
+	}
+	p := v.writers[i]
+	if p.T1 == 0 && len(v.writers) == 1 {
+		p.T1 = v.t1 // restored by a Recorder that keeps one instant for all
+	}
+	return p, true
 }
 
 // Delete implements Space. Watchers see an update with Deleted set; a variable created again starts from nothing, and
