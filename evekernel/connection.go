@@ -269,6 +269,9 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 	case errors.Is(err, errLeft):
 	case k.ending():
 	case m != nil:
+		if m != nil {
+			m.left(p.why)
+		}
 		m.lost(err)
 	default:
 		k.logf("connection of %s: %v", nameOf(s.name), err)

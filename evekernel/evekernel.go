@@ -28,6 +28,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,7 @@ type Config struct {
 	MaxConns int           // connections at once; 0 for 2000
 
 	// Log is told what modules print and log, and what the kernel has to say. OnModule is told what becomes of modules.
+	Absence  time.Duration // how long a module that somebody else started may be without connection; 0 for 35 s
 	// Both are called from one goroutine at a time each, must not block for long, and may be nil.
 	Log      func(Line)
 	OnModule func(ModuleEvent)
@@ -86,7 +88,7 @@ type Kernel struct {
 
 	running chan struct{} // closed when Run begins
 	ran     sync.Once
-	work    sync.WaitGroup // connections and modules; grows only while open
+	work    sync.WaitGroup // connections and modules; grows only while open, and by modules outside before
 	spawns  chan *spawn    // to the thread that starts processes
 
 	mu       sync.Mutex // guards what follows
@@ -106,6 +108,7 @@ const (
 )
 
 // New returns a kernel. Nothing is started and no socket taken.
+	defaultAbsence  = 35 * time.Second // somewhat longer than a module tries to come back
 func New(cfg Config) (*Kernel, error) {
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0"
@@ -125,6 +128,9 @@ func New(cfg Config) (*Kernel, error) {
 	boot, err := mono.BootID()
 	if err != nil {
 		return nil, err
+	if cfg.Absence == 0 {
+		cfg.Absence = defaultAbsence
+	}
 	}
 	k := &Kernel{
 		cfg: cfg, boot: boot, id: random(8),
@@ -293,13 +299,31 @@ func (k *Kernel) begin() bool {
 // Close gives up the socket, if Run never ran, and closes the variables: watches end, and all that was recorded is
 // durable. It comes after Run and may be called twice.
 func (k *Kernel) Close() error {
+// beginEarly is begin for what may begin before Run does.
+func (k *Kernel) beginEarly() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.over {
+		k.work.Add(1)
+	}
+	return !k.over
+}
+
 	k.mu.Lock()
 	k.over = true
-	l := k.listener
+	l, awaited := k.listener, slices.Clone(k.modules)
 	k.mu.Unlock()
 	var err error
 	if l != nil {
 		if err = l.Close(); errors.Is(err, net.ErrClosed) {
+	select {
+	case <-k.running: // and has ended them
+	default:
+		for _, m := range awaited {
+			m.stop(context.Background()) // nobody came
+		}
+		k.work.Wait()
+	}
 			err = nil
 		}
 	}

@@ -19,7 +19,8 @@ const (
 	stopTerm     = time.Second      // from SIGTERM to SIGKILL
 )
 
-// A ModuleSpec says what a module is: Argv for a child process, or Func for a module inside this process.
+// A ModuleSpec says what a module is: Argv for a child process, Func for a module inside this process, or Outside for one
+// that somebody else starts.
 type ModuleSpec struct {
 	Name string // in the run: [a-z][a-z0-9_]*
 	Kind string // told to the process as EVE_KIND
@@ -31,9 +32,16 @@ type ModuleSpec struct {
 	// Func runs the module; ending because ctx ended is no error.
 	Func func(ctx context.Context, r Reach) error
 
+	// Outside says that somebody else starts the module, on whatever host: the kernel waits for the connection that says
+	// hello under its name, at first and, until all modules have started together, again. Then it may be without one for
+	// Config.Absence. It ends with a bye.
+	Outside bool
+
 	Config []byte // JSON, kept in the variable config.NAME; nil for none
 
-	ReadyTimeout time.Duration // from start to ready; 0 for 10 s, negative for a program that does not join
+	// ReadyTimeout is the time from start to ready: 0 for 10 s, or for none of a module outside; negative for a program that
+	// does not join.
+	ReadyTimeout time.Duration
 }
 
 // A Reach says how a module inside this process reaches the kernel.
@@ -47,6 +55,7 @@ type State string
 
 // The states of a module.
 const (
+	Awaited State = "awaited" // somebody else has to start it
 	Started State = "started" // it runs
 	Ready   State = "ready"   // it joined the start barrier
 	Lost    State = "lost"    // its connection was lost, or was silent; it may come back
@@ -90,8 +99,9 @@ type job interface {
 	kill()       // ends it and all that it started
 }
 
-// Start starts a module and returns once it runs; Ready events tell when it is ready. It waits until Run runs. Errors
-// of the module itself come as events, those of starting it are returned.
+// Start starts a module and returns once it runs, or is awaited; Ready events tell when it is ready. It waits until Run
+// runs, but for a module outside: that may be started before, so that it finds what it needs. Errors of the module itself
+// come as events, those of starting it are returned.
 func (k *Kernel) Start(ctx context.Context, spec ModuleSpec) error {
 	if err := k.start(ctx, spec); err != nil {
 		return fmt.Errorf("start module %s: %w", spec.Name, err)
@@ -103,16 +113,21 @@ func (k *Kernel) start(ctx context.Context, spec ModuleSpec) error {
 	if err := spec.check(); err != nil {
 		return err
 	}
-	select {
-	case <-k.running:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	begin := k.begin
+	if spec.Outside {
+		begin = k.beginEarly
+	} else {
+		select {
+		case <-k.running:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	m := &module{k: k, spec: spec, tail: &tail{}, ready: make(chan struct{}), done: make(chan struct{})}
 	if err := k.add(m); err != nil {
 		return err
 	}
-	if !k.begin() {
+	if !begin() {
 		k.remove(m)
 		return dsv.ErrClosed
 	}
@@ -132,13 +147,19 @@ func (k *Kernel) start(ctx context.Context, spec ModuleSpec) error {
 
 func (s ModuleSpec) check() error {
 	n, err := dsv.ParseName(s.Name)
+	ways := 0
+	for _, way := range []bool{len(s.Argv) > 0, s.Func != nil, s.Outside} {
+		if way {
+			ways++
+		}
+	}
 	switch {
 	case err != nil:
 		return err
 	case strings.Contains(string(n), "."):
 		return fmt.Errorf("a module's name has no dots: %w", dsv.ErrName)
-	case (len(s.Argv) == 0) == (s.Func == nil):
-		return errors.New("want either a program or a function")
+	case ways != 1:
+		return errors.New("want a program, a function, or somebody else who starts it: one of them")
 	}
 	return nil
 }

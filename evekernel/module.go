@@ -15,7 +15,7 @@ import (
 func (m *module) prepare(ctx context.Context) error {
 	space, name := m.k.store, m.spec.Name
 	for _, d := range []dsv.Declaration{
-		{Name: m.variable("state"), Kind: dsv.Text, Help: "What the module does: started, ready, lost, back, exited, failed.", History: true},
+		{Name: m.variable("state"), Kind: dsv.Text, Help: "What the module does: awaited, started, ready, lost, back, exited, failed.", History: true},
 		{Name: m.variable("status"), Kind: dsv.Text, Help: "What happened to the module last, in words."},
 		{Name: m.variable("pid"), Kind: dsv.Int, Unit: "1", Help: "The module's process; 0 inside the kernel's."},
 	} {
@@ -60,10 +60,16 @@ func (m *module) launch() error {
 	defer m.k.eventMu.Unlock()
 	var j job
 	var err error
-	if m.spec.Func != nil {
+	state, status := Started, " started"
+	switch {
+	case m.spec.Outside:
+		j, state, status = await(m), Awaited, " is awaited"
+	case m.spec.Func != nil:
 		j = m.k.call(m)
-	} else if j, err = m.k.spawn(m); err != nil {
-		return err
+	default:
+		if j, err = m.k.spawn(m); err != nil {
+			return err
+		}
 	}
 	m.mu.Lock()
 	m.job = j
@@ -72,7 +78,7 @@ func (m *module) launch() error {
 	if stopping {
 		j.kill() // whoever stops it did not see it run
 	}
-	m.record(Started, m.title()+" started")
+	m.record(state, m.title()+status)
 	return nil
 }
 
@@ -121,6 +127,9 @@ func (m *module) connected(s *session) {
 	if stopping {
 		m.bye("the run ends")
 	}
+	if o, ok := m.running().(*outsider); ok {
+		o.came()
+	}
 	m.back()
 }
 
@@ -138,6 +147,10 @@ func (m *module) back() {
 
 // lost notes that the connection ended without a bye.
 func (m *module) lost(cause error) {
+	if o, ok := m.running().(*outsider); ok {
+		o.lose(cause)
+		return
+	}
 	if m.ended(context.Background(), 50*time.Millisecond) {
 		return // a process that dies takes its connection along: its end is told instead
 	}
@@ -158,7 +171,9 @@ func (m *module) becameReady() {
 	m.mu.Unlock()
 	if !was {
 		m.tell(Ready, m.title()+" is ready")
-		close(m.ready)
+		if !m.spec.Outside { // which may become so again
+			close(m.ready)
+		}
 	}
 }
 

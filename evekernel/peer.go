@@ -36,6 +36,7 @@ type peer struct {
 	subs    map[uint64]egs.Subscription
 	opened  chan struct{} // of what the present request opened: its pump waits for the answer to be sent
 	slots   chan struct{} // one for each request that waits
+	why     error         // the reason of its bye, when that is an error
 	work    sync.WaitGroup
 }
 
@@ -62,6 +63,7 @@ func (p *peer) handle(f *wire.Frame) error {
 	case f.Bye != nil:
 		if f.Bye.Code != "" {
 			p.k.log(p.s.name, "ends: "+f.Bye.Msg)
+			p.why = errors.New(printable(f.Bye.Msg))
 		}
 		return errLeft
 	case f.Tick != nil:

@@ -27,7 +27,7 @@ func (m *module) awaitReady(j job, ended <-chan error) error {
 	if limit == 0 {
 		limit = readyTimeout
 	}
-	if limit < 0 {
+	if limit < 0 || m.spec.Outside && m.spec.ReadyTimeout == 0 {
 		return <-ended
 	}
 	timer := time.NewTimer(limit)
@@ -62,6 +62,9 @@ func (m *module) finish(err error) {
 	if why == nil || stopping {
 		m.k.hub.Gone(m.spec.Name, errors.New("has ended"))
 		status := m.title() + " ended"
+		if m.awaited() {
+			status = m.title() + " did not come"
+		}
 		if why != nil {
 			status += ": " + why.Error()
 		}
