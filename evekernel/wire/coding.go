@@ -69,6 +69,9 @@ func (c *Codec) Encode(f *Frame) ([]byte, error) {
 	if !f.legible() {
 		return nil, fmt.Errorf("encode %s: text is not UTF-8: %w", f.Type(), dsv.ErrName)
 	}
+	if c.hot(f) {
+		return appendHot(nil, f), nil
+	}
 	b, err := c.encode(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", f.Type(), err)
@@ -113,25 +116,43 @@ func (c *Codec) encode(f *Frame) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// Decode returns the frame that b holds. The frame does not share b's memory. Every error is an ErrProtocol.
+// Decode returns the one frame that b holds. The frame does not share b's memory. Every error is an ErrProtocol.
 func (c *Codec) Decode(b []byte) (*Frame, error) {
+	f, n, err := c.next(b)
+	if err == nil && n < len(b) {
+		return nil, fmt.Errorf("decode: %d bytes after the frame: %w", len(b)-n, ErrProtocol)
+	}
+	return f, err
+}
+
+// next returns the first frame of the message b, which does not share its memory, and how long it is: in JSON all of it.
+func (c *Codec) next(b []byte) (*Frame, int, error) {
 	if len(b) > MaxMessage {
-		return nil, fmt.Errorf("decode: %d bytes, at most %d: %w", len(b), MaxMessage, ErrProtocol)
+		return nil, 0, fmt.Errorf("decode: %d bytes, at most %d: %w", len(b), MaxMessage, ErrProtocol)
 	}
-	f := new(Frame)
-	var err error
 	if c.coding == CBOR {
-		err = c.dec.Unmarshal(b, f)
-	} else {
-		err = decodeJSON(b, f)
+		if f, n := readHot(b); n > 0 {
+			return f, n, nil
+		}
 	}
+	f, n, err := c.decode(b)
 	if err != nil {
-		return nil, fmt.Errorf("decode: %.200s: %w", err, ErrProtocol)
+		return nil, 0, fmt.Errorf("decode: %.200s: %w", err, ErrProtocol)
 	}
 	if n := f.bodies(); n != 1 {
-		return nil, fmt.Errorf("decode: a frame of %d known types instead of one: %w", n, ErrProtocol)
+		return nil, 0, fmt.Errorf("decode: a frame of %d known types instead of one: %w", n, ErrProtocol)
 	}
-	return f, nil
+	return f, n, nil
+}
+
+// decode leaves it to the libraries.
+func (c *Codec) decode(b []byte) (*Frame, int, error) {
+	f := new(Frame)
+	if c.coding == JSON {
+		return f, len(b), decodeJSON(b, f)
+	}
+	rest, err := c.dec.UnmarshalFirst(b, f)
+	return f, len(b) - len(rest), err
 }
 
 func decodeJSON(b []byte, f *Frame) error {

@@ -4,25 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 )
 
-// A Conn is one connection in frames. Send may be called from several goroutines at once; Run once.
+// A Conn is one connection in frames. Queue, Flush and Send may be called from several goroutines at once; Run once.
 type Conn struct {
 	ws    *websocket.Conn
+	sock  *socket
 	codec *Codec
-
-	mu sync.Mutex // one writer at a time
+	out   outbox
+	in    []byte // the message that is read; the reader's
+	rest  []byte // of the first message, after its first frame
 
 	closing sync.Once
 	closed  error
 }
 
-func newConn(ws *websocket.Conn) (*Conn, error) {
+func newConn(ws *websocket.Conn, sock *socket) (*Conn, error) {
 	coding := CBOR
 	switch ws.Subprotocol() {
 	case CBOR.Protocol():
@@ -37,53 +41,63 @@ func newConn(ws *websocket.Conn) (*Conn, error) {
 	}
 	ws.EnableWriteCompression(false)
 	ws.SetReadLimit(MaxMessage)
-	return &Conn{ws: ws, codec: codec}, nil
+	c := &Conn{ws: ws, sock: sock, codec: codec}
+	c.out.room.L = &c.out.mu
+	c.out.kick = make(chan struct{}, 1)
+	return c, nil
 }
 
 // Coding is the coding that both ends agreed on.
 func (c *Conn) Coding() Coding { return c.codec.Coding() }
 
-// Send writes one frame. It waits while other frames are being written, and ends the connection when the peer does not
-// take the frame within WriteTimeout. A frame that cannot be encoded leaves the connection whole.
-func (c *Conn) Send(f *Frame) error {
-	b, err := c.codec.Encode(f)
-	if err != nil {
-		return err
-	}
-	kind := websocket.BinaryMessage
-	if c.codec.Coding() == JSON {
-		kind = websocket.TextMessage
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.ws.SetWriteDeadline(time.Now().Add(WriteTimeout)); err != nil {
-		return fmt.Errorf("send %s: %w", f.Type(), err)
-	}
-	if err := c.ws.WriteMessage(kind, b); err != nil {
-		// A frame may be half written: nothing can follow it.
-		c.shut()
-		return fmt.Errorf("send %s: %w", f.Type(), err)
-	}
-	return nil
-}
-
-// recv reads the next frame; silence of d ends the connection.
+// recv reads the first frame; silence of d ends the connection.
 func (c *Conn) recv(d time.Duration) (*Frame, error) {
 	if err := c.ws.SetReadDeadline(time.Now().Add(d)); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	kind, b, err := c.ws.ReadMessage()
+	b, err := c.message(d)
+	if err != nil {
+		return nil, err
+	}
+	f, n, err := c.codec.next(b)
+	if err != nil {
+		return nil, err
+	}
+	c.rest = b[n:]
+	return f, nil
+}
+
+// message reads the next message. It is valid until the next call.
+func (c *Conn) message(d time.Duration) ([]byte, error) {
+	kind, r, err := c.ws.NextReader()
 	if err != nil {
 		return nil, receiveError(err, d)
 	}
 	want := websocket.BinaryMessage
-	if c.codec.Coding() == JSON {
+	if c.codec.coding == JSON {
 		want = websocket.TextMessage
 	}
 	if kind != want {
-		return nil, fmt.Errorf("receive: a message of the wrong type for %s: %w", c.codec.Coding().Protocol(), ErrProtocol)
+		return nil, fmt.Errorf("receive: a message of the wrong type for %s: %w", c.codec.coding.Protocol(), ErrProtocol)
 	}
-	return c.codec.Decode(b)
+	b := c.in[:0]
+	for {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, max(512, len(b)))
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, receiveError(err, d)
+		}
+	}
+	if c.in = b; cap(b) > keepBytes {
+		c.in = nil
+	}
+	return b, nil
 }
 
 func receiveError(err error, d time.Duration) error {
@@ -103,13 +117,16 @@ func (c *Conn) Run(ctx context.Context, handle func(*Frame) error) error {
 	inner, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	pongs := make(chan string, 1)
-	wg.Go(func() { c.ping(inner, pongs) })
+	wg.Go(func() { c.attend(inner, pongs) })
 	stop := context.AfterFunc(ctx, c.shut)
-	err := c.loop(handle, pongs)
+	err, lost := c.loop(handle, pongs)
 	stop()
 	cancel()
 	if errors.Is(err, ErrProtocol) {
-		_ = c.Send(&Frame{Bye: &Bye{Code: CodeProtocol, Msg: err.Error()}})
+		_ = c.Queue(&Frame{Bye: &Bye{Code: CodeProtocol, Msg: err.Error()}})
+	}
+	if !lost && ctx.Err() == nil {
+		c.drain()
 	}
 	c.shut()
 	wg.Wait()
@@ -119,30 +136,44 @@ func (c *Conn) Run(ctx context.Context, handle func(*Frame) error) error {
 	return err
 }
 
-func (c *Conn) loop(handle func(*Frame) error, pongs chan<- string) error {
-	c.ws.SetPongHandler(func(string) error { return c.alive() })
+// loop reads until an error; lost says that it is the connection's.
+func (c *Conn) loop(handle func(*Frame) error, pongs chan<- string) (err error, lost bool) {
+	c.ws.SetPongHandler(func(string) error { return nil })
 	c.ws.SetPingHandler(func(data string) error {
 		select {
 		case pongs <- data: // not written here: two ends that write while they should read would wait for each other
 		default: // a pong answers all pings before it
 		}
-		return c.alive()
+		return nil
 	})
+	c.sock.quiet = DeadAfter
+	c.sock.before = c.answer
+	b := c.rest
+	c.rest = nil
 	for {
-		f, err := c.recv(DeadAfter)
-		if err != nil {
-			return err
+		for len(b) > 0 {
+			f, n, err := c.codec.next(b)
+			if err != nil {
+				return err, false
+			}
+			b = b[n:]
+			if err := handle(f); err != nil {
+				return err, false
+			}
 		}
-		if err := handle(f); err != nil {
-			return err
+		if b, err = c.message(DeadAfter); err != nil {
+			return err, !errors.Is(err, ErrProtocol)
+		}
+		if len(b) == 0 {
+			return fmt.Errorf("receive: an empty message: %w", ErrProtocol), false
 		}
 	}
 }
 
-func (c *Conn) alive() error { return c.ws.SetReadDeadline(time.Now().Add(DeadAfter)) }
-
-// ping sends pings and pongs.
-func (c *Conn) ping(ctx context.Context, pongs <-chan string) {
+// attend sends pings and pongs, and what it is kicked to send.
+func (c *Conn) attend(ctx context.Context, pongs <-chan string) {
+	c.serve(true)
+	defer c.serve(false)
 	tick := time.NewTicker(PingEvery)
 	defer tick.Stop()
 	for {
@@ -150,6 +181,9 @@ func (c *Conn) ping(ctx context.Context, pongs <-chan string) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-c.out.kick:
+			_ = c.Flush() // whose error the reader meets
+			continue
 		case <-tick.C:
 		case data = <-pongs:
 			kind = websocket.PongMessage
@@ -161,15 +195,37 @@ func (c *Conn) ping(ctx context.Context, pongs <-chan string) {
 	}
 }
 
-// shut closes the connection at once; whoever reads or writes returns.
-func (c *Conn) shut() {
+// serve says whether Run's goroutine takes kicks.
+func (c *Conn) serve(on bool) {
+	c.out.mu.Lock()
+	c.out.served = on
+	c.out.mu.Unlock()
+}
+
+// close closes the socket at once; whoever reads or writes returns.
+func (c *Conn) close() {
 	c.closing.Do(func() { c.closed = c.ws.Close() })
 }
 
-// Close tells the peer that the connection ends, and ends it. It may be called twice and from any goroutine.
+// shut is close; who waits for room returns too.
+func (c *Conn) shut() {
+	c.close()
+	c.out.mu.Lock()
+	if c.out.err == nil {
+		c.out.err = errShut
+	}
+	c.out.room.Broadcast()
+	c.out.mu.Unlock()
+}
+
+// Close tells the peer that the connection ends, once it has taken what was queued, for a second at most, and ends it. It
+// may be called twice and from any goroutine.
 func (c *Conn) Close() error {
+	late := time.AfterFunc(time.Second, c.shut)
+	c.drain()
 	end := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	_ = c.ws.WriteControl(websocket.CloseMessage, end, time.Now().Add(time.Second))
+	late.Stop()
 	c.shut()
 	return c.closed
 }

@@ -40,9 +40,14 @@ func (d Dialer) dial(ctx context.Context, url, token string, h Hello) (*Conn, We
 	wd := websocket.Dialer{
 		Subprotocols:     []string{d.Coding.Protocol()},
 		HandshakeTimeout: HelloTimeout,
+		ReadBufferSize:   readBuffer,
+		WriteBufferSize:  clientWriteBuffer,
 	}
-	if d.Net != nil {
-		wd.NetDialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return d.Net(ctx) }
+	var sock *socket
+	wd.NetDialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := d.connect(ctx, network, addr)
+		sock = &socket{Conn: conn}
+		return sock, err
 	}
 	head := http.Header{}
 	if token != "" {
@@ -52,7 +57,7 @@ func (d Dialer) dial(ctx context.Context, url, token string, h Hello) (*Conn, We
 	if err != nil {
 		return nil, Welcome{}, refusal(err, res)
 	}
-	c, err := newConn(ws)
+	c, err := newConn(ws, sock)
 	if err != nil {
 		_ = ws.Close()
 		return nil, Welcome{}, err
@@ -67,6 +72,13 @@ func (d Dialer) dial(ctx context.Context, url, token string, h Hello) (*Conn, We
 		return nil, Welcome{}, err
 	}
 	return c, w, nil
+}
+
+func (d Dialer) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d.Net != nil {
+		return d.Net(ctx)
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
 // refusal makes an error of an HTTP answer that is no upgrade.

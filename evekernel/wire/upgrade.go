@@ -97,27 +97,30 @@ func Upgrade(w http.ResponseWriter, r *http.Request, g Guard) (*Conn, Hello, err
 	up := websocket.Upgrader{
 		Subprotocols:     []string{CBOR.Protocol(), JSON.Protocol()},
 		HandshakeTimeout: HelloTimeout,
+		ReadBufferSize:   readBuffer,
+		WriteBufferSize:  writeBuffer,
 		CheckOrigin:      func(*http.Request) bool { return true }, // done above
 	}
-	ws, err := up.Upgrade(w, r, nil)
+	h := &hijacker{ResponseWriter: w}
+	ws, err := up.Upgrade(h, r, nil)
 	if err != nil {
 		return nil, Hello{}, fmt.Errorf("upgrade: %w", err)
 	}
-	c, err := newConn(ws)
+	c, err := newConn(ws, h.sock)
 	if err != nil {
 		_ = ws.Close()
 		return nil, Hello{}, fmt.Errorf("upgrade: %w", err)
 	}
 	stop := context.AfterFunc(r.Context(), c.shut)
 	defer stop()
-	h, err := c.accept(g, shown)
+	hello, err := c.accept(g, shown)
 	if err != nil {
 		f := FaultOf(err)
 		_ = c.Send(&Frame{Bye: &Bye{Code: f.Code, Msg: f.Msg}})
 		_ = c.Close()
 		return nil, Hello{}, fmt.Errorf("upgrade: %w", err)
 	}
-	return c, h, nil
+	return c, hello, nil
 }
 
 func (c *Conn) accept(g Guard, shown bool) (Hello, error) {

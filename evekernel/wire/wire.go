@@ -12,6 +12,7 @@ package wire
 import (
 	"time"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 )
 
@@ -82,6 +83,7 @@ const (
 	OpInfo        Op = "info"
 	OpDelete      Op = "delete"
 	OpHistory     Op = "history"
+	OpList        Op = "list"
 	OpWatch       Op = "watch"
 	OpMore        Op = "more"
 	OpUnwatch     Op = "unwatch"
@@ -113,12 +115,19 @@ type Req struct {
 	Channel *Channel `json:"channel,omitempty"`
 	Event   *Evt     `json:"event,omitempty"`
 
+	Dmm    *dmm.Recipe `json:"dmm,omitempty"`    // of create: a manipulator in the kernel
+	Window Int         `json:"window,omitempty"` // of read and watch of a derived value: ns
+	Every  Int         `json:"every,omitempty"`  // of watch of a derived value: ns
+
 	// Of history: deltas that ended in (Since, To], in windows of Resolution ns, at most Limit, behind Cursor.
 	Since      Int  `json:"since,omitempty"`
 	To         Int  `json:"to,omitempty"`
 	Resolution Int  `json:"resolution,omitempty"`
 	Limit      int  `json:"limit,omitempty"`
 	Cursor     Uint `json:"cursor,omitempty"`
+
+	// Of list: variables of Pattern whose names come after this one.
+	After dsv.Name `json:"after,omitempty"`
 }
 
 // Res answers a Req. Code and Msg are empty when it went well.
@@ -136,18 +145,20 @@ type Res struct {
 	Deltas  []Delta  `json:"deltas,omitempty"` // of history, with Cursor and More
 	Cursor  Uint     `json:"cursor,omitempty"`
 	More    bool     `json:"more,omitempty"`
+	Decls   []*Decl  `json:"decls,omitempty"` // of list, with More
 }
 
 // Err is the error that the answer carries, nil when it went well.
 func (r *Res) Err() error { return (&Fault{Code: r.Code, Msg: r.Msg}).Err() }
 
-// Batch brings deltas.
+// Batch brings deltas, listed or packed.
 type Batch struct {
 	Seq    Uint    `json:"seq"`
-	Deltas []Delta `json:"deltas"`
+	Deltas []Delta `json:"deltas,omitempty"`
+	Packed []byte  `json:"packed,omitempty"` // what a Packer made
 }
 
-// Ack says that a batch is merged, but for the errors.
+// Ack says that all batches up to Seq are merged, but for the errors, which are those of batch Seq.
 type Ack struct {
 	Seq    Uint    `json:"seq"`
 	Errors []Fault `json:"errors,omitempty"`
