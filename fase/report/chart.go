@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -292,12 +293,25 @@ func (b groupedBars) Plot(c draw.Canvas, g *plot.Plot) {
 			right := c.X(g.X.Norm(l.xs[j] - 0.4 + 0.8*float64(i+1)/n))
 			top := min(c.Y(g.Y.Norm(max(y, g.Y.Min))), c.Max.Y)
 			c.FillPolygon(l.color, box(left+0.5, c.Min.Y, right-0.5, top))
-			if b.label == nil {
-				continue
-			}
-			if text := b.label(y); style.Width(text) < right-left+8 {
-				c.FillText(style, vg.Point{X: (left + right) / 2, Y: top + 2}, text)
+			if b.label != nil {
+				writeBar(c, style, b.label(y), left, right, top)
 			}
 		}
 	}
+}
+
+// writeBar writes a bar's figure above it, or, where it is too wide, upright: inside the bar if that is long enough.
+func writeBar(c draw.Canvas, style text.Style, label string, left, right, top vg.Length) {
+	x := (left + right) / 2
+	if style.Width(label) < right-left {
+		c.FillText(style, vg.Point{X: x, Y: top + 2}, label)
+		return
+	}
+	style.Rotation = math.Pi / 2
+	style.XAlign, style.YAlign = draw.XLeft, draw.YCenter
+	y := top + 3
+	if top-c.Min.Y > style.Width(label)+8 {
+		style.Color, style.XAlign, y = rgb(0xffffff), draw.XRight, top-3
+	}
+	c.FillText(style, vg.Point{X: x, Y: y}, label)
 }

@@ -1,6 +1,18 @@
 package app
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eve-emulation/eve/cmd/eve/bench"
+	"github.com/eve-emulation/eve/fase/runs"
+)
 
 func (a *App) benchCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -9,6 +21,97 @@ func (a *App) benchCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.truthCommand())
+	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchPartCommand())
 	return c
+}
+
+// A benchRun is one bench that measures and reports.
+type benchRun struct {
+	name string
+	cfg  bench.Config
+	json bool
+	run  func(context.Context, bench.Config) (*bench.Report, error)
+}
+
+func (a *App) benchDSVCommand() *cobra.Command {
+	b := &benchRun{name: "dsv", run: bench.DSV}
+	c := &cobra.Command{
+		Use:   "dsv",
+		Short: "Variables and manipulators: response time, consistency, benefit, speed (E1 to E3)",
+		Long: "Measure variables and manipulators: the response time of the operations (E1), the consistency of what a manipulator\n" +
+			"holds back (E2), what it saves (E3), the speed of batches and of recording. The kernel is a process of its own.\n\n" +
+			"What is compared is measured in turns in one run. Each shape is judged by the median of the rounds and its interval:\n" +
+			"it holds, does not hold, or is inconclusive.\n\n" +
+			"Exit code: 0 all hold; 5 some shape is inconclusive; 3 some shape does not hold.",
+		Example: "  eve bench dsv\n  eve bench dsv --peer redis,nats --out dsv\n  eve bench dsv --scale",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), b) },
+	}
+	b.flags(c)
+	c.Flags().BoolVar(&b.cfg.Scale, "scale", false, "instead: 500 connections, 100 000 variables and 10 000 watchers at one kernel")
+	return c
+}
+
+func (b *benchRun) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringSliceVar(&b.cfg.Peers, "peer", nil, "measure these beside, of: "+strings.Join(bench.PeerNames(), ", ")+"; their servers are started and ended here")
+	f.StringVar(&b.cfg.Out, "out", "bench-"+b.name, "folder for the pictures and "+bench.ResultsFile)
+	f.BoolVar(&b.cfg.Quick, "quick", false, "small settings: tries the machinery, measures nothing")
+	f.BoolVar(&b.json, "json", false, "print the results as JSON")
+}
+
+// bench runs one bench, prints what it found and leaves its pictures.
+func (a *App) bench(ctx context.Context, b *benchRun) error {
+	if err := bench.CheckPeers(b.cfg.Peers); err != nil {
+		return wrong(err)
+	}
+	slices.Sort(b.cfg.Peers)
+	b.cfg.Peers = slices.Compact(b.cfg.Peers)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	b.cfg.Self = append([]string{self}, append(slices.Clone(a.args), "bench", "part")...)
+	b.cfg.Version, b.cfg.Progress = version(), a.err
+	r, err := b.run(ctx, b.cfg)
+	if ctx.Err() != nil {
+		return &exitError{code: runs.ExitInterrupted}
+	}
+	if err != nil {
+		return fmt.Errorf("bench %s: %w", b.name, err)
+	}
+	files, err := r.Write(b.cfg.Out)
+	if err != nil {
+		return err
+	}
+	if b.json {
+		out, err := r.JSON()
+		if err != nil {
+			return err
+		}
+		_, err = a.out.Write(out)
+		return errors.Join(err, ended(r))
+	}
+	_, err = fmt.Fprintf(a.out, "%s\nfiles  %s\n", r.Text(), strings.Join(files, "\n       "))
+	return errors.Join(err, ended(r))
+}
+
+// ended makes the exit code of a report.
+func ended(r *bench.Report) error {
+	if code := r.Ends().Exit(); code != runs.ExitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+func (a *App) benchPartCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "part ROLE",
+		Short:  "Be one process of a bench (a bench starts it)",
+		Args:   args(cobra.ExactArgs(1)),
+		Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			return bench.Part(c.Context(), args[0], os.Stdin, a.out)
+		},
+	}
 }

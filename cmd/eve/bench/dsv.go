@@ -1,0 +1,16 @@
+package bench
+
+import (
+	"context"
+)
+
+// DSV runs E1, E2 and E3, the speed of variables and of recording, beside peers if wanted; with Config.Scale instead of all
+// that one kernel with many connections, variables and watchers.
+func DSV(ctx context.Context, cfg Config) (*Report, error) {
+	if err := CheckPeers(cfg.Peers); err != nil {
+		return nil, err
+	}
+	return measure("dsv", cfg,
+		func(r *Report) error { return (&e1{cfg: cfg}).run(ctx, r) },
+	)
+}
