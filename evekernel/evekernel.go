@@ -56,9 +56,9 @@ type Config struct {
 
 	Lead     time.Duration // from the announcement of T0 to T0; 0 for 300 ms
 	MaxConns int           // connections at once; 0 for 2000
+	Absence  time.Duration // how long a module that somebody else started may be without connection; 0 for 35 s
 
 	// Log is told what modules print and log, and what the kernel has to say. OnModule is told what becomes of modules.
-	Absence  time.Duration // how long a module that somebody else started may be without connection; 0 for 35 s
 	// Both are called from one goroutine at a time each, must not block for long, and may be nil.
 	Log      func(Line)
 	OnModule func(ModuleEvent)
@@ -105,10 +105,10 @@ type Kernel struct {
 const (
 	defaultLead     = 300 * time.Millisecond
 	defaultMaxConns = 2000
+	defaultAbsence  = 35 * time.Second // somewhat longer than a module tries to come back
 )
 
 // New returns a kernel. Nothing is started and no socket taken.
-	defaultAbsence  = 35 * time.Second // somewhat longer than a module tries to come back
 func New(cfg Config) (*Kernel, error) {
 	if cfg.Listen == "" {
 		cfg.Listen = "127.0.0.1:0"
@@ -125,12 +125,12 @@ func New(cfg Config) (*Kernel, error) {
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = defaultMaxConns
 	}
-	boot, err := mono.BootID()
-	if err != nil {
-		return nil, err
 	if cfg.Absence == 0 {
 		cfg.Absence = defaultAbsence
 	}
+	boot, err := mono.BootID()
+	if err != nil {
+		return nil, err
 	}
 	k := &Kernel{
 		cfg: cfg, boot: boot, id: random(8),
@@ -296,9 +296,6 @@ func (k *Kernel) begin() bool {
 	return k.open
 }
 
-// Close gives up the socket, if Run never ran, and closes the variables: watches end, and all that was recorded is
-// durable. It comes after Run and may be called twice.
-func (k *Kernel) Close() error {
 // beginEarly is begin for what may begin before Run does.
 func (k *Kernel) beginEarly() bool {
 	k.mu.Lock()
@@ -309,13 +306,13 @@ func (k *Kernel) beginEarly() bool {
 	return !k.over
 }
 
+// Close gives up the socket, if Run never ran, and closes the variables: watches end, and all that was recorded is
+// durable. It comes after Run and may be called twice.
+func (k *Kernel) Close() error {
 	k.mu.Lock()
 	k.over = true
 	l, awaited := k.listener, slices.Clone(k.modules)
 	k.mu.Unlock()
-	var err error
-	if l != nil {
-		if err = l.Close(); errors.Is(err, net.ErrClosed) {
 	select {
 	case <-k.running: // and has ended them
 	default:
@@ -324,6 +321,9 @@ func (k *Kernel) beginEarly() bool {
 		}
 		k.work.Wait()
 	}
+	var err error
+	if l != nil {
+		if err = l.Close(); errors.Is(err, net.ErrClosed) {
 			err = nil
 		}
 	}
