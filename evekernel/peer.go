@@ -185,6 +185,8 @@ func (p *peer) do(r *wire.Req, res *wire.Res) error {
 			return w.close()
 		}
 		return nil
+	case wire.OpList:
+		return p.list(r, res)
 	case wire.OpClock:
 		res.Now = wire.Int(mono.Now())
 		return nil

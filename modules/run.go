@@ -17,10 +17,10 @@ import (
 
 // A Link says how a module reaches its kernel.
 type Link struct {
-	Name   string // the module's name in the run
-	URL    string // ws://HOST:PORT/eve
-	Token  string
-	Boot   string // this host's boot id, as the clock knows it; empty to ask the host
+	Name  string // the module's name in the run
+	URL   string // ws://HOST:PORT/eve
+	Token string
+	Boot  string // this host's boot id, as the clock knows it; empty to ask the host
 	// Address is the host under which other participants reach what the module listens on: a name or an IP address, without
 	// port; empty for what stays on this host.
 	Address string

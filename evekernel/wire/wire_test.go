@@ -79,11 +79,11 @@ func golden(t testing.TB) map[string]*wire.Frame {
 		"res_list": {Res: &wire.Res{ID: 9, More: true, Decls: []*wire.Decl{
 			{Name: "crowd.issued", Kind: "float", Unit: "1", Merge: "sum", History: true}, {Name: "crowd.note", Kind: "text"},
 		}}},
-		"res_join":     {Res: &wire.Res{ID: 6, Start: &wire.Start{T0: 5_000_000_000, Boot: "f00d"}}},
-		"batch":        {Batch: &wire.Batch{Seq: 8, Deltas: []wire.Delta{named, numbered}}},
-		"ack":          {Ack: &wire.Ack{Seq: 8, Errors: []wire.Fault{{Code: wire.CodeKind, Msg: "sync x: wrong kind of value"}}}},
-		"packed":       {Batch: &wire.Batch{Seq: 9, Packed: packed(t, d)}},
-		"ack_all":      {Ack: &wire.Ack{Seq: 9}},
+		"res_join": {Res: &wire.Res{ID: 6, Start: &wire.Start{T0: 5_000_000_000, Boot: "f00d"}}},
+		"batch":    {Batch: &wire.Batch{Seq: 8, Deltas: []wire.Delta{named, numbered}}},
+		"ack":      {Ack: &wire.Ack{Seq: 8, Errors: []wire.Fault{{Code: wire.CodeKind, Msg: "sync x: wrong kind of value"}}}},
+		"packed":   {Batch: &wire.Batch{Seq: 9, Packed: packed(t, d)}},
+		"ack_all":  {Ack: &wire.Ack{Seq: 9}},
 		"upd": {Upd: &wire.Upd{
 			Watch: 1, Name: "crowd.latency", Rev: 44, Reading: &wire.Reading{Value: value(t, hist), Weight: 4, Rev: 44, T1: 200_000_000},
 			Delta: &blank, Skipped: 2,
