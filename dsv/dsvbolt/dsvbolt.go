@@ -2,7 +2,12 @@
 //
 // A [DB] keeps declarations, last values with the progress of each writer, and the history of variables that ask for it,
 // record chunks included. History is buffered in memory and written in compact chunks, every second or once there is
-// much of it; [DB.Flush] writes at once, and all who wait share one transaction.
+// much of it, in transactions that take some milliseconds each; a chunk that grows slowly waits for up to five seconds.
+// [DB.Flush] writes everything at once, and all who wait share it.
+//
+// A full disk ends nothing: while nothing can be written, [DB.Flush] fails, so durable writes do, and the rest is
+// buffered up to a bound; once there is room again, writing goes on by itself. [DB.Gaps] lists the revisions of changes
+// that had to be dropped meanwhile. Any other failure of a write is final.
 //
 // bbolt checks only its two meta pages, and a file that is shorter than they say ends the process by a signal. So every
 // value here carries its length and CRC32C, the length of the file is checked before it is opened, and faults on
@@ -10,6 +15,7 @@
 package dsvbolt
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -36,7 +42,9 @@ var (
 
 const (
 	// formatVersion is what this package writes and reads.
-	formatVersion = 1
+	formatVersion = 2
+	// formatOld had each variable's chunks in a bucket of its own; it can be read.
+	formatOld = 1
 	// lockTimeout bounds the wait for a file that another process has open.
 	lockTimeout = 2 * time.Second
 	// commitEvery is how long history may wait in memory.
@@ -54,8 +62,10 @@ const (
 	bucketMeta         = "meta"
 	bucketDeclarations = "declarations" // name → Declaration as JSON
 	bucketLast         = "last"         // name → last Update and progress
-	bucketHistory      = "history"      // name → bucket of first revision → chunk
+	bucketChunks       = "chunks"       // name, 0, first revision → chunk
+	bucketHistory      = "history"      // of formatOld: name → bucket of first revision → chunk
 	keyFormat          = "format"
+	keyGaps            = "gaps"
 	keyRevision        = "revision"
 )
 
@@ -68,17 +78,26 @@ type DB struct {
 	kick     chan struct{} // cap 1: much is buffered
 	ended    sync.WaitGroup
 
-	committing sync.Mutex // held through a commit; taken before mu
+	flushing   sync.Mutex // held through a commit; taken before committing
+	committing sync.Mutex // held through one of its transactions; taken before mu
 
 	mu       sync.Mutex // guards what follows
 	room     sync.Cond  // signalled when a commit took the buffers
 	series   map[dsv.Name]*series
 	dirty    []*series // in the order in which they became so
-	declare  []dsv.Declaration
-	buffered int // bytes of history in memory
+	buffered int       // bytes of history that the file does not have
+	floor    int       // of which the last commit left so many
+	budget   int       // bytes of the next transaction
 	revision dsv.Revision
-	err      error // the first failed commit; nothing is written after it
+	failing  error // why the last transaction failed, while the disk is full
+	err      error // the first failure that is final; nothing is written after it
+	gaps     []Gap
+	gapsNew  bool // the file does not have gaps as they are
+	losing   bool // the last gap grows
 	closed   bool
+	stats    Stats
+
+	histories int // variables whose history is kept
 }
 
 var _ dsv.Recorder = (*DB)(nil)
@@ -140,7 +159,7 @@ func Open(path string, readOnly bool) (*DB, error) {
 	db := newDB(path, b, readOnly)
 	err = db.load()
 	if err == nil && !readOnly { // what a Store hands out before its first commit
-		err = db.update(func(tx *bolt.Tx) error { return putRevision(tx, db.revision+revisionLease) })
+		err = db.update(func(tx *bolt.Tx) error { return db.takeUp(tx) })
 	}
 	if err != nil {
 		_ = b.Close()
@@ -166,7 +185,7 @@ func openBolt(path string, readOnly bool) (b *bolt.DB, err error) {
 
 func newDB(path string, b *bolt.DB, readOnly bool) *DB {
 	db := &DB{
-		path: path, bolt: b, readOnly: readOnly,
+		path: path, bolt: b, readOnly: readOnly, budget: transactionMost,
 		stop: make(chan struct{}), kick: make(chan struct{}, 1), series: map[dsv.Name]*series{},
 	}
 	db.room.L = &db.mu
@@ -185,9 +204,7 @@ func (db *DB) start() {
 			case <-tick.C:
 			case <-db.kick:
 			}
-			if db.commit(true) != nil {
-				return // Flush, Record and Close tell
-			}
+			_ = db.commit(true, false) // Flush and Close tell; a full disk is tried again
 		}
 	})
 }
@@ -195,7 +212,7 @@ func (db *DB) start() {
 // format lays out a new file.
 func (db *DB) format() error {
 	return db.update(func(tx *bolt.Tx) error {
-		for _, name := range []string{bucketMeta, bucketDeclarations, bucketLast, bucketHistory} {
+		for _, name := range []string{bucketMeta, bucketDeclarations, bucketLast, bucketChunks} {
 			if _, err := tx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}
@@ -207,10 +224,21 @@ func (db *DB) format() error {
 	})
 }
 
+// takeUp readies an old file for writing.
+func (db *DB) takeUp(tx *bolt.Tx) error {
+	if _, err := tx.CreateBucketIfNotExists([]byte(bucketChunks)); err != nil {
+		return err
+	}
+	if err := tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), frame([]byte{formatVersion})); err != nil {
+		return err
+	}
+	return putRevision(tx, db.revision+revisionLease)
+}
+
 // load reads what writing needs to go on, and checks that this is one of our files.
 func (db *DB) load() error {
 	return db.view(func(tx *bolt.Tx) error {
-		for _, name := range []string{bucketMeta, bucketDeclarations, bucketLast, bucketHistory} {
+		for _, name := range []string{bucketMeta, bucketDeclarations, bucketLast} {
 			if tx.Bucket([]byte(name)) == nil {
 				return fmt.Errorf("no bucket %s: %w", name, ErrDamaged)
 			}
@@ -220,8 +248,16 @@ func (db *DB) load() error {
 		if err != nil {
 			return fmt.Errorf("format: %w", err)
 		}
-		if len(version) != 1 || version[0] != formatVersion {
-			return fmt.Errorf("format %v, only %d is known", version, formatVersion)
+		if len(version) != 1 || version[0] != formatVersion && version[0] != formatOld {
+			return fmt.Errorf("format %v, %d and %d are known", version, formatOld, formatVersion)
+		}
+		if version[0] == formatVersion && tx.Bucket([]byte(bucketChunks)) == nil {
+			return fmt.Errorf("no bucket %s: %w", bucketChunks, ErrDamaged)
+		}
+		if gaps := meta.Get([]byte(keyGaps)); gaps != nil {
+			if db.gaps, err = decodeGaps(gaps); err != nil {
+				return fmt.Errorf("gaps: %w", err)
+			}
 		}
 		rev, err := unframe(meta.Get([]byte(keyRevision)))
 		if err == nil && len(rev) != 8 {
@@ -261,7 +297,7 @@ func (db *DB) Close() error {
 	db.ended.Wait()
 	var err error
 	if !db.readOnly {
-		err = db.commit(false)
+		err = db.commit(false, true)
 	}
 	db.committing.Lock()
 	defer db.committing.Unlock()
@@ -275,8 +311,8 @@ func (db *DB) Close() error {
 func (db *DB) failure(operation string) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.err != nil {
-		return fmt.Errorf("%s %s: %w", operation, db.path, db.err)
+	if err := cmp.Or(db.err, db.failing); err != nil {
+		return fmt.Errorf("%s %s: %w", operation, db.path, err)
 	}
 	return nil
 }

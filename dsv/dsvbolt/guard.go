@@ -25,6 +25,12 @@ func (db *DB) view(fn func(*bolt.Tx) error) (err error) {
 	return db.bolt.View(fn)
 }
 
+// guarded reads within a transaction that was begun, likewise.
+func guarded(tx *bolt.Tx, fn func(*bolt.Tx) error) (err error) {
+	defer guard(&err)()
+	return fn(tx)
+}
+
 // guard makes faults on this goroutine recoverable; what it returns recovers and must be deferred.
 func guard(err *error) func() {
 	before := debug.SetPanicOnFault(true)

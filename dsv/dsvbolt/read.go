@@ -1,7 +1,6 @@
 package dsvbolt
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -37,6 +36,10 @@ func (e *lastEntry) encode() []byte {
 	if same {
 		b[8] |= flagValue
 	}
+	if e.born > 0 || e.stored > 0 {
+		b = binary.AppendUvarint(b, uint64(e.born))
+		b = binary.AppendUvarint(b, e.stored)
+	}
 	seal(b)
 	return b
 }
@@ -64,13 +67,27 @@ func decodeLast(n dsv.Name, value []byte) (*lastEntry, error) {
 			return nil, err
 		}
 	}
+	if len(r.b) > 0 {
+		e.born, e.stored = dsv.Revision(r.uvarint()), r.uvarint()
+	}
 	return e, r.err()
+}
+
+// lastEntry is what the file has of a variable beside its history.
+type lastEntry struct {
+	name dsv.Name
+	last dsv.Update
+	seen []dsv.Progress
+	kind dsv.Kind
+	born dsv.Revision // that of the former variable's deletion
+
+	stored uint64 // the chunks in the file, those of formatOld apart
 }
 
 // loadSeries reads declarations, last values and progress.
 func (db *DB) loadSeries(tx *bolt.Tx) error {
 	return tx.Bucket([]byte(bucketDeclarations)).ForEach(func(k, v []byte) error {
-		s := &series{}
+		s := &series{declared: true}
 		text, err := unframe(v)
 		if err == nil {
 			err = json.Unmarshal(text, &s.decl)
@@ -84,7 +101,10 @@ func (db *DB) loadSeries(tx *bolt.Tx) error {
 			if err != nil {
 				return fmt.Errorf("last value of %s: %w", n, err)
 			}
-			s.last, s.seen = e.last, e.seen
+			s.last, s.seen, s.born, s.stored = e.last, e.seen, e.born, e.stored
+		}
+		if s.keeps() {
+			db.histories++
 		}
 		db.series[n] = s
 		return nil
@@ -138,128 +158,5 @@ func (db *DB) Restore(store *dsv.Store) error {
 		}
 	}
 	store.SetRevision(db.revision)
-	return nil
-}
-
-// History calls fn for each recorded change of a variable with T1 in (from, to], in the order of T1 and then of
-// revision, until fn returns an error, which it returns. Changes have their delta, or, where they were written whole,
-// the reading. What was recorded before the call is included. A variable that keeps no history has none; one that was
-// never declared is ErrNotFound.
-func (db *DB) History(n dsv.Name, from, to dsv.Instant, fn func(dsv.Update) error) error {
-	db.mu.Lock()
-	known := db.series[n] != nil
-	db.mu.Unlock()
-	if !known {
-		return fmt.Errorf("history of %s: %w", n, dsv.ErrNotFound)
-	}
-	if !db.readOnly {
-		if err := db.Flush(); err != nil {
-			return fmt.Errorf("history of %s: %w", n, err)
-		}
-	}
-	err := db.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(bucketHistory)).Bucket([]byte(n))
-		if b == nil {
-			return nil
-		}
-		h := history{name: n, from: from, to: to, fn: fn}
-		return h.read(b)
-	})
-	if err != nil {
-		return fmt.Errorf("history of %s in %s: %w", n, db.path, err)
-	}
-	return nil
-}
-
-// history merges chunks, which overlap where several writers took turns, in the order of time.
-type history struct {
-	name     dsv.Name
-	from, to dsv.Instant
-	fn       func(dsv.Update) error
-	pending  []dsv.Update
-}
-
-// span is one chunk that matters.
-type span struct {
-	key   []byte
-	later int64 // the least T1 of all chunks behind this one
-}
-
-func (h *history) read(b *bolt.Bucket) error {
-	spans, err := h.choose(b)
-	if err != nil {
-		return err
-	}
-	for _, s := range spans {
-		if err := h.decode(binary.BigEndian.Uint64(s.key), b.Get(s.key)); err != nil {
-			return fmt.Errorf("chunk %d: %w", binary.BigEndian.Uint64(s.key), err)
-		}
-		if err := h.emit(s.later); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// choose lists the chunks with changes in (from, to].
-func (h *history) choose(b *bolt.Bucket) ([]span, error) {
-	var spans []span
-	var los []int64
-	err := b.ForEach(func(k, v []byte) error {
-		if len(v) < chunkHead || len(k) != 8 {
-			return fmt.Errorf("chunk of %d bytes: %w", len(v), ErrDamaged)
-		}
-		if _, err := unframe(v); err != nil {
-			return fmt.Errorf("chunk %d: %w", binary.BigEndian.Uint64(k), err)
-		}
-		lo, hi := int64(binary.LittleEndian.Uint64(v[8:])), int64(binary.LittleEndian.Uint64(v[16:]))
-		if hi > int64(h.from) && lo <= int64(h.to) {
-			spans = append(spans, span{key: bytes.Clone(k)})
-			los = append(los, lo)
-		}
-		return nil
-	})
-	later := int64(math.MaxInt64)
-	for i := len(spans) - 1; i >= 0; i-- {
-		spans[i].later = later
-		later = min(later, los[i])
-	}
-	return spans, err
-}
-
-// decode appends a chunk's changes to those that wait.
-func (h *history) decode(first uint64, value []byte) error {
-	b, err := unframe(value)
-	if err != nil {
-		return err
-	}
-	kind := dsv.Kind(b[chunkHead-9])
-	r := &reader{b: b[chunkHead-8:]}
-	p := predictor{rev: first}
-	for len(r.b) > 0 {
-		u, err := readChange(r, &p, h.name, kind)
-		if err != nil {
-			return err
-		}
-		if u.Reading.T1 > h.from && u.Reading.T1 <= h.to {
-			h.pending = append(h.pending, u)
-		}
-	}
-	return nil
-}
-
-// emit hands out what no later chunk can precede.
-func (h *history) emit(later int64) error {
-	slices.SortStableFunc(h.pending, func(a, b dsv.Update) int { return cmp.Compare(a.Reading.T1, b.Reading.T1) })
-	n := 0
-	for n < len(h.pending) && int64(h.pending[n].Reading.T1) < later {
-		if err := h.fn(h.pending[n]); err != nil {
-			return err
-		}
-		n++
-	}
-	rest := copy(h.pending, h.pending[n:])
-	clear(h.pending[rest:])
-	h.pending = h.pending[:rest]
 	return nil
 }

@@ -2,42 +2,56 @@ package dsvbolt
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/eve-emulation/eve/dsv"
 )
 
-// chunkBytes is the size at which a chunk is complete. Until then it is written again, with what came since, by each
-// commit.
-const chunkBytes = 8 << 10
+// The bytes of a chunk, unless one change alone is larger. Two of the greatest, with their keys, fill four pages. Where
+// many variables have a history their chunks are smaller, so that those which take more changes, and are held in memory,
+// stay within openBytes.
+const (
+	chunkMost  = 7900
+	chunkLeast = 1 << 10
+	openBytes  = 64 << 20
+)
 
 // chunkHead is what precedes a chunk's changes: CRC32C, length, least and greatest T1, kind.
 const chunkHead = 8 + 8 + 8 + 1
 
 // series is what the DB knows of one variable.
 type series struct {
-	decl  dsv.Declaration
-	last  dsv.Update // its Delta is nil; of Append it has no value
-	seen  []dsv.Progress
-	dirty bool
+	decl     dsv.Declaration
+	declared bool         // the file has decl
+	born     dsv.Revision // that of the former variable's deletion
+	last     dsv.Update   // its Delta is nil; of Append it has no value
+	seen     []dsv.Progress
+	dirty    bool
 
 	open    chunk // takes more changes
 	full    []chunk
 	predict predictor
+	windows []window // under a resolution: what is not in open yet
+	limit   int      // of a chunk's bytes
+	stored  uint64   // chunks in the file: whether all are found
+	unsaved int      // bytes of history that the file does not have
+	waits   int      // commits that passed this series over
 }
 
 // chunk is a stretch of history in memory.
 type chunk struct {
-	first  dsv.Revision
-	b      []byte // with chunkHead bytes for the head
-	lo, hi int64  // T1s
-	clean  bool   // the file has it as it is
+	first  dsv.Revision // no change in it is older
+	b      []byte       // with chunkHead bytes for the head
+	lo, hi int64        // T1s
+	saved  int          // so many bytes of it are in the file
+	stored bool         // the file has it, or a part of it
+	stale  bool         // windows have changed since
+	extra  bool         // the file's has windows at its end
 }
+
+// clean says that the file has the chunk as it is.
+func (c *chunk) clean() bool { return len(c.b) == c.saved && !c.stale }
 
 // Declare implements [dsv.Recorder].
 func (db *DB) Declare(d dsv.Declaration) error {
@@ -54,15 +68,25 @@ func (db *DB) Declare(d dsv.Declaration) error {
 	if s.decl == d && !s.last.Deleted {
 		return nil
 	}
+	s.settle(len(s.windows))
 	s.finish() // the chunk may be of another kind
 	if s.last.Deleted {
+		s.born = s.last.Revision
 		s.last, s.seen = dsv.Update{Name: d.Name}, nil
-		db.touch(s)
 	}
-	s.decl = d
-	db.declare = append(db.declare, d)
+	s.decl, s.declared = d, false
+	if s.keeps() {
+		db.histories++
+	}
+	db.touch(s)
 	return nil
 }
+
+// keeps says that changes of the variable are kept, not only the last.
+func (s *series) keeps() bool { return s.decl.History || s.decl.Merge == dsv.Append }
+
+// limit is the bytes of a chunk. Callers hold mu.
+func (db *DB) limit() int { return min(max(openBytes/max(1, db.histories), chunkLeast), chunkMost) }
 
 // writable returns why nothing is recorded any more. Callers hold mu.
 func (db *DB) writable() error {
@@ -75,11 +99,12 @@ func (db *DB) writable() error {
 	return db.err
 }
 
-// Record implements [dsv.Recorder]. It waits only when the disk is so slow that 64 MiB are buffered.
+// Record implements [dsv.Recorder]. It waits only when the disk is so slow that 64 MiB are buffered. While the disk
+// takes nothing, as a full one, it does not wait: beyond that bound history is dropped, and [DB.Gaps] tells it.
 func (db *DB) Record(u dsv.Update) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	for db.buffered > bufferBytes && db.writable() == nil {
+	for db.buffered > bufferBytes && db.failing == nil && db.writable() == nil {
 		db.nudge()
 		db.room.Wait()
 	}
@@ -93,10 +118,18 @@ func (db *DB) Record(u dsv.Update) error {
 	db.revision = max(db.revision, u.Revision)
 	db.touch(s)
 	s.note(&u)
-	if s.decl.History || s.decl.Merge == dsv.Append {
-		db.buffered += s.extend(&u)
+	if !s.keeps() {
+		return nil
 	}
-	if db.buffered > commitBytes {
+	if db.buffered > bufferBytes {
+		db.lose(u.Revision)
+		return nil
+	}
+	s.limit = db.limit()
+	n := s.keep(&u)
+	s.unsaved += n
+	db.buffered += n
+	if db.buffered > db.floor+commitBytes && db.failing == nil {
 		db.nudge()
 	}
 	return nil
@@ -140,38 +173,40 @@ func (s *series) note(u *dsv.Update) {
 
 // extend appends a change to the open chunk and returns the bytes that it took.
 func (s *series) extend(u *dsv.Update) int {
-	c := &s.open
-	if len(c.b) >= chunkBytes {
+	if len(s.open.b) >= s.limit {
 		s.finish()
 	}
-	if len(c.b) == 0 {
-		b := c.b
-		if b == nil {
-			b = make([]byte, 0, 1<<10)
-		}
-		*c = chunk{first: u.Revision, b: b[:0], lo: math.MaxInt64, hi: math.MinInt64}
-		c.b = append(c.b, make([]byte, chunkHead)...)
-		s.predict = predictor{rev: uint64(u.Revision)}
+	if len(s.open.b) == 0 {
+		s.begin(u.Revision)
+	}
+	c := &s.open
+	before, predict := len(c.b), s.predict
+	c.b = appendChange(c.b, &s.predict, s.decl.Kind, u)
+	if len(c.b) > s.limit && before > chunkHead {
+		c.b, s.predict = c.b[:before], predict
+		s.finish()
+		return s.extend(u)
 	}
 	t1 := int64(u.Reading.T1)
 	if u.Delta != nil {
 		t1 = int64(u.Delta.T1)
 	}
 	c.lo, c.hi = min(c.lo, t1), max(c.hi, t1)
-	before := len(c.b)
-	c.b = appendChange(c.b, &s.predict, s.decl.Kind, u)
-	c.clean = false
 	return len(c.b) - before
+}
+
+// begin makes an open chunk for changes from first on.
+func (s *series) begin(first dsv.Revision) {
+	s.open = chunk{first: first, b: make([]byte, chunkHead, 256), lo: math.MaxInt64, hi: math.MinInt64, saved: chunkHead}
+	s.predict = predictor{rev: uint64(first)}
 }
 
 // finish completes the open chunk.
 func (s *series) finish() {
-	if len(s.open.b) > 0 {
-		if !s.open.clean {
-			s.full = append(s.full, s.open.sealed(s.decl.Kind))
-		}
-		s.open = chunk{}
+	if len(s.open.b) > chunkHead && (!s.open.clean() || s.open.extra) {
+		s.full = append(s.full, s.open.sealed(s.decl.Kind))
 	}
+	s.open = chunk{}
 }
 
 // sealed fills the chunk's head in.
@@ -183,127 +218,24 @@ func (c chunk) sealed(k dsv.Kind) chunk {
 	return c
 }
 
-// batch is what one commit writes.
-type batch struct {
-	declare  []dsv.Declaration
-	last     []lastEntry
-	chunks   []chunkEntry
-	revision dsv.Revision
-}
-
-type lastEntry struct {
-	name dsv.Name
-	last dsv.Update
-	seen []dsv.Progress
-	kind dsv.Kind
-}
-
-type chunkEntry struct {
-	name dsv.Name
-	chunk
-}
-
-// Flush implements [dsv.Recorder].
-func (db *DB) Flush() error {
-	db.mu.Lock()
-	closed := db.closed
-	db.mu.Unlock()
-	if closed {
-		return fmt.Errorf("flush %s: %w", db.path, dsv.ErrClosed)
+// snapshot returns the open chunk with what is folded for it, apart from what is appended later; false when it is
+// empty.
+func (s *series) snapshot() (chunk, bool) {
+	if len(s.open.b) == 0 && len(s.windows) > 0 {
+		s.begin(oldest(s.windows))
 	}
-	if db.readOnly {
-		return fmt.Errorf("flush %s: %w", db.path, ErrReadOnly)
+	s.deal()
+	if len(s.open.b) == chunkHead && len(s.windows) == 0 || len(s.open.b) == 0 {
+		return chunk{}, false
 	}
-	return db.commit(true)
-}
-
-// commit writes everything that was recorded, in one transaction. While a Store lives, revisions may rise by a lease
-// until the next one.
-func (db *DB) commit(lives bool) error {
-	db.committing.Lock()
-	defer db.committing.Unlock()
-	if err := db.failure("write"); err != nil {
-		return err
+	c := s.open
+	c.b = append(make([]byte, 0, len(c.b)+32*len(s.windows)), c.b...)
+	c.saved = len(s.open.b)
+	p := s.predict
+	for _, w := range s.windows {
+		u := w.update(s.decl.Name)
+		c.b = appendChange(c.b, &p, s.decl.Kind, &u)
+		c.lo, c.hi = min(c.lo, int64(u.Reading.T1)), max(c.hi, int64(u.Reading.T1))
 	}
-	b := db.collect()
-	if lives {
-		if len(b.declare)+len(b.last)+len(b.chunks) == 0 {
-			return nil
-		}
-		b.revision += revisionLease
-	}
-	err := db.update(b.write)
-	if err == nil {
-		return nil
-	}
-	db.mu.Lock()
-	db.err = err
-	db.room.Broadcast()
-	db.mu.Unlock()
-	return fmt.Errorf("write %s: %w", db.path, err)
-}
-
-// collect takes what is buffered. Callers hold committing.
-func (db *DB) collect() *batch {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	b := &batch{declare: db.declare, revision: db.revision}
-	for _, s := range db.dirty {
-		n := s.decl.Name
-		b.last = append(b.last, lastEntry{n, s.last, slices.Clone(s.seen), s.decl.Kind})
-		for _, c := range s.full {
-			b.chunks = append(b.chunks, chunkEntry{n, c})
-		}
-		if len(s.open.b) > 0 && !s.open.clean {
-			c := s.open.sealed(s.decl.Kind)
-			c.b = slices.Clone(c.b) // more is appended while this is written
-			b.chunks = append(b.chunks, chunkEntry{n, c})
-			s.open.clean = true
-		}
-		s.full, s.dirty = nil, false
-	}
-	db.dirty, db.declare, db.buffered = nil, nil, 0
-	db.room.Broadcast()
-	return b
-}
-
-// write is the transaction.
-func (b *batch) write(tx *bolt.Tx) error {
-	declarations, last := tx.Bucket([]byte(bucketDeclarations)), tx.Bucket([]byte(bucketLast))
-	for _, d := range b.declare {
-		text, err := json.Marshal(d)
-		if err != nil {
-			return err
-		}
-		if err := declarations.Put([]byte(d.Name), frame(text)); err != nil {
-			return err
-		}
-	}
-	for i := range b.last {
-		if err := last.Put([]byte(b.last[i].name), b.last[i].encode()); err != nil {
-			return err
-		}
-	}
-	if err := b.writeChunks(tx.Bucket([]byte(bucketHistory))); err != nil {
-		return err
-	}
-	return putRevision(tx, b.revision)
-}
-
-func (b *batch) writeChunks(history *bolt.Bucket) error {
-	for _, c := range b.chunks {
-		series, err := history.CreateBucketIfNotExists([]byte(c.name))
-		if err != nil {
-			return err
-		}
-		series.FillPercent = 1 // keys only ever rise
-		if err := series.Put(binary.BigEndian.AppendUint64(nil, uint64(c.first)), c.b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func putRevision(tx *bolt.Tx, r dsv.Revision) error {
-	return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyRevision), frame(binary.BigEndian.AppendUint64(nil, uint64(r))))
+	return c.sealed(s.decl.Kind), true
 }

@@ -1,0 +1,273 @@
+package dsvbolt
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+// A commit is several transactions, so that none takes long: each writes so many bytes, an entry counting for
+// entryCost at least, and the number follows how long the last one took.
+const (
+	transactionMost  = 2 << 20
+	transactionLeast = 64 << 10
+	transactionTime  = 8 * time.Millisecond // a transaction that takes twice as long is followed by smaller ones
+	entryCost        = 400
+	examined         = 4096 // series under one hold of the mutex
+)
+
+// A chunk that takes more changes is written again once it has grown by half, or when so many commits passed it over,
+// or when someone waits for it.
+const passedOver = 4
+
+// entry is what one transaction writes of one series.
+type entry struct {
+	s       *series
+	name    dsv.Name
+	decl    []byte // nil unless it is new
+	last    lastEntry
+	chunks  []chunk
+	opened  bool   // the last of chunks takes more changes
+	fresh   uint64 // how many of chunks the file has nothing of
+	unsaved int
+}
+
+// batch is what one transaction writes.
+type batch struct {
+	entries  []entry
+	bytes    int
+	revision dsv.Revision
+	gaps     []byte // nil unless they changed
+}
+
+// Flush implements [dsv.Recorder].
+func (db *DB) Flush() error {
+	db.mu.Lock()
+	closed := db.closed
+	db.mu.Unlock()
+	if closed {
+		return fmt.Errorf("flush %s: %w", db.path, dsv.ErrClosed)
+	}
+	if db.readOnly {
+		return fmt.Errorf("flush %s: %w", db.path, ErrReadOnly)
+	}
+	return db.commit(true, true)
+}
+
+// commit writes what was recorded before, all of it or what is due. While a Store lives, revisions may rise by a lease
+// until the next transaction.
+func (db *DB) commit(lives, all bool) error {
+	db.flushing.Lock()
+	defer db.flushing.Unlock()
+	db.mu.Lock()
+	err, left := db.err, len(db.dirty)
+	db.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("write %s: %w", db.path, err)
+	}
+	for first := true; first || left > 0; first = false {
+		n, err := db.transact(left, lives, all)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", db.path, err)
+		}
+		left -= n
+	}
+	db.mu.Lock()
+	db.floor = db.buffered
+	db.room.Broadcast()
+	db.mu.Unlock()
+	return nil
+}
+
+// transact runs one transaction for some of the first left dirty series, and returns of how many.
+func (db *DB) transact(left int, lives, all bool) (int, error) {
+	db.committing.Lock()
+	defer db.committing.Unlock()
+	b, n := db.collect(left, all)
+	if lives {
+		if len(b.entries) == 0 && b.gaps == nil {
+			return n, nil
+		}
+		b.revision += revisionLease
+	}
+	began := time.Now()
+	err := db.update(b.write)
+	db.wrote(b, time.Since(began), err)
+	return n, err
+}
+
+// collect takes what one transaction writes from the first left dirty series, and returns how many it looked at. Callers
+// hold committing.
+func (db *DB) collect(left int, all bool) (*batch, int) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	b := &batch{revision: db.revision}
+	if db.gapsNew {
+		b.gaps, db.gapsNew = encodeGaps(db.gaps), false
+	}
+	n := 0
+	for n < min(left, examined) && b.bytes < db.budget {
+		s := db.dirty[n]
+		n++
+		if !all && !s.due() {
+			s.waits++
+			db.dirty = append(db.dirty, s) // still dirty, behind the others
+			continue
+		}
+		e := s.collect()
+		db.buffered -= e.unsaved
+		b.bytes += e.cost()
+		b.entries = append(b.entries, e)
+	}
+	clear(db.dirty[:n])
+	db.dirty = db.dirty[n:]
+	return b, n
+}
+
+// due says whether a commit that nobody waits for writes the series.
+func (s *series) due() bool {
+	fresh := len(s.open.b) - s.open.saved
+	return !s.declared || !s.keeps() || len(s.full) > 0 || 2*fresh >= s.open.saved-chunkHead || s.waits >= passedOver
+}
+
+// collect takes what the file does not have.
+func (s *series) collect() entry {
+	e := entry{s: s, name: s.decl.Name, chunks: s.full, unsaved: s.unsaved}
+	if !s.declared {
+		e.decl, _ = json.Marshal(s.decl) // it has no errors
+	}
+	if !s.open.clean() || len(s.open.b) == 0 && len(s.windows) > 0 {
+		if c, some := s.snapshot(); some {
+			e.chunks, e.opened = append(e.chunks, c), true
+			s.open.saved, s.open.stale, s.open.stored, s.open.extra = c.saved, false, true, len(s.windows) > 0
+		}
+	}
+	for i := range e.chunks {
+		if !e.chunks[i].stored {
+			e.fresh++
+		}
+	}
+	s.stored += e.fresh
+	e.last = lastEntry{
+		name: e.name, last: s.last, seen: slices.Clone(s.seen), kind: s.decl.Kind, born: s.born, stored: s.stored,
+	}
+	s.full = nil
+	s.dirty, s.declared, s.unsaved, s.waits = false, true, 0, 0
+	return e
+}
+
+// cost estimates what writing the entry takes.
+func (e *entry) cost() int {
+	n := entryCost + len(e.last.last.Reading.Value.Text) + len(e.last.last.Reading.Value.Bytes) + 16*len(e.last.seen)
+	for _, c := range e.chunks {
+		n += len(c.b)
+	}
+	return n
+}
+
+// wrote ends a transaction: what failed is put back, to be written again.
+func (db *DB) wrote(b *batch, took time.Duration, err error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	defer db.room.Broadcast()
+	if err == nil {
+		db.failing, db.losing = nil, false
+		db.stats.Commits++
+		db.stats.Longest = max(db.stats.Longest, took)
+		switch {
+		case took > 2*transactionTime:
+			db.budget = max(db.budget/2, transactionLeast)
+		case took < transactionTime && b.bytes >= db.budget:
+			db.budget = min(db.budget*5/4, transactionMost)
+		}
+		return
+	}
+	for i := range b.entries {
+		e := &b.entries[i]
+		e.s.putBack(e)
+		db.touch(e.s)
+		db.buffered += e.unsaved
+	}
+	db.gapsNew = db.gapsNew || b.gaps != nil
+	db.failing = err
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		db.err = err // what the file has is unknown
+	}
+}
+
+// putBack takes an entry back that could not be written.
+func (s *series) putBack(e *entry) {
+	s.declared = s.declared && e.decl == nil
+	s.unsaved += e.unsaved
+	s.stored -= e.fresh
+	chunks := e.chunks
+	if e.opened {
+		c := chunks[len(chunks)-1]
+		if grown := s.find(c.first); grown != nil { // it has all that c has
+			grown.saved, grown.stale, grown.stored = chunkHead, true, c.stored
+			chunks = chunks[:len(chunks)-1]
+		}
+	}
+	s.full = append(chunks, s.full...)
+}
+
+// find returns the chunk in memory that begins at first, nil when there is none.
+func (s *series) find(first dsv.Revision) *chunk {
+	if len(s.open.b) > 0 && s.open.first == first {
+		return &s.open
+	}
+	for i := range s.full {
+		if s.full[i].first == first {
+			return &s.full[i]
+		}
+	}
+	return nil
+}
+
+// write is the transaction.
+func (b *batch) write(tx *bolt.Tx) error {
+	declarations, last := tx.Bucket([]byte(bucketDeclarations)), tx.Bucket([]byte(bucketLast))
+	chunks := tx.Bucket([]byte(bucketChunks))
+	chunks.FillPercent = 1
+	for i := range b.entries {
+		e := &b.entries[i]
+		if e.decl != nil {
+			if err := declarations.Put([]byte(e.name), frame(e.decl)); err != nil {
+				return err
+			}
+		}
+		if err := last.Put([]byte(e.name), e.last.encode()); err != nil {
+			return err
+		}
+		for _, c := range e.chunks {
+			if err := chunks.Put(chunkKey(e.name, c.first), c.b); err != nil {
+				return err
+			}
+		}
+	}
+	if b.gaps != nil {
+		if err := tx.Bucket([]byte(bucketMeta)).Put([]byte(keyGaps), b.gaps); err != nil {
+			return err
+		}
+	}
+	return putRevision(tx, b.revision)
+}
+
+// chunkKey orders chunks by name, then by revision.
+func chunkKey(n dsv.Name, first dsv.Revision) []byte {
+	b := make([]byte, 0, len(n)+9)
+	b = append(append(b, n...), 0)
+	return binary.BigEndian.AppendUint64(b, uint64(first))
+}
+
+func putRevision(tx *bolt.Tx, r dsv.Revision) error {
+	return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyRevision), frame(binary.BigEndian.AppendUint64(nil, uint64(r))))
+}
