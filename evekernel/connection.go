@@ -27,7 +27,13 @@ type session struct {
 	mu   sync.Mutex // guards what follows
 	conn *wire.Conn // the present connection
 	vars []dsv.Name // by number - 1
-	nums map[dsv.Name]uint64
+
+	folded  uint64 // the latest request that wrote to a manipulated variable
+	resumed bool   // requests may come again
+	nums    map[dsv.Name]uint64
+
+	measured map[dsv.Name]measured
+	left     bool // it said bye
 }
 
 // number returns the number under which deltas of this session may call n.
@@ -63,6 +69,13 @@ func (s *session) take(conn *wire.Conn) {
 	if old != nil {
 		_ = old.Close()
 	}
+}
+
+// leaves notes that the participant ended in order.
+func (s *session) leaves() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = true
 }
 
 func (s *session) connected() bool {
@@ -117,6 +130,7 @@ func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil {
 		s.take(conn)
+		k.follows(s, former)
 		err = k.welcome(conn, s)
 	}
 	if err != nil {
@@ -216,6 +230,7 @@ func (k *Kernel) session(h wire.Hello) (s, former *session, err error) {
 	old := k.sessions[h.Module]
 	switch {
 	case h.Resume != "" && old != nil && old.id == h.Resume:
+		old.resumes()
 		return old, nil, nil
 	case h.Resume != "" && old != nil && (dsv.WriterID(h.Writer) != old.writer || uint32(h.Epoch) < old.epoch):
 		return nil, nil, fmt.Errorf("hello: %s began again meanwhile: %w", h.Module, wire.ErrProtocol)
@@ -265,16 +280,23 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 	if !s.drop(conn) {
 		return // taken up by another connection
 	}
-	switch {
-	case errors.Is(err, errLeft):
-	case k.ending():
-	case m != nil:
+	if errors.Is(err, errLeft) {
+		s.leaves()
 		if m != nil {
 			m.left(p.why)
 		}
+		return
+	}
+	k.loses(s)
+	switch {
+	case k.ending():
+	case m != nil:
 		m.lost(err)
 	default:
 		k.logf("connection of %s: %v", nameOf(s.name), err)
+	}
+	if m != nil && m.over() {
+		k.died(s.name)
 	}
 }
 

@@ -34,6 +34,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
 	"github.com/eve-emulation/eve/evekernel/wire"
@@ -54,7 +55,10 @@ type Config struct {
 	// keeps what its own successor needs. Those who come back need the former Token, which is not kept.
 	Restore Restorer
 
+	Manipulators dmm.Registry // those that the program has beside Eve's own, for variables of the kernel
+
 	Lead     time.Duration // from the announcement of T0 to T0; 0 for 300 ms
+	Grace    time.Duration // until what a participant without connection did not synchronise counts as lost; 0 for 3 s
 	MaxConns int           // connections at once; 0 for 2000
 	Absence  time.Duration // how long a module that somebody else started may be without connection; 0 for 35 s
 
@@ -79,9 +83,12 @@ type Kernel struct {
 	hub   *egs.Hub
 	guard wire.Guard
 
-	keepsake keepsake     // for the kernel that succeeds this one
-	restored bool         // it succeeds another one
-	t0       atomic.Int64 // of the start barrier; 0 while not announced
+	manip    manipulations // of variables that the kernel manipulates
+	keepsake keepsake      // for the kernel that succeeds this one
+	restored bool          // it succeeds another one
+	t0       atomic.Int64  // of the start barrier; 0 while not announced
+
+	losses losses // what participants did not synchronise that are gone
 
 	logMu   sync.Mutex // one line at a time
 	eventMu sync.Mutex // one event at a time
@@ -122,6 +129,9 @@ func New(cfg Config) (*Kernel, error) {
 	if cfg.Lead == 0 {
 		cfg.Lead = defaultLead
 	}
+	if cfg.Grace == 0 {
+		cfg.Grace = defaultGrace
+	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = defaultMaxConns
 	}
@@ -142,6 +152,7 @@ func New(cfg Config) (*Kernel, error) {
 	}
 	k.hub = egs.NewHub(egs.Config{Now: mono.Now, Boot: boot, Lead: cfg.Lead, Announce: k.announced})
 	k.store.SetClock(k.Now)
+	k.manip.init(k)
 	if err := k.recall(); err != nil {
 		return nil, err
 	}
@@ -168,7 +179,7 @@ func checkListen(addr string, remote bool) error {
 }
 
 // Space is the run's variables. It is open until Close.
-func (k *Kernel) Space() dsv.Space { return k.store }
+func (k *Kernel) Space() dsv.Space { return space{k.store, k} }
 
 // Store is the Space, for those who restore it or need what is particular to it.
 func (k *Kernel) Store() *dsv.Store { return k.store }
@@ -266,6 +277,9 @@ func (k *Kernel) Run(ctx context.Context) error {
 	})
 	fixed.Go(k.spawner)
 	fixed.Go(func() { k.attest(ctx) })
+	drive, halt := context.WithCancel(context.WithoutCancel(ctx)) // until nobody can write any more
+	defer halt()
+	fixed.Go(func() { k.manip.drive(drive) })
 	k.ran.Do(func() { close(k.running) })
 
 	<-ctx.Done()
@@ -280,6 +294,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 	k.dismiss()
 	cut()
 	k.work.Wait()
+	halt()
 	_ = srv.Close()
 	close(k.spawns)
 	fixed.Wait()
@@ -327,6 +342,7 @@ func (k *Kernel) Close() error {
 			err = nil
 		}
 	}
+	k.manip.close()
 	return errors.Join(err, k.hub.Close(), k.store.Close())
 }
 

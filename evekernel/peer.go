@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
@@ -199,16 +200,16 @@ func (p *peer) variable(r *wire.Req, res *wire.Res) error {
 	space := p.k.store
 	switch r.Op {
 	case wire.OpCreate:
-		d, err := r.Decl.Decl()
-		if err == nil {
-			err = space.Create(p.ctx, d)
-		}
+		d, err := p.create(r)
 		if err == nil {
 			res.Var = wire.Uint(p.s.number(d.Name))
+			if r.Sync != "" {
+				p.s.measures(d.Name, r.Sync, p.k.Now())
+			}
 		}
 		return err
 	case wire.OpRead:
-		got, err := space.Read(p.ctx, r.Name)
+		got, err := p.k.ReadOver(p.ctx, r.Name, time.Duration(r.Window))
 		if err == nil {
 			res.Reading, err = wire.FromReading(got)
 		}
@@ -219,6 +220,10 @@ func (p *peer) variable(r *wire.Req, res *wire.Res) error {
 			return fmt.Errorf("write %.80s: %w", r.Name, err)
 		}
 		var rev dsv.Revision
+		if r.Op == wire.OpWrite && p.k.manip.has(r.Name) && p.s.repeated(r.ID) {
+			res.Rev = wire.Uint(p.k.store.Revision())
+			return nil
+		}
 		if r.Op == wire.OpWrite {
 			rev, err = space.Write(p.ctx, r.Name, v)
 		} else {
@@ -227,7 +232,7 @@ func (p *peer) variable(r *wire.Req, res *wire.Res) error {
 		res.Rev = wire.Uint(rev)
 		return err
 	case wire.OpInfo:
-		i, err := space.Info(p.ctx, r.Name)
+		i, err := p.k.Space().Info(p.ctx, r.Name)
 		if err == nil {
 			res.Info = wire.FromInfo(i)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/wire"
@@ -35,7 +36,9 @@ func (p *peer) watch(r *wire.Req, res *wire.Res) error {
 		return fmt.Errorf("watch: credit %d: %w", r.Credit, wire.ErrProtocol)
 	}
 	began := p.k.store.Revision()
-	w, err := p.k.store.Watch(p.ctx, dsv.WatchRequest{Pattern: r.Pattern, Mode: mode, From: dsv.Revision(r.From)})
+	w, err := p.k.Space().Watch(p.ctx, dsv.WatchRequest{
+		Pattern: r.Pattern, Mode: mode, From: dsv.Revision(r.From), Window: time.Duration(r.Window), Every: time.Duration(r.Every),
+	})
 	if err != nil {
 		return err
 	}

@@ -137,15 +137,17 @@ func (k *Kernel) lease(w dsv.WriterID) {
 	}
 }
 
-// attest tells, once, that the Recorder keeps no more.
+// attest tells, once, that the Recorder keeps no more, and of participants that do not come back.
 func (k *Kernel) attest(ctx context.Context) {
 	tick := time.NewTicker(attestEvery)
 	defer tick.Stop()
+	told := false
 	for {
-		if err := k.store.Err(); err != nil {
+		if err := k.store.Err(); err != nil && !told {
+			told = true
 			k.logf("no more is kept on disk: %v; durable writes fail from now on, all else goes on", err)
-			return
 		}
+		k.overdue()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -154,7 +156,7 @@ func (k *Kernel) attest(ctx context.Context) {
 	}
 }
 
-// attestEvery is how soon a Recorder that fails is told of.
+// attestEvery is how soon a Recorder that fails, and a participant that stays away, are told of.
 const attestEvery = 200 * time.Millisecond
 
 func (m *keepsake) covers(w dsv.WriterID) bool {

@@ -77,6 +77,7 @@ func (m *module) finish(err error) {
 		m.k.hub.Gone(m.spec.Name, why)
 	}
 	close(m.done)
+	m.k.died(m.spec.Name)
 }
 
 // Stop ends modules: those named first, one after the other in the given order, then all others together. Each is told
@@ -131,6 +132,16 @@ func (m *module) stop(ctx context.Context) {
 	}
 	j.kill()
 	<-m.done
+}
+
+// over says whether the module has ended.
+func (m *module) over() bool {
+	select {
+	case <-m.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // ended waits a while for the module's end.

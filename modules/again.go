@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -24,6 +25,9 @@ func newStanding() standing {
 func (s *standing) note(r wire.Req) {
 	switch r.Op {
 	case wire.OpCreate:
+		was := s.created[r.Decl.Name]
+		r.Sync = cmp.Or(r.Sync, was.Sync)
+		r.Dmm = cmp.Or(r.Dmm, was.Dmm)
 		s.created[r.Decl.Name] = r
 	case wire.OpOpen:
 		s.opened[r.Channel.Name] = r

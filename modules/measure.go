@@ -69,12 +69,12 @@ func (e *Env) Var(n dsv.Name) *dmm.Var {
 }
 
 // declare creates the variable of a spec, unless there is one that fits.
-func declare(ctx context.Context, space dsv.Space, s dmm.Spec) error {
+func declare(ctx context.Context, space *Proxy, s dmm.Spec) error {
 	d := s.Declaration("", "", true)
 	i, err := space.Info(ctx, s.Name)
 	switch {
 	case errors.Is(err, dsv.ErrNotFound):
-		err = space.Create(ctx, d)
+		err = space.measures(ctx, d, s.Sync.String())
 		if !errors.Is(err, dsv.ErrExists) {
 			return err
 		}
@@ -88,7 +88,8 @@ func declare(ctx context.Context, space dsv.Space, s dmm.Spec) error {
 		return fmt.Errorf("declared as %v merged by %v, %s makes %v merged by %v: %w",
 			have.Kind, have.Merge, s.Manipulator, d.Kind, d.Merge, dsv.ErrExists)
 	}
-	return space.Create(ctx, i.Declaration) // equal, so no change: it gives the number that deltas travel under
+	// Equal, so no change: it gives the number that deltas travel under, and tells the trigger.
+	return space.measures(ctx, i.Declaration, s.Sync.String())
 }
 
 // drive advances the set: at the ends of windows, and when a count or a threshold asks for it.

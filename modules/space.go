@@ -10,24 +10,43 @@ import (
 )
 
 // Create implements dsv.Space.
-func (p *Proxy) Create(ctx context.Context, d dsv.Declaration) error {
-	c := &call{req: wire.Req{Op: wire.OpCreate, Decl: wire.FromDecl(d)}, repeat: true}
+func (p *Proxy) Create(ctx context.Context, d dsv.Declaration) error { return p.measures(ctx, d, "") }
+
+// measures creates a variable of which this participant sends deltas, by a trigger that sync tells in words: where it
+// ends without its last synchronisation, that says how much is lost.
+func (p *Proxy) measures(ctx context.Context, d dsv.Declaration, sync string) error {
+	c := &call{req: wire.Req{Op: wire.OpCreate, Decl: wire.FromDecl(d), Sync: sync}, repeat: true}
 	_, err := p.wait(ctx, c)
 	return local(err, "create", d.Name)
 }
 
-// Read implements dsv.Space.
+// Read implements dsv.Space. What this process reads often is answered from a copy that a watch keeps up to date: it is
+// older than the kernel's by the time that a message takes, yet never older than what this process wrote.
 func (p *Proxy) Read(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
-	return p.ReadFresh(ctx, n)
+	if l := p.copies.find(n); l != nil && ctx.Err() == nil {
+		if r, ok := l.read(); ok {
+			return r, nil
+		}
+	}
+	r, err := p.ReadFresh(ctx, n)
+	if err == nil {
+		p.keep(n)
+	}
+	return r, err
 }
 
 // ReadFresh asks the kernel for the value, whatever is known here.
 func (p *Proxy) ReadFresh(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
+	l := p.copies.find(n)
+	own := l.asks()
 	res, err := p.do(ctx, wire.Req{Op: wire.OpRead, Name: n}, true)
 	if err != nil {
 		return dsv.Reading{}, local(err, "read", n)
 	}
 	r, err := res.Reading.Reading()
+	if err == nil {
+		l.told(r, own)
+	}
 	return r, local(err, "read", n)
 }
 

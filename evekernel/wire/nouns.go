@@ -105,15 +105,29 @@ func (w *Reading) Reading() (dsv.Reading, error) {
 
 // An Info is a dsv.Info.
 type Info struct {
-	Decl     *Decl `json:"decl"`
-	Rev      Uint  `json:"rev,omitempty"`
-	Writers  int   `json:"writers,omitempty"`
-	Watchers int   `json:"watchers,omitempty"`
+	Decl     *Decl  `json:"decl"`
+	Rev      Uint   `json:"rev,omitempty"`
+	Writers  int    `json:"writers,omitempty"`
+	Watchers int    `json:"watchers,omitempty"`
+	Dmm      string `json:"dmm,omitempty"` // how the kernel manipulates what is written
+	Losses   []Loss `json:"losses,omitempty"`
+}
+
+// A Loss is a dsv.Loss.
+type Loss struct {
+	Module string `json:"module,omitempty"`
+	Writer Uint   `json:"writer"`
+	Since  Int    `json:"since"`
+	Sync   string `json:"sync,omitempty"`
 }
 
 // FromInfo returns i as it travels.
 func FromInfo(i dsv.Info) *Info {
-	return &Info{Decl: FromDecl(i.Declaration), Rev: Uint(i.Revision), Writers: i.Writers, Watchers: i.Watchers}
+	w := &Info{Decl: FromDecl(i.Declaration), Rev: Uint(i.Revision), Writers: i.Writers, Watchers: i.Watchers, Dmm: i.Manipulated}
+	for _, l := range i.Losses {
+		w.Losses = append(w.Losses, Loss{Module: l.Module, Writer: Uint(l.Writer), Since: Int(l.Since), Sync: l.Sync})
+	}
+	return w
 }
 
 // Info returns what travelled.
@@ -122,7 +136,11 @@ func (w *Info) Info() (dsv.Info, error) {
 		return dsv.Info{}, fmt.Errorf("no info")
 	}
 	d, err := w.Decl.Decl()
-	return dsv.Info{Declaration: d, Revision: dsv.Revision(w.Rev), Writers: w.Writers, Watchers: w.Watchers}, err
+	i := dsv.Info{Declaration: d, Revision: dsv.Revision(w.Rev), Writers: w.Writers, Watchers: w.Watchers, Manipulated: w.Dmm}
+	for _, l := range w.Losses {
+		i.Losses = append(i.Losses, dsv.Loss{Module: l.Module, Writer: dsv.WriterID(l.Writer), Since: dsv.Instant(l.Since), Sync: l.Sync})
+	}
+	return i, err
 }
 
 // FromUpdate returns u as it travels to a watch.

@@ -115,6 +115,8 @@ type Req struct {
 	Channel *Channel `json:"channel,omitempty"`
 	Event   *Evt     `json:"event,omitempty"`
 
+	Sync string `json:"sync,omitempty"` // of create: when the participant synchronises what it measures, in words
+
 	Dmm    *dmm.Recipe `json:"dmm,omitempty"`    // of create: a manipulator in the kernel
 	Window Int         `json:"window,omitempty"` // of read and watch of a derived value: ns
 	Every  Int         `json:"every,omitempty"`  // of watch of a derived value: ns
