@@ -122,6 +122,17 @@ func (s *Set) add(spec Spec) *Var {
 	return v
 }
 
+// Writer returns the writer of the Set's deltas.
+func (s *Set) Writer() dsv.WriterID { return s.writer }
+
+// Flush synchronises at the instant at what was written until now, whatever the triggers say, except what belongs to
+// windows after that of at. It is called like Advance.
+func (s *Set) Flush(at dsv.Instant) {
+	for _, v := range s.order {
+		v.flush(at)
+	}
+}
+
 // Var returns the variable of that name; nil, whose methods do nothing, when it is not measured.
 func (s *Set) Var(n dsv.Name) *Var {
 	if s == nil {

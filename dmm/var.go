@@ -225,12 +225,17 @@ func ownShard() uint64 {
 
 // cut synchronises at once what was written, except to windows after that of at.
 func (v *Var) cut(at dsv.Instant) {
+	v.flush(at)
+	v.set.signal()
+}
+
+// flush is cut without word of it.
+func (v *Var) flush(at dsv.Instant) {
 	v.emit.Lock()
+	defer v.emit.Unlock()
 	v.writes.Store(0)
 	v.drain()
 	v.hand(at, v.boundaryAfter(at))
-	v.emit.Unlock()
-	v.set.signal()
 }
 
 // examine tells, once, that the shadow failed.

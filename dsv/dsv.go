@@ -159,6 +159,7 @@ type Info struct {
 	Writers     int           // writers whose deltas were merged
 	Watchers    int           // live watches that match it
 	Age         time.Duration // of the copy that answered: 0 at the Store itself
+	Manipulated string        // how what is written is folded at the Store, in words; empty when it is not
 	Losses      []Loss        // writers that ended without their last synchronisation, oldest first
 }
 

@@ -16,6 +16,8 @@ type Front interface {
 	Write(v Value)
 	// Merge takes a delta that is no repeat. Its value is the Front's, the rest is valid during the call.
 	Merge(d *Delta)
+	// String tells in words what is done; Info.Manipulated shows it.
+	String() string
 	// Gone says that the variable was deleted.
 	Gone()
 }

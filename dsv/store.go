@@ -406,7 +406,11 @@ func (s *Store) Info(_ context.Context, n Name) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("info %s: %w", clip(string(n)), err)
 	}
-	return Info{Declaration: v.decl, Revision: v.revision, Writers: len(v.writers), Watchers: len(v.subs)}, nil
+	i := Info{Declaration: v.decl, Revision: v.revision, Writers: len(v.writers), Watchers: len(v.subs)}
+	if v.front != nil {
+		i.Manipulated = v.front.String()
+	}
+	return i, nil
 }
 
 // Progress returns how far the deltas of one writer were merged into a variable; false when none was.
