@@ -353,6 +353,7 @@ func (k *Kernel) nextWriter() dsv.WriterID {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.writer = max(k.writer, k.store.LastWriter()) + 1
+	k.lease(k.writer)
 	return k.writer
 }
 

@@ -137,16 +137,23 @@ func (k *Kernel) lease(w dsv.WriterID) {
 	}
 }
 
-// attest tells, once, that the Recorder keeps no more, and of participants that do not come back.
+// A failer is a Recorder that tells whether it can keep anything at present, and goes on once it can.
+type failer interface{ Failing() error }
+
+// attest tells when the Recorder keeps no more, and when it does again, and of participants that do not come back.
 func (k *Kernel) attest(ctx context.Context) {
 	tick := time.NewTicker(attestEvery)
 	defer tick.Stop()
-	told := false
+	failing := false
 	for {
-		if err := k.store.Err(); err != nil && !told {
-			told = true
-			k.logf("no more is kept on disk: %v; durable writes fail from now on, all else goes on", err)
+		err := k.unkept()
+		switch {
+		case err != nil && !failing:
+			k.logf("nothing is kept on disk: %v; durable writes fail, all else goes on", err)
+		case err == nil && failing:
+			k.logf("variables are kept on disk again")
 		}
+		failing = err != nil
 		k.overdue()
 		select {
 		case <-tick.C:
@@ -154,6 +161,14 @@ func (k *Kernel) attest(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// unkept returns why the Recorder keeps nothing; nil while it does.
+func (k *Kernel) unkept() error {
+	if f, ok := k.cfg.Recorder.(failer); ok {
+		return f.Failing()
+	}
+	return k.store.Err()
 }
 
 // attestEvery is how soon a Recorder that fails, and a participant that stays away, are told of.

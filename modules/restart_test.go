@@ -70,7 +70,12 @@ const mortalToken = "the token of a kernel that is killed"
 
 func newMortal(t *testing.T) *mortal {
 	t.Helper()
-	m := &mortal{t: t, path: filepath.Join(t.TempDir(), "run.db")}
+	return newMortalAt(t, filepath.Join(t.TempDir(), "run.db"))
+}
+
+func newMortalAt(t *testing.T, path string) *mortal {
+	t.Helper()
+	m := &mortal{t: t, path: path}
 	t.Cleanup(m.kill)
 	m.start()
 	return m

@@ -14,3 +14,13 @@ func (db *DB) Stats() Stats {
 	defer db.mu.Unlock()
 	return db.stats
 }
+
+// Failing returns why nothing can be written at present, as when the disk is full; nil while writing goes on.
+func (db *DB) Failing() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.err != nil {
+		return db.err
+	}
+	return db.failing
+}
