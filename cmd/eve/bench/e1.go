@@ -210,7 +210,9 @@ func declareKeys(ctx context.Context, s dsv.Space) error {
 	return nil
 }
 
-func declaration(n dsv.Name) dsv.Declaration { return dsv.Declaration{Name: n, Kind: dsv.Float, Unit: "s"} }
+func declaration(n dsv.Name) dsv.Declaration {
+	return dsv.Declaration{Name: n, Kind: dsv.Float, Unit: "s"}
+}
 
 // spaceOps are the operations of a Space, each one to the variables themselves and not to a copy of them. What it creates
 // is named after the place.

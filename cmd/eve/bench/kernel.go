@@ -127,12 +127,12 @@ func echoPart(context.Context) (duty, func() error, error) {
 	var runs sync.WaitGroup
 	runs.Go(func() { _ = srv.Serve(l) })
 	return duty{
-			"open": take(func(struct{}) (any, error) { return door{URL: "ws://" + l.Addr().String() + "/"}, nil }),
-		}, func() error {
-			err := srv.Close()
-			runs.Wait()
-			return err
-		}, nil
+		"open": take(func(struct{}) (any, error) { return door{URL: "ws://" + l.Addr().String() + "/"}, nil }),
+	}, func() error {
+		err := srv.Close()
+		runs.Wait()
+		return err
+	}, nil
 }
 
 // A kernel is a kernel in a part, seen from here.

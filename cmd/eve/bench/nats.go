@@ -16,7 +16,7 @@ type natsPeer struct {
 }
 
 func openNATS(ctx context.Context) (peer, error) {
-	s, err := serve(ctx, binary("nats"), func(port, dir string) []string {
+	s, err := serve(ctx, serverBinary("nats"), func(port, dir string) []string {
 		return []string{"-a", "127.0.0.1", "-p", port, "-js", "-sd", dir}
 	})
 	if err != nil {

@@ -30,8 +30,8 @@ type peer interface {
 // PeerNames lists the peers that there can be.
 func PeerNames() []string { return []string{"redis", "nats"} }
 
-// binary is the name of a peer's server.
-func binary(name string) string { return name + "-server" }
+// serverBinary is the name of a peer's server.
+func serverBinary(name string) string { return name + "-server" }
 
 // CheckPeers tells why a peer cannot be had, before anything is started.
 func CheckPeers(names []string) error {
@@ -39,8 +39,8 @@ func CheckPeers(names []string) error {
 		if !slices.Contains(PeerNames(), n) {
 			return fmt.Errorf("peer %q: unknown; known are %s", n, strings.Join(PeerNames(), ", "))
 		}
-		if _, err := exec.LookPath(binary(n)); err != nil {
-			return fmt.Errorf("peer %s: its server is not installed: no %s in the PATH (Debian: apt install %[2]s)", n, binary(n))
+		if _, err := exec.LookPath(serverBinary(n)); err != nil {
+			return fmt.Errorf("peer %s: its server is not installed: no %s in the PATH (Debian: apt install %[2]s)", n, serverBinary(n))
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ type redisPeer struct {
 }
 
 func openRedis(ctx context.Context) (peer, error) {
-	s, err := serve(ctx, binary("redis"), func(port, dir string) []string {
+	s, err := serve(ctx, serverBinary("redis"), func(port, dir string) []string {
 		return []string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir}
 	})
 	if err != nil {
