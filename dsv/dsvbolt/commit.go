@@ -14,18 +14,17 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 )
 
-// A commit is several transactions, so that none takes long: each writes so many bytes, an entry counting for
-// entryCost at least, and the number follows how long the last one took.
+// A commit is several transactions, so that none takes long: each writes so many bytes, where an entry and a new
+// declaration count for the pages that they touch.
 const (
-	transactionMost  = 2 << 20
-	transactionLeast = 64 << 10
-	transactionTime  = 8 * time.Millisecond // a transaction that takes twice as long is followed by smaller ones
-	entryCost        = 400
+	transactionBytes = 640 << 10
+	entryCost        = 1000
+	declarationCost  = 1000
 	examined         = 4096 // series under one hold of the mutex
 )
 
-// A chunk that takes more changes is written again once it has grown by half, or when so many commits passed it over,
-// or when someone waits for it.
+// A chunk that takes more changes is written again once it has grown to the double, or when so many commits passed it
+// over, or when someone waits for it.
 const passedOver = 4
 
 // entry is what one transaction writes of one series.
@@ -114,7 +113,7 @@ func (db *DB) collect(left int, all bool) (*batch, int) {
 		b.gaps, db.gapsNew = encodeGaps(db.gaps), false
 	}
 	n := 0
-	for n < min(left, examined) && b.bytes < db.budget {
+	for n < min(left, examined) && b.bytes < transactionBytes {
 		s := db.dirty[n]
 		n++
 		if !all && !s.due() {
@@ -135,7 +134,7 @@ func (db *DB) collect(left int, all bool) (*batch, int) {
 // due says whether a commit that nobody waits for writes the series.
 func (s *series) due() bool {
 	fresh := len(s.open.b) - s.open.saved
-	return !s.declared || !s.keeps() || len(s.full) > 0 || 2*fresh >= s.open.saved-chunkHead || s.waits >= passedOver
+	return !s.declared || !s.keeps() || len(s.full) > 0 || fresh >= s.open.saved-chunkHead || s.waits >= passedOver
 }
 
 // collect takes what the file does not have.
@@ -166,7 +165,7 @@ func (s *series) collect() entry {
 
 // cost estimates what writing the entry takes.
 func (e *entry) cost() int {
-	n := entryCost + len(e.last.last.Reading.Value.Text) + len(e.last.last.Reading.Value.Bytes) + 16*len(e.last.seen)
+	n := entryCost + declarationCost*min(1, len(e.decl)) + len(e.last.last.Reading.Value.Text) + len(e.last.last.Reading.Value.Bytes) + 16*len(e.last.seen)
 	for _, c := range e.chunks {
 		n += len(c.b)
 	}
@@ -182,12 +181,6 @@ func (db *DB) wrote(b *batch, took time.Duration, err error) {
 		db.failing, db.losing = nil, false
 		db.stats.Commits++
 		db.stats.Longest = max(db.stats.Longest, took)
-		switch {
-		case took > 2*transactionTime:
-			db.budget = max(db.budget/2, transactionLeast)
-		case took < transactionTime && b.bytes >= db.budget:
-			db.budget = min(db.budget*5/4, transactionMost)
-		}
 		return
 	}
 	for i := range b.entries {

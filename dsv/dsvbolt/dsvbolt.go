@@ -45,12 +45,18 @@ const (
 	formatVersion = 2
 	// formatOld had each variable's chunks in a bucket of its own; it can be read.
 	formatOld = 1
+	// mapped is the address space for a file: mapping a file that has outgrown it takes long, and waits for all readers.
+	mapped = 1 << 30
+	// allocated is how much longer a file that is full becomes.
+	allocated = 4 << 20
 	// lockTimeout bounds the wait for a file that another process has open.
 	lockTimeout = 2 * time.Second
 	// commitEvery is how long history may wait in memory.
 	commitEvery = time.Second
 	// commitBytes of buffered history are written without waiting so long.
 	commitBytes = 4 << 20
+	// commitEach is how many of them each variable may have, where there are many.
+	commitEach = 256
 	// bufferBytes bounds what is buffered: Record waits when the disk is slower than that.
 	bufferBytes = 64 << 20
 	// revisionLease is how far revisions may rise between two commits.
@@ -87,7 +93,6 @@ type DB struct {
 	dirty    []*series // in the order in which they became so
 	buffered int       // bytes of history that the file does not have
 	floor    int       // of which the last commit left so many
-	budget   int       // bytes of the next transaction
 	revision dsv.Revision
 	failing  error // why the last transaction failed, while the disk is full
 	err      error // the first failure that is final; nothing is written after it
@@ -173,19 +178,24 @@ func Open(path string, readOnly bool) (*DB, error) {
 
 func openBolt(path string, readOnly bool) (b *bolt.DB, err error) {
 	defer guard(&err)()
-	b, err = bolt.Open(path, 0o644, &bolt.Options{Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bolt.FreelistMapType})
+	b, err = bolt.Open(path, 0o644, &bolt.Options{
+		Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bolt.FreelistMapType, InitialMmapSize: mapped,
+	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, ErrInUse
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	if b != nil {
+		b.AllocSize = allocated
+	}
 	return b, err
 }
 
 func newDB(path string, b *bolt.DB, readOnly bool) *DB {
 	db := &DB{
-		path: path, bolt: b, readOnly: readOnly, budget: transactionMost,
+		path: path, bolt: b, readOnly: readOnly,
 		stop: make(chan struct{}), kick: make(chan struct{}, 1), series: map[dsv.Name]*series{},
 	}
 	db.room.L = &db.mu

@@ -129,7 +129,7 @@ func (db *DB) Record(u dsv.Update) error {
 	n := s.keep(&u)
 	s.unsaved += n
 	db.buffered += n
-	if db.buffered > db.floor+commitBytes && db.failing == nil {
+	if db.buffered > db.floor+max(commitBytes, commitEach*db.histories) && db.failing == nil {
 		db.nudge()
 	}
 	return nil
