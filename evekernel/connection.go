@@ -60,6 +60,13 @@ func (s *session) resolve(ref wire.VarRef) (dsv.Name, error) {
 	return s.vars[ref.Num-1], nil
 }
 
+// names returns the variables by their numbers - 1. They do not change.
+func (s *session) names() []dsv.Name {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.vars
+}
+
 // take makes conn, or nil, the session's connection; one that it had before is dead, or will be.
 func (s *session) take(conn *wire.Conn) {
 	s.mu.Lock()
@@ -274,6 +281,7 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 		k: k, s: s, conn: conn, ctx: ctx, member: k.hub.Member(s.name),
 		watches: map[uint64]*pump{}, subs: map[uint64]egs.Subscription{}, slots: make(chan struct{}, maxWaiting),
 	}
+	conn.BeforeWait(p.acknowledge)
 	err := conn.Run(ctx, p.handle)
 	cancel()
 	p.end()

@@ -39,6 +39,7 @@ type peer struct {
 	slots   chan struct{} // one for each request that waits
 	why     error         // the reason of its bye, when that is an error
 	work    sync.WaitGroup
+	merger  merger
 }
 
 // end closes what the connection opened and waits for its goroutines; its context has ended.
@@ -73,30 +74,6 @@ func (p *peer) handle(f *wire.Frame) error {
 	return fmt.Errorf("%s to a kernel: %w", f.Type(), wire.ErrProtocol)
 }
 
-// merge merges a batch and acknowledges it.
-func (p *peer) merge(b *wire.Batch) error {
-	deltas := make([]dsv.Delta, 0, len(b.Deltas))
-	var errs []error
-	for i := range b.Deltas {
-		n, err := p.s.resolve(b.Deltas[i].Var)
-		var d dsv.Delta
-		if err == nil {
-			d, err = b.Deltas[i].Delta(n)
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		deltas = append(deltas, d)
-	}
-	errs = append(errs, p.k.store.Sync(p.ctx, deltas))
-	faults := wire.FaultsOf(errors.Join(errs...))
-	if n := len(faults); n > maxFaults {
-		faults = append(faults[:maxFaults:maxFaults], wire.Fault{Code: wire.CodeError, Msg: fmt.Sprintf("and %d errors more", n-maxFaults)})
-	}
-	return p.conn.Send(&wire.Frame{Ack: &wire.Ack{Seq: b.Seq, Errors: faults}})
-}
-
 // event takes an event that wants no answer, or a log line.
 func (p *peer) event(e *wire.Evt) {
 	if e.Channel == wire.LogChannel {
@@ -118,7 +95,7 @@ func (p *peer) request(r *wire.Req) error {
 		return fmt.Errorf("request without id: %w", wire.ErrProtocol)
 	}
 	if !p.waits(r) {
-		err := p.answer(r)
+		err := p.answer(r, p.conn.Answer)
 		if p.opened != nil {
 			close(p.opened)
 			p.opened = nil
@@ -128,11 +105,11 @@ func (p *peer) request(r *wire.Req) error {
 	select {
 	case p.slots <- struct{}{}:
 	default:
-		return p.respond(&wire.Res{ID: r.ID}, fmt.Errorf("%s: more than %d requests wait", r.Op, maxWaiting))
+		return p.respond(&wire.Res{ID: r.ID}, p.conn.Answer, fmt.Errorf("%s: more than %d requests wait", r.Op, maxWaiting))
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		_ = p.answer(r) // a connection that is lost ends its own reading
+		_ = p.answer(r, p.conn.Send) // a connection that is lost ends its own reading
 	})
 	return nil
 }
@@ -151,19 +128,24 @@ func (p *peer) waits(r *wire.Req) bool {
 	return false
 }
 
-func (p *peer) answer(r *wire.Req) error {
+// A sender is how an answer goes out: Answer of the connection from its reader, Send from elsewhere.
+type sender func(*wire.Frame) error
+
+func (p *peer) answer(r *wire.Req, send sender) error {
 	res := &wire.Res{ID: r.ID}
-	return p.respond(res, p.do(r, res))
+	return p.respond(res, send, p.do(r, res))
 }
 
 // respond sends an answer.
-func (p *peer) respond(res *wire.Res, err error) error {
-	f := wire.FaultOf(err)
-	res.Code, res.Msg = f.Code, f.Msg
-	serr := p.conn.Send(&wire.Frame{Res: res})
+func (p *peer) respond(res *wire.Res, send sender, err error) error {
+	if err != nil {
+		f := wire.FaultOf(err)
+		res.Code, res.Msg = f.Code, f.Msg
+	}
+	serr := send(&wire.Frame{Res: res})
 	if errors.Is(serr, dsv.ErrTooLarge) || errors.Is(serr, dsv.ErrKind) {
 		f := wire.FaultOf(serr)
-		return p.conn.Send(&wire.Frame{Res: &wire.Res{ID: res.ID, Code: f.Code, Msg: f.Msg}})
+		return send(&wire.Frame{Res: &wire.Res{ID: res.ID, Code: f.Code, Msg: f.Msg}})
 	}
 	return serr
 }

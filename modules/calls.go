@@ -9,9 +9,6 @@ import (
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
 
-// batchBytes bounds one frame of deltas; a larger delta travels alone.
-const batchBytes = 256 << 10
-
 // do sends a request and waits for its answer.
 func (p *Proxy) do(ctx context.Context, r wire.Req, repeat bool) (*wire.Res, error) {
 	return p.wait(ctx, &call{req: r, repeat: repeat})
@@ -45,38 +42,43 @@ func (p *Proxy) wait(ctx context.Context, c *call) (*wire.Res, error) {
 
 // send numbers and registers a call and sends it, if there is a connection; a new connection sends it otherwise.
 func (p *Proxy) send(c *call) (uint64, error) {
-	p.out.Lock()
-	defer p.out.Unlock()
 	p.mu.Lock()
 	c.req.ID = p.next()
 	id := p.last
 	p.calls[id] = c
 	conn := p.conn
 	c.sent = conn != nil
-	p.mu.Unlock()
-	if conn == nil {
-		return id, nil
+	if conn != nil {
+		if err := conn.Queue(&wire.Frame{Req: &c.req}); unsendable(err) {
+			delete(p.calls, id)
+			p.mu.Unlock()
+			return id, err
+		}
 	}
-	if err := conn.Send(&wire.Frame{Req: &c.req}); unsendable(err) {
-		p.mu.Lock()
-		delete(p.calls, id)
-		p.mu.Unlock()
-		return id, err
+	p.mu.Unlock()
+	if conn != nil {
+		_ = conn.Flush() // a connection that was lost is repaired
 	}
 	return id, nil
 }
 
 // tell sends a request whose answer nobody waits for, if there is a connection.
 func (p *Proxy) tell(r wire.Req) {
-	p.out.Lock()
-	defer p.out.Unlock()
 	p.mu.Lock()
-	r.ID = p.next()
-	conn := p.conn
+	conn := p.queue(r)
 	p.mu.Unlock()
 	if conn != nil {
-		_ = conn.Send(&wire.Frame{Req: &r})
+		_ = conn.Flush()
 	}
+}
+
+// queue queues a request whose answer nobody waits for, and returns the connection, nil when there is none. mu is held.
+func (p *Proxy) queue(r wire.Req) *wire.Conn {
+	r.ID = p.next()
+	if p.conn == nil || p.conn.Queue(&wire.Frame{Req: &r}) != nil {
+		return nil
+	}
+	return p.conn
 }
 
 // unsendable tells a frame that no connection could carry from a connection that was lost, which is repaired.
@@ -97,6 +99,7 @@ func (p *Proxy) handle(f *wire.Frame) error {
 		p.mu.Lock()
 		w := p.watches[uint64(f.Gap.Watch)]
 		delete(p.watches, uint64(f.Gap.Watch))
+		p.dropCopy(p.replicas[uint64(f.Gap.Watch)])
 		p.mu.Unlock()
 		if w != nil {
 			w.cut(dsv.Revision(f.Gap.Oldest))
@@ -147,99 +150,4 @@ func (p *Proxy) answered(r *wire.Res) {
 		c.onRes(r)
 	}
 	c.res <- r
-}
-
-func (p *Proxy) acked(a *wire.Ack) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b := p.batches[uint64(a.Seq)]
-	if b == nil {
-		return
-	}
-	delete(p.batches, uint64(a.Seq))
-	b.ack <- a
-}
-
-// Sync implements dsv.Space. Deltas go out in frames of limited size, one after the other without waiting. When ctx ends
-// before all are acknowledged, those under way are still merged.
-func (p *Proxy) Sync(ctx context.Context, deltas []dsv.Delta) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("sync: %w", context.Cause(ctx))
-	}
-	batches, bad := newBatches(deltas)
-	errs := []error{bad}
-	var sent []*batch
-	for _, b := range batches {
-		if err := p.post(b); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		sent = append(sent, b)
-	}
-	for _, b := range sent {
-		select {
-		case a := <-b.ack:
-			errs = append(errs, wire.JoinFaults(a.Errors))
-		case <-p.done:
-			return fmt.Errorf("sync: %w", p.closed())
-		case <-ctx.Done():
-			return fmt.Errorf("sync: %w", context.Cause(ctx))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// newBatches returns the deltas that have a form on the wire in batches of limited size, and why the others have none.
-func newBatches(deltas []dsv.Delta) ([]*batch, error) {
-	var all []*batch
-	var errs []error
-	size := 0
-	for _, d := range deltas {
-		w, err := wire.FromDelta(d, wire.VarRef{Name: d.Name})
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		n := w.Size()
-		if size += n; len(all) == 0 || size > batchBytes {
-			all, size = append(all, &batch{ack: make(chan *wire.Ack, 1)}), n
-		}
-		b := all[len(all)-1]
-		b.names, b.deltas = append(b.names, d.Name), append(b.deltas, w)
-	}
-	return all, errors.Join(errs...)
-}
-
-// post registers a batch and sends it, if there is a connection.
-func (p *Proxy) post(b *batch) error {
-	p.out.Lock()
-	defer p.out.Unlock()
-	p.mu.Lock()
-	p.last++
-	seq, conn := p.last, p.conn
-	p.batches[seq] = b
-	p.mu.Unlock()
-	if conn == nil {
-		return nil
-	}
-	if err := conn.Send(p.frame(seq, b)); unsendable(err) {
-		p.mu.Lock()
-		delete(p.batches, seq)
-		p.mu.Unlock()
-		return fmt.Errorf("sync %s: %w", b.names[0], err)
-	}
-	return nil
-}
-
-// frame returns the frame of a batch, with the numbers that the present connection knows. out is held.
-func (p *Proxy) frame(seq uint64, b *batch) *wire.Frame {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, n := range b.names {
-		b.deltas[i].Var = wire.VarRef{Name: n}
-		if num := p.nums[n]; num != 0 {
-			b.deltas[i].Var = wire.VarRef{Num: num}
-		}
-	}
-	return &wire.Frame{Batch: &wire.Batch{Seq: wire.Uint(seq), Deltas: b.deltas}}
 }

@@ -36,23 +36,26 @@ type Proxy struct {
 	link  Link
 	onBye func(wire.Bye)
 
-	// out orders what is sent: deltas reach the kernel in the order of their sequence numbers, also across connections.
-	// It is locked before mu.
-	out sync.Mutex
+	copies  copies
+	batches sync.Pool // of *batch, which are used again
 
-	mu      sync.Mutex // guards what follows
-	conn    *wire.Conn // nil while there is none
-	welcome wire.Welcome
-	last    uint64 // the latest number given to a call, a batch, a watch or a subscription
-	calls   map[uint64]*call
-	batches map[uint64]*batch
-	watches map[uint64]*watch
-	subs    map[uint64]*subscription
-	stands  standing            // what was made here: repeated to a kernel that may have lost it
-	nums    map[dsv.Name]uint64 // valid in this session
-	fresh   bool                // the session is new: what was made has to be made again
-	other   bool                // the kernel is: what was seen may not be there
-	leaving bool
+	// mu guards what follows, and orders what is sent: what is numbered under it is queued under it, also across
+	// connections; it is written without.
+	mu       sync.Mutex
+	conn     *wire.Conn // nil while there is none
+	welcome  wire.Welcome
+	last     uint64 // the latest number given to a call, a batch, a watch or a subscription
+	calls    map[uint64]*call
+	sent     []*batch // without acknowledgement, by their sequence numbers
+	watches  map[uint64]*watch
+	replicas map[uint64]*replica // copies by the numbers of their watches
+	subs     map[uint64]*subscription
+	stands   standing            // what was made here: repeated to a kernel that may have lost it
+	nums     map[dsv.Name]uint64 // valid in this session
+	packs    bool                // this connection takes packed deltas
+	fresh    bool                // the session is new: what was made has to be made again
+	other    bool                // the kernel is: what was seen may not be there
+	leaving  bool
 
 	ready chan struct{} // closed with the first welcome
 	done  chan struct{} // closed when Run has ended
@@ -69,7 +72,7 @@ var (
 func NewProxy(link Link, onBye func(wire.Bye)) *Proxy {
 	return &Proxy{
 		link: link, onBye: onBye,
-		calls: map[uint64]*call{}, batches: map[uint64]*batch{}, watches: map[uint64]*watch{},
+		calls: map[uint64]*call{}, watches: map[uint64]*watch{}, replicas: map[uint64]*replica{},
 		subs: map[uint64]*subscription{}, stands: newStanding(), nums: map[dsv.Name]uint64{},
 		ready: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -82,13 +85,6 @@ type call struct {
 	sent   bool
 	onRes  func(*wire.Res) // called under the proxy's mutex with the answer
 	res    chan *wire.Res  // closed without an answer: lost
-}
-
-// A batch is deltas that wait for their acknowledgement.
-type batch struct {
-	names  []dsv.Name
-	deltas []wire.Delta
-	ack    chan *wire.Ack
 }
 
 // Run connects to the kernel and keeps the connection until Close, the kernel's bye, or ctx ends; those are no errors.
@@ -155,23 +151,16 @@ func (p *Proxy) dial(ctx context.Context) (*wire.Conn, wire.Welcome, error) {
 // serve runs one connection to its end.
 func (p *Proxy) serve(ctx context.Context, conn *wire.Conn, w wire.Welcome) error {
 	defer func() { _ = conn.Close() }()
-	p.out.Lock() // nothing overtakes what has to be repeated
 	if err := p.attach(conn, w); err != nil {
-		p.out.Unlock()
 		return err
 	}
-	// The kernel answers while it is told, so somebody has to read.
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		defer p.out.Unlock()
-		p.repeat(conn)
-	})
 	err := conn.Run(ctx, p.handle)
 	p.detach(conn)
-	wg.Wait()
 	return err
 }
 
+// attach makes conn the connection, and queues first what has to be repeated on it. The kernel answers while it is told,
+// so that is written by the connection's own goroutine while the other one reads.
 func (p *Proxy) attach(conn *wire.Conn, w wire.Welcome) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -189,6 +178,9 @@ func (p *Proxy) attach(conn *wire.Conn, w wire.Welcome) error {
 	}
 	p.other = p.welcome.Kernel != w.Kernel
 	p.conn, p.welcome = conn, w
+	p.packs = conn.Coding() == wire.CBOR
+	p.repeat(conn)
+	conn.Kick()
 	return nil
 }
 
@@ -205,11 +197,12 @@ func (p *Proxy) detach(conn *wire.Conn) {
 			close(c.res)
 		}
 	}
+	p.dropCopies()
 }
 
-// repeat sends again, on a new connection, all that has no answer. An error ends the connection, which Run notices.
+// repeat queues, on a new connection, all that has no answer. An error ends the connection, which Run notices. mu is
+// held.
 func (p *Proxy) repeat(conn *wire.Conn) {
-	p.mu.Lock()
 	var frames []*wire.Frame
 	unanswered := slices.Sorted(maps.Keys(p.calls))
 	again := func(r wire.Req, onRes func(*wire.Res)) { // nobody waits for the answer
@@ -255,15 +248,11 @@ func (p *Proxy) repeat(conn *wire.Conn) {
 			frames = append(frames, &wire.Frame{Req: &c.req})
 		}
 	}
-	batches := maps.Clone(p.batches)
-	p.mu.Unlock()
-	for _, f := range frames {
-		if conn.Send(f) != nil {
-			return
-		}
+	for _, b := range p.sent {
+		frames = append(frames, p.frame(b))
 	}
-	for _, seq := range slices.Sorted(maps.Keys(batches)) {
-		if conn.Send(p.frame(seq, batches[seq])) != nil {
+	for _, f := range frames {
+		if err := conn.Queue(f); err != nil && !unsendable(err) {
 			return
 		}
 	}

@@ -57,6 +57,7 @@ func (p *Proxy) Write(ctx context.Context, n dsv.Name, v dsv.Value) (dsv.Revisio
 		return 0, local(err, "write", n)
 	}
 	res, err := p.do(ctx, wire.Req{Op: wire.OpWrite, Name: n, Value: w}, true)
+	p.copies.find(n).wrote()
 	return revision(res), local(err, "write", n)
 }
 
@@ -67,16 +68,18 @@ func (p *Proxy) TestAndSet(ctx context.Context, n dsv.Name, old dsv.Revision, v 
 		return 0, local(err, "test and set", n)
 	}
 	res, err := p.do(ctx, wire.Req{Op: wire.OpTestAndSet, Name: n, Old: wire.Uint(old), Value: w}, false)
+	p.copies.find(n).wrote()
 	return revision(res), local(err, "test and set", n)
 }
 
-// Info implements dsv.Space.
+// Info implements dsv.Space. Its Age is that of the copy here, which a Read is answered from; 0 when there is none.
 func (p *Proxy) Info(ctx context.Context, n dsv.Name) (dsv.Info, error) {
 	res, err := p.do(ctx, wire.Req{Op: wire.OpInfo, Name: n}, true)
 	if err != nil {
 		return dsv.Info{}, local(err, "info", n)
 	}
 	i, err := res.Info.Info()
+	i.Age = p.copies.find(n).age()
 	return i, local(err, "info", n)
 }
 
@@ -87,6 +90,7 @@ func (p *Proxy) Delete(ctx context.Context, n dsv.Name) error {
 	delete(p.nums, n)
 	p.mu.Unlock()
 	_, err := p.do(ctx, wire.Req{Op: wire.OpDelete, Name: n}, false)
+	p.copies.find(n).wrote()
 	return local(err, "delete", n)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/wire"
@@ -216,10 +217,14 @@ func (p *Proxy) updated(f *wire.Upd) error {
 		return fmt.Errorf("update: %w: %w", err, wire.ErrProtocol)
 	}
 	p.mu.Lock()
-	w := p.watches[uint64(f.Watch)]
+	w, l := p.watches[uint64(f.Watch)], p.replicas[uint64(f.Watch)]
 	p.mu.Unlock()
-	if w == nil {
-		return nil // closed meanwhile
+	switch {
+	case w != nil:
+		return w.put(u)
+	case l != nil:
+		l.put(u)
+		p.sweepCopies(time.Now())
 	}
-	return w.put(u)
+	return nil // closed meanwhile
 }

@@ -22,6 +22,8 @@ type Conn struct {
 	in    []byte // the message that is read; the reader's
 	rest  []byte // of the first message, after its first frame
 
+	beforeWait func() // the reader's
+
 	closing sync.Once
 	closed  error
 }

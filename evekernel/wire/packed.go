@@ -38,6 +38,33 @@ type before struct {
 	t0, t1 int64
 }
 
+// CheckDelta says whether d can travel: its value can be held by some variable, its weight is finite, its name is text.
+func CheckDelta(d *dsv.Delta) error {
+	err := d.Value.Check(d.Value.Kind)
+	switch {
+	case err != nil:
+	case d.Value.Kind == 0:
+		err = fmt.Errorf("a delta without a value: %w", dsv.ErrKind)
+	case !finite(d.Weight):
+		err = fmt.Errorf("weight %v is not finite: %w", d.Weight, dsv.ErrKind)
+	case len(d.Name) > dsv.MaxName || !utf8.ValidString(string(d.Name)):
+		err = dsv.ErrName
+	}
+	if err != nil {
+		return fmt.Errorf("sync %.80q: %w", string(d.Name), err)
+	}
+	return nil
+}
+
+// SizeOf is about how many bytes d takes in a batch, beside its name; seldom more.
+func SizeOf(d *dsv.Delta) int {
+	n := 16 + len(d.Value.Text) + len(d.Value.Bytes)
+	if d.Value.Kind == dsv.Histogram {
+		n += 64 + 4*int(min(d.Value.Hist.Count(), dsv.HistBuckets))
+	}
+	return n
+}
+
 // A Packer packs deltas one after the other: each takes a few bytes beside its value where variables, windows and
 // sequence numbers follow each other as usual. The zero Packer is empty. It belongs to one goroutine at a time.
 type Packer struct {
@@ -49,18 +76,8 @@ type Packer struct {
 // Add packs d, whose variable is called num, or, if that is 0, by its name. It keeps nothing of d. A value that no
 // variable can hold is dsv.ErrKind or dsv.ErrTooLarge, and leaves the Packer as it was.
 func (p *Packer) Add(d *dsv.Delta, num uint64) error {
-	err := d.Value.Check(d.Value.Kind)
-	switch {
-	case err != nil:
-	case d.Value.Kind == 0:
-		err = fmt.Errorf("a delta without a value: %w", dsv.ErrKind)
-	case !finite(d.Weight):
-		err = fmt.Errorf("weight %v is not finite: %w", d.Weight, dsv.ErrKind)
-	case num == 0 && (len(d.Name) > dsv.MaxName || !utf8.ValidString(string(d.Name))):
-		err = dsv.ErrName
-	}
-	if err != nil {
-		return fmt.Errorf("sync %.80s: %w", d.Name, err)
+	if err := CheckDelta(d); err != nil {
+		return err
 	}
 	at := len(p.b)
 	p.b = append(p.b, 0)

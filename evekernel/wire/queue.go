@@ -164,8 +164,14 @@ func (c *Conn) Answer(f *Frame) error {
 	return nil
 }
 
+// BeforeWait has Run call fn from its reader each time before it waits for bytes: fn may Answer. It is called before Run.
+func (c *Conn) BeforeWait(fn func()) { c.beforeWait = fn }
+
 // answer flushes what Answer has queued.
 func (c *Conn) answer() {
+	if c.beforeWait != nil {
+		c.beforeWait()
+	}
 	c.out.mu.Lock()
 	owed := c.out.owed
 	c.out.owed = false
