@@ -9,8 +9,11 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 )
 
-// queueLength bounds the events that wait for a slow subscriber.
-const queueLength = 1024
+// queueLength and queueBytes bound the events that wait for a slow subscriber, one of any size apart.
+const (
+	queueLength = 1024
+	queueBytes  = 4 << 20
+)
 
 type channel struct {
 	decl Channel
@@ -110,6 +113,7 @@ type subscription struct {
 
 	mu     sync.Mutex // guards what follows
 	queue  []Event
+	bytes  int
 	lost   uint64
 	closed bool
 
@@ -119,10 +123,12 @@ type subscription struct {
 func (s *subscription) put(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) == queueLength {
+	size := e.size()
+	if len(s.queue) == queueLength || len(s.queue) > 0 && s.bytes+size > queueBytes {
 		s.lost++
 		return
 	}
+	s.bytes += size
 	e.Lost, s.lost = s.lost, 0
 	s.queue = append(s.queue, e)
 	s.signal()
@@ -168,7 +174,17 @@ func (s *subscription) take() (e Event, ok, closed bool) {
 	e = s.queue[0]
 	s.queue[0] = Event{}
 	s.queue = s.queue[1:]
+	s.bytes -= e.size()
 	return e, true, false
+}
+
+// size estimates the memory that an event takes.
+func (e *Event) size() int {
+	n := 200 + len(e.Data)
+	for name, v := range e.Attrs {
+		n += 100 + len(name) + len(v.Text)
+	}
+	return n
 }
 
 func (s *subscription) Close() error {
