@@ -62,8 +62,8 @@ func nan(v reflect.Value) bool {
 	case reflect.Pointer:
 		return !v.IsNil() && nan(v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if nan(v.Field(i)) {
+		for _, field := range v.Fields() {
+			if nan(field) {
 				return true
 			}
 		}
