@@ -47,8 +47,9 @@ const (
 	formatOld = 1
 	// mapped is the address space for a file: mapping a file that has outgrown it takes long, and waits for all readers.
 	mapped = 1 << 30
-	// allocated is how much longer a file that is full becomes.
-	allocated = 4 << 20
+	// A file that is full becomes longer by an eighth, within these bounds.
+	growLeast = 64 << 10
+	growMost  = 4 << 20
 	// lockTimeout bounds the wait for a file that another process has open.
 	lockTimeout = 2 * time.Second
 	// commitEvery is how long history may wait in memory.
@@ -188,7 +189,7 @@ func openBolt(path string, readOnly bool) (b *bolt.DB, err error) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	if b != nil {
-		b.AllocSize = allocated
+		b.AllocSize = growLeast
 	}
 	return b, err
 }

@@ -16,7 +16,10 @@ import (
 // update runs a writing transaction; faults and panics on damaged pages become ErrDamaged.
 func (db *DB) update(fn func(*bolt.Tx) error) (err error) {
 	defer guard(&err)()
-	return db.bolt.Update(fn)
+	return db.bolt.Update(func(tx *bolt.Tx) error {
+		db.bolt.AllocSize = min(max(int(tx.Size()/8), growLeast), growMost) // read when this is committed
+		return fn(tx)
+	})
 }
 
 // view runs a reading transaction, likewise.
