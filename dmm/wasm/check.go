@@ -17,7 +17,6 @@ type exports struct {
 	pass       string   // the name of the export; empty: none
 	inputs     []string // of pass
 	buffer     bool
-	initialize bool
 }
 
 // The names of a filter's inputs that are not attributes.
@@ -47,7 +46,7 @@ func found(functions map[string]api.FunctionDefinition, memory bool) (exports, e
 		case name == "buffer":
 			e.buffer, err = true, signature(f, name, []api.ValueType{i32}, i32)
 		case name == "_initialize":
-			e.initialize, err = true, signature(f, name, nil)
+			err = signature(f, name, nil)
 		case name == "pass" || strings.HasPrefix(name, "pass("):
 			if e.pass != "" {
 				return exports{}, fmt.Errorf("%w: it exports pass twice", ErrGuest)

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -40,13 +41,8 @@ func (m *Module) instantiate() (*instance, error) {
 	}
 	in.guest = guest
 	in.steps, _ = guest.ExportedGlobal(stepsExport).(api.MutableGlobal)
-	if m.exports.initialize {
-		in.mu.Lock()
-		err = in.call("_initialize", guest.ExportedFunction("_initialize"), startSteps*MaxSteps)
-		in.mu.Unlock()
-		if err != nil {
-			return nil, errors.Join(err, in.close())
-		}
+	if err := in.start(); err != nil {
+		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,6 +53,22 @@ func (m *Module) instantiate() (*instance, error) {
 	return in, nil
 }
 
+// start runs what the guest begins with.
+func (in *instance) start() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, f := range []struct{ name, export string }{{"start", startExport}, {"_initialize", "_initialize"}} {
+		begin := in.guest.ExportedFunction(f.export)
+		if begin == nil {
+			continue
+		}
+		if err := in.call(f.name, begin, startSteps*MaxSteps); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // call calls a function of the guest with what stands in in.stack, where its result stands afterwards. A guest that does
 // not come back as it should is detached. Callers hold mu.
 func (in *instance) call(name string, f api.Function, steps uint64) error {
@@ -65,15 +77,15 @@ func (in *instance) call(name string, f api.Function, steps uint64) error {
 	}
 	in.steps.Set(steps)
 	if err := f.CallWithStack(context.Background(), in.stack); err != nil {
-		return in.detach(in.why(name, err))
+		return in.detach(in.why(name, steps, err))
 	}
 	return nil
 }
 
 // why says what an error of a call means.
-func (in *instance) why(name string, err error) *Fault {
+func (in *instance) why(name string, steps uint64, err error) *Fault {
 	if int64(in.steps.Get()) < 0 {
-		return &Fault{Function: name, Err: ErrSteps}
+		return &Fault{Function: name, Err: ErrSteps, Detail: fmt.Sprintf("at most %d", steps)}
 	}
 	return &Fault{Function: name, Err: ErrTrap, Detail: firstLine(err)}
 }

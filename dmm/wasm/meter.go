@@ -1,13 +1,16 @@
 package wasm
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 )
 
-// stepsExport is the name under which a metered guest's counter is exported.
-const stepsExport = "eve.steps"
+// What a metered guest exports beside its own: the counter, and the function that it starts with.
+const (
+	ownExports  = "eve."
+	stepsExport = ownExports + "steps"
+	startExport = ownExports + "start"
+)
 
 // The sections that are rewritten or looked at.
 const (
@@ -15,6 +18,7 @@ const (
 	tableSection  = 4
 	globalSection = 6
 	exportSection = 7
+	startSection  = 8
 	codeSection   = 10
 )
 
@@ -23,7 +27,8 @@ func sectionOrder() []byte { return []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11
 
 // meter returns a guest in which what it does is counted: a global, exported as stepsExport, from which the head of each
 // function and each loop takes what the instructions behind it cost, up to the next such head. Below 0 the guest traps.
-// s is the sections of a guest, which must be valid and without imports, as check ensures.
+// What the guest starts with is exported instead, as startExport.
+// s is the sections of a guest. What is made of one that is not valid is not to be used, and check says so.
 //
 // Instructions run at most once for each time that the innermost loop around them, or else their function, begins. So the
 // costs that were taken are never less than those of the instructions that ran.
@@ -34,19 +39,29 @@ func meter(s map[byte][]byte) ([]byte, error) {
 	if len(globals.b) > 0 {
 		n = globals.u32()
 	}
-	m := metering{steps: n, size: n + 1}
+	m := &metering{steps: n, size: n + 1}
 	s[globalSection] = slices.Concat(uleb(n+2), globals.rest(),
-		[]byte{typeI64, 1, opI64Const}, sleb(startSteps*MaxSteps), []byte{opEnd}, // steps
+		[]byte{typeI64, 1, opI64Const}, sleb(MaxSteps), []byte{opEnd}, // steps
 		[]byte{typeI32, 1, opI32Const, 0, opEnd}) // the size of what is copied
 	exports := reader{b: s[exportSection]}
-	count := exports.u32()
-	s[exportSection] = slices.Concat(uleb(count+1), exports.rest(),
-		uleb(uint32(len(stepsExport))), []byte(stepsExport), []byte{3}, uleb(m.steps))
-	code, err := m.code(s[codeSection])
-	if err != nil {
-		return nil, err
+	count := uint32(0)
+	if len(exports.b) > 0 {
+		count = exports.u32()
 	}
-	s[codeSection] = code
+	added := export(stepsExport, exportGlobal, m.steps)
+	if start, ok := s[startSection]; ok {
+		delete(s, startSection)
+		count++
+		added = append(added, export(startExport, exportFunction, (&reader{b: start}).u32())...)
+	}
+	s[exportSection] = slices.Concat(uleb(count+1), exports.rest(), added)
+	if code, ok := s[codeSection]; ok {
+		metered, err := m.code(code)
+		if err != nil {
+			return nil, err
+		}
+		s[codeSection] = metered
+	}
 	return binary(s), nil
 }
 
@@ -63,13 +78,14 @@ func binary(s map[byte][]byte) []byte {
 	return out
 }
 
-// metering holds the indices of the globals that were added.
+// metering is the rewriting of one guest.
 type metering struct {
-	steps, size uint32
+	steps, size uint32 // the indices of the globals that were added
+	branches    int    // of the functions so far
 }
 
 // code rewrites all functions.
-func (m metering) code(section []byte) ([]byte, error) {
+func (m *metering) code(section []byte) ([]byte, error) {
 	r := reader{b: section}
 	n := r.u32()
 	out := uleb(n)
@@ -102,10 +118,10 @@ type head struct {
 const costSize = 5
 
 // functionCost is what a call takes before its first instruction: its frame on the stack, which shall not grow for nothing.
-const functionCost = 16
+const functionCost = 32
 
 // function rewrites one function.
-func (m metering) function(r *reader) ([]byte, error) {
+func (m *metering) function(r *reader) ([]byte, error) {
 	locals := r.at
 	cost := functionCost
 	for range r.u32() {
@@ -115,17 +131,18 @@ func (m metering) function(r *reader) ([]byte, error) {
 	c := costs{out: slices.Clone(r.b[locals:r.at])}
 	c.heads = []head{m.pay(&c, cost)}
 	open := []int{0} // for each block that is open, the index in heads of who pays
+	before := m.branches
 	for len(open) > 0 && r.err == nil {
 		start := r.at
 		op := r.u8()
 		pays := open[len(open)-1]
-		price, err := r.operands(op)
-		if err != nil {
-			return nil, err
-		}
-		c.heads[pays].cost += price
-		if len(open) > maxNesting {
-			return nil, fmt.Errorf("%w: blocks stand in each other %d deep, at most %d", ErrGuest, len(open), maxNesting)
+		c.heads[pays].cost += r.operands(op)
+		m.branches += r.branches
+		r.atMost(len(open), maxNesting, "blocks in each other")
+		r.atMost(m.branches-before, maxBranches, "branches of a function")
+		r.atMost(m.branches, maxAllBranches, "branches")
+		if r.err != nil {
+			break
 		}
 		switch op {
 		case opBlock, opIf:
@@ -143,8 +160,8 @@ func (m metering) function(r *reader) ([]byte, error) {
 			c.heads = append(c.heads, m.pay(&c, 1))
 		}
 	}
-	if r.err == nil && r.at != len(r.b) {
-		r.err = fmt.Errorf("%w: instructions behind the end of a function", ErrGuest)
+	if r.at != len(r.b) {
+		r.fail("instructions behind the end of a function")
 	}
 	for _, h := range c.heads {
 		copy(c.out[h.at:], padded(h.cost))
@@ -153,7 +170,7 @@ func (m metering) function(r *reader) ([]byte, error) {
 }
 
 // pay writes what takes a cost, which is filled in at the end, from the steps.
-func (m metering) pay(c *costs, cost int) head {
+func (m *metering) pay(c *costs, cost int) head {
 	c.out = append(c.out, opGlobalGet)
 	c.out = append(c.out, uleb(m.steps)...)
 	c.out = append(c.out, opI64Const)
@@ -164,7 +181,7 @@ func (m metering) pay(c *costs, cost int) head {
 }
 
 // take writes the subtraction of what was paid, and the trap below 0.
-func (m metering) take(c *costs) {
+func (m *metering) take(c *costs) {
 	g := uleb(m.steps)
 	c.out = append(c.out, opI64Sub, opGlobalSet)
 	c.out = append(c.out, g...)
@@ -174,7 +191,7 @@ func (m metering) take(c *costs) {
 }
 
 // payForCopy writes a prefixed instruction; one that copies or fills memory pays a step for each 8 bytes.
-func (m metering) payForCopy(c *costs, instruction []byte) {
+func (m *metering) payForCopy(c *costs, instruction []byte) {
 	if sub := instruction[1]; sub == subMemoryCopy || sub == subMemoryFill {
 		size := uleb(m.size)
 		c.out = append(c.out, opGlobalSet)
@@ -189,6 +206,16 @@ func (m metering) payForCopy(c *costs, instruction []byte) {
 		c.out = append(c.out, size...)
 	}
 	c.out = append(c.out, instruction...)
+}
+
+// The kinds of exports that are added.
+const (
+	exportFunction = 0
+	exportGlobal   = 3
+)
+
+func export(name string, kind byte, index uint32) []byte {
+	return slices.Concat(uleb(uint32(len(name))), []byte(name), []byte{kind}, uleb(index))
 }
 
 func uleb(x uint32) []byte {

@@ -37,6 +37,8 @@ type reader struct {
 	b   []byte
 	at  int
 	err error
+	// branches is how many the instruction has that operands read last.
+	branches int
 }
 
 func (r *reader) fail(format string, args ...any) {
@@ -107,27 +109,37 @@ func (r *reader) bytes(n int) []byte {
 
 func (r *reader) skip(n int) { r.bytes(n) }
 
-// name skips a text.
-func (r *reader) name() { r.skip(r.count()) }
-
-// indices skips a list of indices.
-func (r *reader) indices() {
-	for range r.count() {
+// indices skips a list of indices and returns how many there are.
+func (r *reader) indices() int {
+	n := r.count()
+	for range n {
 		r.u32()
 	}
+	return n
 }
 
 // operands skips what belongs to an instruction and returns what it costs.
-func (r *reader) operands(op byte) (price int, err error) {
-	price = 1
+func (r *reader) operands(op byte) (price int) {
+	price, r.branches = 1, 0
 	switch {
-	case op <= 0x01 || op == 0x05 || op == opEnd || op == 0x0f || op == 0x1a || op == 0x1b || op == 0xd1:
-	case op >= opBlock && op <= opIf || op == opI32Const || op == opI64Const || op == 0xd0:
+	case op <= 0x01 || op == opEnd || op == 0x1a || op == 0x1b || op == 0xd1:
+	case op == 0x05 || op == 0x0f: // else, return
+		r.branches = 1
+	case op == opLoop:
 		r.long()
-	case op == 0x0c || op == 0x0d || op >= 0x20 && op <= 0x26 || op == 0xd2:
+		r.branches = 6 // that what counts steps adds to it included
+	case op == opBlock || op == opIf:
+		r.long()
+		r.branches = 2
+	case op == opI32Const || op == opI64Const || op == 0xd0:
+		r.long()
+	case op == 0x0c || op == 0x0d: // br, br_if
+		r.u32()
+		r.branches = 2
+	case op >= 0x20 && op <= 0x26: // local, global, table.get, table.set
 		r.u32()
 	case op == 0x0e: // br_table
-		r.indices()
+		r.branches = r.indices()
 		r.u32()
 		price = 4
 	case op == 0x10: // call
@@ -145,9 +157,12 @@ func (r *reader) operands(op byte) (price int, err error) {
 		price = 2
 	case op == 0x3f: // memory.size
 		r.u32()
-	case op == 0x40: // memory.grow
+	case op == 0x40: // memory.grow, by the runtime
 		r.u32()
-		price = 256
+		price = 4096
+	case op == 0xd2: // ref.func, by the runtime
+		r.u32()
+		price = 512
 	case op == 0x43:
 		r.skip(4)
 	case op == 0x44:
@@ -159,7 +174,7 @@ func (r *reader) operands(op byte) (price int, err error) {
 	default:
 		r.fail("instruction %#02x: guests may not", op)
 	}
-	return price, r.err
+	return price
 }
 
 // arithmeticPrice is more than 1 for divisions and square roots.
@@ -173,16 +188,18 @@ func arithmeticPrice(op byte) int {
 }
 
 // prefixed skips the rest of an instruction behind opPrefix.
-func (r *reader) prefixed() (price int, err error) {
+func (r *reader) prefixed() (price int) {
 	switch sub := r.u8(); {
 	case sub <= 7: // conversions
-		return 2, r.err
+		return 2
 	case sub == subMemoryCopy:
 		r.skip(2)
+		return 32
 	case sub == subMemoryFill:
 		r.skip(1)
+		return 128
 	default:
 		r.fail("instruction %#02x %#02x: guests may not", opPrefix, sub)
 	}
-	return 16, r.err
+	return 0
 }

@@ -6,11 +6,16 @@ import "bytes"
 // compiling it, costs little.
 const (
 	maxParams    = 64      // of a function, and as many results
-	maxLocals    = 4096    // of a function
+	maxLocals    = 1 << 10 // of a function
 	maxNesting   = 256     // of blocks
 	maxTable     = 1 << 14 // entries of a table
 	maxFunctions = 1 << 14
 	maxGlobals   = 1 << 12
+	maxFunction  = 64 << 10 // bytes of a function
+
+	// The runtime's compiler takes time with the square of the branches of a function, and with the locals at each.
+	maxBranches    = 1 << 11 // of a function
+	maxAllBranches = 1 << 14
 )
 
 // sections takes a binary apart by the ids of its sections, without custom ones, and checks that what each announces is
@@ -47,7 +52,7 @@ func sections(guest []byte) (map[byte][]byte, error) {
 
 // section walks over what is in one section.
 func (r *reader) section(id byte) {
-	if id == 8 || id == 12 { // start; the number of data
+	if id == startSection || id == 12 { // 12: the number of data
 		r.u32()
 		return
 	}
@@ -74,13 +79,15 @@ func (r *reader) section(id byte) {
 			r.valueType()
 			r.atMost(r.limits(), maxTable, "entries of a table")
 		case 5:
-			r.limits()
+			r.atMost(r.limits(), MaxPages, "pages of memory")
 		case globalSection:
 			r.valueType()
 			r.u8()
 			r.constant()
 		case exportSection:
-			r.name()
+			if name := r.bytes(r.count()); bytes.HasPrefix(name, []byte(ownExports)) {
+				r.fail("it exports %.40s, and names that begin with %s are Eve's", name, ownExports)
+			}
 			r.u8()
 			r.u32()
 		case 9:
@@ -95,6 +102,7 @@ func (r *reader) section(id byte) {
 	}
 }
 
+// atMost fails where n is more than a guest may have.
 func (r *reader) atMost(n, bound int, what string) {
 	if n > bound {
 		r.fail("%d %s, at most %d", n, what, bound)
@@ -106,8 +114,7 @@ func (r *reader) imports(n int) {
 	if n == 0 {
 		return
 	}
-	module := r.bytes(r.count())
-	name := r.bytes(r.count())
+	module, name := r.bytes(r.count()), r.bytes(r.count())
 	r.fail("it imports %.40s.%.40s, and guests import nothing", module, name)
 }
 
@@ -152,7 +159,7 @@ func (r *reader) constant() {
 		case opEnd:
 			return
 		case opGlobalGet, opI32Const, opI64Const, 0x43, 0x44, 0xd0, 0xd2:
-			_, _ = r.operands(op) // keeps its error
+			r.operands(op)
 		default:
 			r.fail("instruction %#02x: guests may not initialise with it", op)
 		}
@@ -187,6 +194,7 @@ func (r *reader) element() {
 // body walks over the beginning of a function; meter reads the rest once the binary is known to be valid.
 func (r *reader) body() {
 	f := reader{b: r.bytes(r.count())}
+	f.atMost(len(f.b), maxFunction, "bytes of a function")
 	locals := 0
 	for range f.count() {
 		n := int(f.u32())

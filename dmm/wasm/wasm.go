@@ -37,7 +37,7 @@ var ErrGuest = errors.New("not a guest")
 // Why a guest was detached; a [Fault] wraps one of them.
 var (
 	ErrTrap   = errors.New("trapped")
-	ErrSteps  = fmt.Errorf("took more than %d steps", MaxSteps)
+	ErrSteps  = errors.New("took too many steps")
 	ErrResult = errors.New("answered what is no number")
 	ErrClosed = errors.New("closed")
 )
@@ -46,7 +46,7 @@ var (
 type Fault struct {
 	Function string // that was called
 	Err      error  // ErrTrap, ErrSteps, ErrResult or ErrClosed
-	Detail   string // of a trap, what the runtime says; or empty
+	Detail   string // more about it; or empty
 }
 
 // Error returns `call fold: trapped: integer divide by zero`.
@@ -89,11 +89,11 @@ func compile(ctx context.Context, guest []byte) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := check(ctx, binary(parts))
+	metered, err := meter(parts)
 	if err != nil {
 		return nil, err
 	}
-	metered, err := meter(parts)
+	found, err := check(ctx, binary(parts))
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +120,8 @@ func config(c wazero.RuntimeConfig) wazero.RuntimeConfig {
 
 // try makes an instance once, so that a guest that cannot begin is told when it is compiled.
 func (m *Module) try() error {
-	in, err := m.instantiate()
-	if err != nil {
-		return err
-	}
-	return in.close()
+	s := m.shadow()
+	return errors.Join(s.fault, s.Close())
 }
 
 // Close detaches all that was made of the module and releases it. It may be called twice, and waits for calls under way.
