@@ -113,7 +113,7 @@ func (c *compiler) header() {
 	if len(c.errs) > 0 {
 		return // what is missing may be what is misspelt
 	}
-	if len(r.servers) == 0 && len(r.targets) == 0 {
+	if len(r.servers) == 0 && len(r.targets) == 0 && (len(r.modules) == 0 || len(r.clients) > 0 || len(r.services) > 0) {
 		c.at(c.root, "there is no server", "add `servers:` with at least one name, or `targets:`")
 	}
 	if len(r.clients) == 0 && len(r.modules) == 0 {

@@ -73,14 +73,15 @@ type driver struct {
 	nodes []string
 }
 
-// learn hands the group the mappings that are in force before the run.
+// learn hands the group the mappings that are in force before the run. Where modules are started by hand, it waits for the
+// servers.
 func (d *driver) learn(ctx context.Context, g *user.Group) error {
 	for svc, name := range d.topo.Services {
-		r, err := d.env.Space().Read(ctx, service.MapName(name))
+		v, err := present(ctx, d.env.Space(), service.MapName(name))
 		if err != nil {
 			return err
 		}
-		m, err := service.ParseMapping(r.Value.Text)
+		m, err := service.ParseMapping(v.Text)
 		if err != nil {
 			return err
 		}
@@ -88,6 +89,20 @@ func (d *driver) learn(ctx context.Context, g *user.Group) error {
 		g.Changed(0, svc, m)
 	}
 	return nil
+}
+
+// present returns the value of a variable, once it has one.
+func present(ctx context.Context, space dsv.Space, n dsv.Name) (dsv.Value, error) {
+	if _, err := space.Info(ctx, n); err != nil { // nobody is going to write it
+		return dsv.Value{}, err
+	}
+	w, err := space.Watch(ctx, dsv.WatchRequest{Pattern: string(n)})
+	if err != nil {
+		return dsv.Value{}, err
+	}
+	defer w.Close()
+	u, err := w.Next(ctx)
+	return u.Reading.Value, err
 }
 
 func (d *driver) place(m service.Mapping) {

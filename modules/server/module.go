@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"net"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -74,7 +75,7 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 		c := plan.Servers[i]
 		s, err := Listen(Config{
 			Host: c.HostConfig, Seed: plan.Seed, Vars: func(n dsv.Name) *dmm.Var { return env.Var(n) },
-			Engine: engine.Config{Name: c.Engine, Listen: c.Listen, Reactors: c.Reactors, Spin: spin},
+			Engine: engine.Config{Name: c.Engine, Listen: at(c.Listen, env.Address()), Reactors: c.Reactors, Spin: spin},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("emulate %s: %w", name, err)
@@ -85,6 +86,15 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 		}
 	}
 	return servers, nil
+}
+
+// at is where a server listens: the scenario's address, or its port at the host under which others reach this process.
+func at(listen, host string) string {
+	_, port, err := net.SplitHostPort(listen)
+	if host == "" || err != nil {
+		return listen
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // follow hands every mapping to every server.

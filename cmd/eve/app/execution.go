@@ -19,15 +19,16 @@ import (
 	"github.com/eve-emulation/eve/internal/mono"
 )
 
-// An execution is one run for real: a kernel in this process, and modules as its children.
+// An execution is one run for real: a kernel in this process, and modules as its children, or started by hand.
 //
 // Its life: start the servers and targets, learn their addresses, write the mappings, start the rest, let all begin at
-// one instant, wait for the end of the plan, stop everybody in order.
+// one instant, wait for the end of the plan, stop everybody in order. By hand, all are awaited from the beginning.
 type execution struct {
 	app    *App
 	plan   *scenario.Plan
 	kernel *evekernel.Kernel
 	dir    string // of the run folder
+	hand   *hand  // nil: the modules are children
 	tell   func(string)
 
 	t0      atomic.Int64 // 0: not begun
@@ -42,15 +43,16 @@ type execution struct {
 	ended  bool // modules are being stopped: their end is no news
 }
 
-// newExecution prepares a run whose measurements go to rec. tell is told in plain sentences what happens.
-func newExecution(a *App, plan *scenario.Plan, rec dsv.Recorder, dir string, tell func(string)) (*execution, error) {
+// newExecution prepares a run whose measurements go to rec; where h is not nil, its modules are started by hand. tell is
+// told in plain sentences what happens.
+func newExecution(a *App, plan *scenario.Plan, rec dsv.Recorder, dir string, h *hand, tell func(string)) (*execution, error) {
 	x := &execution{
-		app: a, plan: plan, dir: dir, tell: tell,
+		app: a, plan: plan, dir: dir, hand: h, tell: tell,
 		events: make(chan evekernel.ModuleEvent, 4096), states: map[string]evekernel.ModuleEvent{},
 	}
-	k, err := evekernel.New(evekernel.Config{
-		Run: plan.Name, Recorder: rec, OnModule: x.happened, Log: x.log,
-	})
+	cfg := evekernel.Config{Run: plan.Name, Recorder: rec, OnModule: x.happened, Log: x.log}
+	h.configure(&cfg)
+	k, err := evekernel.New(cfg)
 	x.kernel = k
 	return x, err
 }
@@ -71,6 +73,10 @@ func (x *execution) happened(e evekernel.ModuleEvent) {
 		}
 	case evekernel.Lost, evekernel.Back:
 		x.tell(x.sentence(e))
+	case evekernel.Awaited, evekernel.Ready:
+		if x.hand != nil {
+			x.hand.note(x, e)
+		}
 	}
 	select {
 	case x.events <- e:
@@ -122,14 +128,22 @@ func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	if err := x.kernel.Listen(); err != nil {
 		return err
 	}
+	if err := x.prepare(ctx); err != nil {
+		return err
+	}
+	withdraw, err := announce(x.dir, x.plan.Name, loopback(x.kernel.URL()), x.kernel.Token())
+	if err != nil {
+		return err
+	}
 	kctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = x.kernel.Run(kctx) })
-	err := x.live(ctx, begun)
+	err = x.live(ctx, begun)
 	x.stop()
 	end()
 	wg.Wait()
+	failed = errors.Join(failed, withdraw())
 	x.early = err != nil
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
@@ -137,19 +151,37 @@ func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	return errors.Join(err, failed)
 }
 
-func (x *execution) live(ctx context.Context, begun func(int64)) error {
+// prepare makes what modules find when they come.
+func (x *execution) prepare(ctx context.Context) error {
 	if err := x.declare(ctx); err != nil {
 		return err
 	}
-	processes := x.processes()
-	x.names = x.parties(processes)
+	x.names = x.parties(x.processes())
 	if len(x.names) > 0 {
 		if err := x.kernel.Hub().Expect(egs.StartBarrier, x.names...); err != nil {
 			return err
 		}
 	}
-	if err := x.startServers(ctx, processes); err != nil {
+	if x.hand == nil {
+		return nil
+	}
+	if err := errors.Join(x.startServers(ctx), x.startRest(ctx)); err != nil {
 		return err
+	}
+	x.hand.ask(x)
+	return nil
+}
+
+func (x *execution) live(ctx context.Context, begun func(int64)) error {
+	if x.hand == nil {
+		if err := x.startServers(ctx); err != nil {
+			return err
+		}
+	}
+	for _, s := range x.plan.Servers {
+		if err := x.address(ctx, s); err != nil {
+			return err
+		}
 	}
 	if err := x.startTargets(ctx); err != nil {
 		return err
@@ -157,8 +189,10 @@ func (x *execution) live(ctx context.Context, begun func(int64)) error {
 	if err := x.place(ctx); err != nil {
 		return err
 	}
-	if err := x.startRest(ctx); err != nil {
-		return err
+	if x.hand == nil {
+		if err := x.startRest(ctx); err != nil {
+			return err
+		}
 	}
 	start, err := x.await(ctx)
 	if err != nil {

@@ -73,7 +73,7 @@ func instances(m scenario.Module) []string {
 	return names
 }
 
-// start starts one module of a known kind as a child process of this binary.
+// start starts one module of a known kind as a child process of this binary, or by hand.
 func (x *execution) start(ctx context.Context, kind, name string, config any) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -84,6 +84,10 @@ func (x *execution) start(ctx context.Context, kind, name string, config any) er
 		if raw, err = json.Marshal(config); err != nil {
 			return err
 		}
+	}
+	if x.hand != nil {
+		x.hand.module(kind, name)
+		return x.kernel.Start(ctx, evekernel.ModuleSpec{Name: name, Kind: kind, Config: raw, Outside: true})
 	}
 	return x.kernel.Start(ctx, evekernel.ModuleSpec{
 		Name: name, Kind: kind, Config: raw, Env: environment(),
@@ -103,28 +107,26 @@ func environment() []string {
 	return append(env, "GOMAXPROCS=4")
 }
 
-func (x *execution) startServers(ctx context.Context, ps []process) error {
-	for _, p := range ps {
+func (x *execution) startServers(ctx context.Context) error {
+	for _, p := range x.processes() {
 		if err := x.start(ctx, "server", p.name, server.ModuleConfig{Servers: p.servers}); err != nil {
-			return err
-		}
-	}
-	for _, s := range x.plan.Servers {
-		if err := x.address(ctx, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// startTimeout bounds the time from a process's start until it tells its address.
+// startTimeout bounds the time from a process's start until it tells its address; who starts it by hand takes his time.
 const startTimeout = 10 * time.Second
 
 // address waits until a server listens.
 func (x *execution) address(ctx context.Context, s scenario.Server) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout,
-		fmt.Errorf("server %s did not listen within %v; look at what its process printed above", s.Name, startTimeout))
-	defer cancel()
+	if x.hand == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, startTimeout,
+			fmt.Errorf("server %s did not listen within %v; look at what its process printed above", s.Name, startTimeout))
+		defer cancel()
+	}
 	w, err := x.kernel.Space().Watch(ctx, dsv.WatchRequest{Pattern: string(adapt.AddressName(s.Name))})
 	if err != nil {
 		return err
@@ -217,10 +219,14 @@ func (x *execution) startModule(ctx context.Context, m scenario.Module) error {
 			}
 			continue
 		}
-		err := x.kernel.Start(ctx, evekernel.ModuleSpec{
-			Name: name, Argv: m.Exec, Config: m.Config, Env: environment(), ReadyTimeout: -1,
-		})
-		if err != nil {
+		spec := evekernel.ModuleSpec{Name: name, Config: m.Config, ReadyTimeout: -1}
+		if x.hand != nil {
+			spec.Outside = true
+			x.hand.program(name, m.Exec)
+		} else {
+			spec.Argv, spec.Env = m.Exec, environment()
+		}
+		if err := x.kernel.Start(ctx, spec); err != nil {
 			return err
 		}
 	}

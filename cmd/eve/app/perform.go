@@ -43,7 +43,8 @@ func (r *outcome) failure() error {
 
 // perform executes a plan into the run folder dir, by default one of its own. An execution that failed or was interrupted
 // has an outcome too. The error is that it did not begin, and then there is none, or that not everything could be written.
-func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, v *view) (*outcome, error) {
+// Where h is not nil, the modules of a run for real are started by hand.
+func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind runs.Kind, h *hand, v *view) (*outcome, error) {
 	if kind == runs.Virtual {
 		if err := sim.Check(plan); err != nil {
 			return nil, wrong(err)
@@ -66,7 +67,7 @@ func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind
 	if kind == runs.Virtual {
 		began, err = simulate(kctx, plan, store, v, &x)
 	} else {
-		began, err = a.emulate(kctx, plan, store, folder.Dir(), v, &x, &env)
+		began, err = a.emulate(kctx, plan, store, folder.Dir(), h, v, &x, &env)
 	}
 	v.done()
 	if err != nil && !began {
@@ -150,8 +151,8 @@ func simulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, v *vie
 }
 
 // emulate runs a plan for real, in the run folder dir. began is whether T0 came.
-func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, dir string, v *view, extras *runs.Extras, env *runs.Environment) (began bool, err error) {
-	e, err := newExecution(a, plan, rec, dir, v.say)
+func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, dir string, h *hand, v *view, extras *runs.Extras, env *runs.Environment) (began bool, err error) {
+	e, err := newExecution(a, plan, rec, dir, h, v.say)
 	if err != nil {
 		return false, err
 	}

@@ -34,7 +34,7 @@ func (a *App) runCommand() *cobra.Command {
 		Example: "  eve run flash-crowd\n  eve run mine.yaml --duration 10s --seed 3 --set clients.crowd.patience=2s",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.execute(c.Context(), args[0], s, runs.Real)
+			return a.execute(c.Context(), args[0], s, runs.Real, nil)
 		},
 	}
 	s.flags(c)
@@ -50,15 +50,15 @@ func (a *App) simCommand() *cobra.Command {
 			"says, and the same seed gives the same bytes.",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.execute(c.Context(), args[0], s, runs.Virtual)
+			return a.execute(c.Context(), args[0], s, runs.Virtual, nil)
 		},
 	}
 	s.flags(c)
 	return c
 }
 
-// execute runs a scenario into a run folder, and reports.
-func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kind) error {
+// execute runs a scenario into a run folder, with modules of its own or started by hand, and reports.
+func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kind, h *hand) error {
 	plan, err := a.load(arg, s.overrides)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kin
 	if s.quiet {
 		out = discard{}
 	}
-	r, err := a.perform(ctx, plan, s.out, kind, newView(plan, out))
+	r, err := a.perform(ctx, plan, s.out, kind, h, newView(plan, out))
 	if r == nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func (t *truth) one(ctx context.Context, c truthCase, seed int64, kind runs.Kind
 		fmt.Fprintf(t.app.err, "%s: %v …\n", what, t.duration)
 	}
 	dir := filepath.Join(t.out, fmt.Sprintf("%s-%s-seed%d", c.name, kind, seed))
-	o, err := t.app.perform(ctx, plan, dir, kind, newView(plan, discard{}))
+	o, err := t.app.perform(ctx, plan, dir, kind, nil, newView(plan, discard{}))
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
