@@ -144,7 +144,7 @@ func (s Spec) Check() error {
 	if m.AnyKind && s.Kind == dsv.Histogram {
 		return fmt.Errorf("measure %s: %s holds no histograms: %w", s.Name, m.Name, dsv.ErrKind)
 	}
-	if err := m.checkParam(s.Param); err != nil {
+	if err := m.CheckParam(s.Param); err != nil {
 		return fmt.Errorf("measure %s: %w", s.Name, err)
 	}
 	if kind := s.Declaration("", "", false).Kind; s.Sync.levels() && (kind == dsv.Text || kind == dsv.Bytes) {

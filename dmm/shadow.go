@@ -79,8 +79,8 @@ func (m Manipulator) check() error {
 	return nil
 }
 
-// checkParam returns nil for a parameter that the manipulator takes.
-func (m Manipulator) checkParam(x float64) error {
+// CheckParam returns nil for a parameter that the manipulator takes, and for every one when it takes none.
+func (m Manipulator) CheckParam(x float64) error {
 	most := m.MaxParam
 	if most == 0 {
 		most = 1

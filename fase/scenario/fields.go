@@ -85,14 +85,10 @@ type rawRule struct {
 }
 
 type rawMeasure struct {
-	dmm          spot[string]
-	param        spot[float64]
-	unit, help   spot[string]
-	every        spot[time.Duration]
-	count        spot[int]
-	change       spot[change]
-	above, below spot[float64]
-	sync         bool
+	rawRecipe
+	unit, help spot[string]
+	kernel     rawRecipe
+	behind     *node // where `kernel:` stands
 }
 
 // change is an absolute or a relative difference.
@@ -203,15 +199,26 @@ func ruleFields(r *rawRule) []field {
 
 func measureFields(m *rawMeasure) []field {
 	return []field{
-		{key: "dmm", value: choice(&m.dmm, manipulators()...), help: "the manipulator; a standard variable keeps its own"},
-		{key: "param", value: amount(&m.param, plainUnit(), bounds{math.SmallestNonzeroFloat64, 1, "above 0 and at most 1"}), help: "ewma: the weight of the newest sample"},
+		{key: "dmm", value: manipulated(&m.rawRecipe), help: "the manipulator, where the data arise; a standard variable keeps its own"},
+		{key: "param", value: level(&m.param), help: paramHelp},
 		{key: "unit", value: text(&m.unit), help: "the unit of a module's variable: s, B, 1/s, 1"},
 		{key: "help", value: text(&m.help), help: "one sentence about a module's variable"},
-		{key: "sync", value: trigger(m), help: "when it is synchronised; any of its conditions suffices"},
+		{key: "sync", value: trigger(&m.rawRecipe), help: "when it is synchronised; any of its conditions suffices"},
+		{key: "kernel", value: second(m), help: "a second manipulator, in the kernel, behind the module's"},
 	}
 }
 
-func syncFields(m *rawMeasure) []field {
+const paramHelp = "ewma: the weight of the newest sample, at most 1; window: how many seconds, as 5s; sample: one write in how many"
+
+func kernelFields(m *rawRecipe) []field {
+	return []field{
+		{key: "dmm", value: manipulated(m), need: true, help: "the manipulator in the kernel"},
+		{key: "param", value: level(&m.param), help: paramHelp},
+		{key: "sync", value: trigger(m).like("mapping, as the module's `sync`"), help: "when the kernel synchronises it"},
+	}
+}
+
+func syncFields(m *rawRecipe) []field {
 	return []field{
 		{key: "every", value: duration(&m.every, time.Millisecond, false), help: "at the multiples of this period"},
 		{key: "count", value: whole(&m.count, 1, 1<<30), help: "after so many writes"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -29,6 +30,8 @@ type Options struct {
 	Kinds map[string]any
 	// AnyKind says that the kinds of modules were checked before: others than Kinds are taken as they are.
 	AnyKind bool
+	// Manipulators are those that the program has beside Eve's own: `dmm:` may name them.
+	Manipulators dmm.Registry
 }
 
 // Load reads a scenario. file is its name in messages. Mistakes are told several at once: the error is an Errors. The
@@ -84,6 +87,7 @@ func (c *compiler) compile() error {
 	c.requests()
 	c.clients()
 	c.modules()
+	c.named()
 	if len(c.errs) > 0 {
 		return c.err()
 	}

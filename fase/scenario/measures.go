@@ -41,7 +41,7 @@ func (c *compiler) measures() {
 
 // change lets `measure:` say when a standard variable is synchronised.
 func (c *compiler) change(m *Measure, n *named[rawMeasure]) {
-	if n.v.dmm.written() && n.v.dmm.v != m.Manipulator {
+	if n.v.dmm.written() && !n.v.custom() && n.v.dmm.v != m.Manipulator {
 		c.at(n.v.dmm.at, fmt.Sprintf("%s is measured by %s, which Eve relies on", m.Name, m.Manipulator), "leave dmm out, or write dmm: "+m.Manipulator)
 	}
 	for _, s := range []struct {
@@ -52,8 +52,27 @@ func (c *compiler) change(m *Measure, n *named[rawMeasure]) {
 			c.at(s.at, fmt.Sprintf("the %s of %s is given", s.key, m.Name), "remove it")
 		}
 	}
+	if n.v.custom() {
+		c.at(n.v.dmm.at, fmt.Sprintf("%s is measured by %s, which Eve relies on", m.Name, m.Manipulator), "leave dmm out, or write dmm: "+m.Manipulator)
+	}
 	m.Sync = n.v.trigger(m.Sync)
-	c.check(m, n)
+	if c.check(m, n) && n.v.behind != nil {
+		c.thin(m, n)
+	}
+}
+
+// thin puts a manipulator in the kernel behind a standard variable, of the same kind and rule, since Eve relies on both.
+func (c *compiler) thin(m *Measure, n *named[rawMeasure]) {
+	own := m.Spec.Declaration("", "", false)
+	b := c.behind(&n.v.kernel, m.Name, own, n.v.behind)
+	if b == nil {
+		return
+	}
+	if d := b.Declaration("", "", false); d.Kind != own.Kind || d.Merge != own.Merge || own.Merge == dsv.Last {
+		c.at(n.v.kernel.dmm.at, fmt.Sprintf("%s is measured by %s, which Eve relies on", m.Name, m.Manipulator), "write the same in the kernel, to be synchronised less often")
+		return
+	}
+	m.Kernel = b
 }
 
 func (c *compiler) check(m *Measure, n *named[rawMeasure]) bool {
@@ -80,18 +99,46 @@ func (c *compiler) addition(n *named[rawMeasure], standard []Measure) (Measure, 
 		c.at(n.at, fmt.Sprintf("nothing writes a variable %q", clip(n.name)), fix)
 		return Measure{}, false
 	}
-	if !n.v.dmm.written() {
-		c.at(n.at, fmt.Sprintf("variable %s has no dmm", n.name), "name its manipulator: "+strings.Join(manipulators(), ", "))
-		return Measure{}, false
+	m := Measure{Unit: n.v.unit.v, Help: n.v.help.v, History: true, Owners: []string{owner}}
+	name, kernel := dsv.Name(n.name), n.v.behind != nil
+	if !n.v.dmm.written() && !kernel {
+		c.at(n.at, fmt.Sprintf("variable %s has no dmm", n.name), "name its manipulator: "+strings.Join(c.manipulators(), ", "))
+		return m, false
 	}
-	m := Measure{
-		Spec: dmm.Spec{
-			Name: dsv.Name(n.name), Manipulator: n.v.dmm.v, Param: n.v.param.v,
-			Sync: n.v.trigger(dmm.Trigger{Every: period}),
-		},
-		Unit: n.v.unit.v, Help: n.v.help.v, History: true, Owners: []string{owner},
+	if len(c.plan.Modules[mod].Exec) > 0 {
+		return m, c.written(&m, n)
 	}
-	return m, c.check(&m, n)
+	if !n.v.dmm.written() { // the module writes what is folded in the kernel
+		m.Kernel = c.behind(&n.v.kernel, name, dsv.Declaration{}, n.v.behind)
+		if m.Kernel != nil {
+			m.Spec = m.Kernel.Spec
+		}
+		return m, m.Kernel != nil
+	}
+	spec, r, ok := c.recipe(&n.v.rawRecipe, name, 0, dmm.Trigger{Every: period}, n.at)
+	m.Spec, m.Recipe = spec, &r
+	if ok && kernel {
+		m.Kernel = c.behind(&n.v.kernel, name, m.Spec.Declaration("", "", false), n.v.behind)
+		ok = m.Kernel != nil
+	}
+	return m, ok
+}
+
+// written is a variable of a program: it writes, and the kernel folds.
+func (c *compiler) written(m *Measure, n *named[rawMeasure]) bool {
+	raw, at := &n.v.rawRecipe, n.at
+	if n.v.behind != nil {
+		if n.v.dmm.written() {
+			c.at(n.v.dmm.at, fmt.Sprintf("%s is written by a program, which has no manipulator of its own", n.name), "leave out dmm, or kernel: either is in the kernel")
+			return false
+		}
+		raw, at = &n.v.kernel, n.v.behind
+	}
+	m.Kernel = c.behind(raw, dsv.Name(n.name), dsv.Declaration{}, at)
+	if m.Kernel != nil {
+		m.Spec = m.Kernel.Spec
+	}
+	return m.Kernel != nil
 }
 
 // lookup finds a variable for an expression. What a module declares while it runs is not known before: it is taken for a

@@ -46,6 +46,7 @@ type Plan struct {
 	Text   []byte            // the scenario as run: overrides applied
 	Inputs map[string][]byte // files that it reads, by the path written in it
 
+	guests    []string   // those of Inputs that are WebAssembly
 	means     []rdr.Mean // of the clients' requests, by group
 	unbounded Errors     // why there is no mean
 }
@@ -93,12 +94,22 @@ type Measure struct {
 	dmm.Spec
 	Unit, Help string
 	History    bool
+	// Recipe says how the module's process manipulates a variable that the scenario adds; nil for standard ones, and for
+	// what only the kernel manipulates.
+	Recipe *dmm.Recipe
+	// Kernel is the manipulator in the kernel, of which the variable is; nil for none.
+	Kernel *Behind
 	// Owners are the participants that write it: names of servers, client groups or modules.
 	Owners []string
 }
 
 // Declaration returns what the Space is told.
-func (m Measure) Declaration() dsv.Declaration { return m.Spec.Declaration(m.Unit, m.Help, m.History) }
+func (m Measure) Declaration() dsv.Declaration {
+	if m.Kernel != nil {
+		return m.Kernel.Declaration(m.Unit, m.Help, m.History)
+	}
+	return m.Spec.Declaration(m.Unit, m.Help, m.History)
+}
 
 // An Expect is a condition that must hold over the run after its warm-up.
 type Expect struct {

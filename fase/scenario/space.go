@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dmm/recipe"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/user"
 )
@@ -16,10 +19,17 @@ const (
 	inputsName dsv.Name = "run.inputs"   // Text: JSON, the files that it reads
 )
 
-// Publish writes a plan's scenario to a space, for Fetch.
+// Publish writes a plan's scenario to a space, for Fetch, and how the variables of modules are manipulated, for them.
 func Publish(ctx context.Context, space dsv.Space, p *Plan) error {
-	inputs, err := json.Marshal(p.Inputs)
+	files := maps.Clone(p.Inputs)
+	for _, guest := range p.guests {
+		delete(files, guest) // it travels by itself
+	}
+	inputs, err := json.Marshal(files)
 	if err != nil {
+		return fmt.Errorf("publish scenario: %w", err)
+	}
+	if err := recipe.Publish(ctx, space, p.recipes()); err != nil {
 		return fmt.Errorf("publish scenario: %w", err)
 	}
 	for _, v := range []struct {
@@ -39,8 +49,20 @@ func Publish(ctx context.Context, space dsv.Space, p *Plan) error {
 	return nil
 }
 
-// Fetch reads the scenario that Publish wrote and compiles it to the same plan.
-func Fetch(ctx context.Context, space dsv.Space) (*Plan, error) {
+// recipes is how the variables of modules are manipulated where the data arise.
+func (p *Plan) recipes() map[dsv.Name]dmm.Recipe {
+	own := map[dsv.Name]dmm.Recipe{}
+	for _, m := range p.Measures {
+		if m.Recipe != nil {
+			own[m.Name] = *m.Recipe
+		}
+	}
+	return own
+}
+
+// Fetch reads the scenario that Publish wrote and compiles it to the same plan, except that guests are left out. own are
+// the manipulators that the program has beside Eve's.
+func Fetch(ctx context.Context, space dsv.Space, own ...dmm.Manipulator) (*Plan, error) {
 	text, err := space.Read(ctx, textName)
 	if err != nil {
 		return nil, fmt.Errorf("fetch scenario: %w", err)
@@ -60,7 +82,7 @@ func Fetch(ctx context.Context, space dsv.Space) (*Plan, error) {
 			}
 			return nil, fs.ErrNotExist
 		},
-		AnyKind: true,
+		AnyKind: true, Manipulators: own,
 	})
 }
 

@@ -134,10 +134,28 @@ func anything(dst **node) value {
 }
 
 // trigger is the mapping `sync:`.
-func trigger(m *rawMeasure) value {
+func trigger(m *rawRecipe) value {
 	inner := object("sync", syncFields(m))
 	return value{inner.shape, func(r *reader, n *node) {
 		m.sync = n.src != nil
+		inner.read(r, n)
+	}}
+}
+
+// like is the same value where the reference need not list its keys again.
+func (v value) like(name string) value {
+	v.shape = shape{name: name, json: v.schema()}
+	return v
+}
+
+// second is the mapping `kernel:`.
+func second(m *rawMeasure) value {
+	inner := object("kernel", kernelFields(&m.kernel))
+	return value{inner.shape, func(r *reader, n *node) {
+		if n.src == nil {
+			return // there is none
+		}
+		m.behind = n
 		inner.read(r, n)
 	}}
 }
@@ -198,7 +216,7 @@ func manipulators() []string {
 }
 
 // trigger returns the trigger that is written, or the standard one.
-func (m *rawMeasure) trigger(standard dmm.Trigger) dmm.Trigger {
+func (m *rawRecipe) trigger(standard dmm.Trigger) dmm.Trigger {
 	if !m.sync {
 		return standard
 	}
