@@ -212,7 +212,9 @@ type WatchRequest struct {
 	// ("*.cpu.utilisation").
 	Pattern string
 	Mode    Mode
-	// From resumes after a revision (mode All); zero starts with the present values.
+	// From resumes after a revision (mode All); zero starts with the present values. In mode Latest a watch always starts
+	// with them, and, where From is not zero, with the deletions since, as far as they are remembered: of the last 8192
+	// at least.
 	From Revision
 	// Window and Every are of a derived value (Pattern is a name such as app.latency.p95): it is computed over the last
 	// Window, 0 for all since the variable was created, and told at the multiples of Every since T0, 0 for 1 s. A Space

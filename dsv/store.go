@@ -23,7 +23,8 @@ type Store struct {
 	clock    func() Instant // nil: whole writes bear no instant
 	revision Revision
 	writer   WriterID // the greatest that was restored
-	watches  map[*watch]struct{}
+	watches  followers
+	graves   []grave // by revision
 	log      changeLog
 	scratch  event // for changes that nobody but the Recorder sees
 	recErr   error // the first error of the Recorder's Declare or Record
@@ -49,13 +50,15 @@ type variable struct {
 
 // sub ties a watch to one variable that it matches.
 type sub struct {
-	w    *watch
-	slot slot
+	w      *watch
+	v      *variable
+	at, of int32 // its places in v.subs and w.subs
+	slot   slot
 }
 
 // NewStore returns an empty Store. rec may be nil; it stays the caller's, who closes it after the Store.
 func NewStore(rec Recorder) *Store {
-	return &Store{rec: rec, flush: flusher{rec: rec, run: make(chan struct{}, 1)}, vars: map[Name]*variable{}, watches: map[*watch]struct{}{}}
+	return &Store{rec: rec, flush: flusher{rec: rec, run: make(chan struct{}, 1)}, vars: map[Name]*variable{}}
 }
 
 // SetRevision continues after r, where that is later than what was written: for a Store that succeeds another one.
@@ -78,13 +81,20 @@ func (s *Store) SetClock(now func() Instant) {
 }
 
 // Restore puts a variable back as a Recorder kept it: its declaration, its last update (with revision 0 when it was never
-// written), and how far each writer was merged. Nothing is recorded, and watchers are not told.
+// written), and how far each writer was merged; of a variable that was deleted last, that it was. Nothing is recorded, and
+// watchers are not told.
 func (s *Store) Restore(d Declaration, last Update, seen []Progress) error {
 	if err := d.Check(); err != nil {
 		return fmt.Errorf("restore %s: %w", d.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if last.Deleted {
+		s.revision = max(s.revision, last.Revision)
+		i, _ := slices.BinarySearchFunc(s.graves, last.Revision, func(g grave, r Revision) int { return cmp.Compare(g.rev, r) })
+		s.graves = slices.Insert(s.graves, i, grave{d.Name, last.Revision})
+		return nil
+	}
 	if s.vars[d.Name] != nil {
 		return fmt.Errorf("restore %s: %w", d.Name, ErrExists)
 	}
@@ -116,11 +126,7 @@ func (s *Store) LastWriter() WriterID {
 // admit makes the variable known to lookups and watches. Callers hold mu.
 func (s *Store) admit(v *variable) {
 	s.vars[v.decl.Name] = v
-	for w := range s.watches {
-		if v.decl.Name.Match(w.pattern) {
-			v.attach(w)
-		}
-	}
+	s.watches.of(v.decl.Name, func(w *watch) { v.attach(w) })
 }
 
 // Create implements Space.
@@ -365,11 +371,14 @@ func (s *Store) changed(v *variable, d *Delta) {
 	}
 	e.size = e.bytes()
 	s.log.push(e)
+	var cut []*watch
 	for _, sub := range v.subs {
-		if sub.w.push(sub, e) {
-			continue
+		if !sub.w.push(sub, e) {
+			cut = append(cut, sub.w)
 		}
-		s.detach(sub.w) // cut off: it costs nothing from now on
+	}
+	for _, w := range cut {
+		s.detach(w) // it costs nothing from now on
 	}
 }
 
@@ -442,6 +451,8 @@ func (s *Store) Delete(_ context.Context, n Name) error {
 		delete(s.vars, n)
 		s.log.lost = max(s.log.lost, v.forgot)
 		s.changed(v, nil)
+		s.bury(n, v.revision)
+		v.forsake()
 	}
 	s.mu.Unlock()
 	if err == nil && v.front != nil {
@@ -472,12 +483,9 @@ func (s *Store) Declarations() []Declaration {
 func (s *Store) Written(pattern string, r Revision) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for n, v := range s.vars {
-		if v.revision > 0 && v.revision <= r && n.Match(pattern) {
-			return true
-		}
-	}
-	return false
+	found := false
+	s.matching(pattern, func(v *variable) { found = found || v.revision > 0 && v.revision <= r })
+	return found
 }
 
 // Revision returns the revision of the latest change.
@@ -493,10 +501,8 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	was := s.closed
 	s.closed = true
-	for w := range s.watches {
-		w.end()
-	}
-	clear(s.watches)
+	s.watches.all((*watch).end)
+	s.watches = followers{}
 	s.mu.Unlock()
 	if was {
 		return nil

@@ -103,11 +103,7 @@ func (l *changeLog) since(r Revision, fn func(*event)) {
 // oldest returns the least revision after which the log has every change that the pattern matches. Callers hold mu.
 func (s *Store) oldest(pattern string) Revision {
 	r := s.log.lost
-	for n, v := range s.vars {
-		if v.forgot > r && n.Match(pattern) {
-			r = v.forgot
-		}
-	}
+	s.matching(pattern, func(v *variable) { r = max(r, v.forgot) })
 	return r
 }
 
@@ -129,10 +125,13 @@ type watch struct {
 	pattern string
 	mode    Mode
 	wake    chan struct{} // signalled, cap 1, when there is something to see
+	subs    []*sub        // guarded by the Store's mu, as live is
+	live    bool          // the Store knows it
 
-	mu     sync.Mutex // guards what follows; taken after the Store's
-	slots  []*slot    // Latest: variables with something new, in the order in which they had
-	events []*event   // All: what was not delivered
+	mu     sync.Mutex     // guards what follows; taken after the Store's
+	slots  []*slot        // Latest: variables with something new, in the order in which they had
+	dead   map[Name]*slot // those whose variable was deleted
+	events []*event       // All: what was not delivered
 	bytes  int
 	after  Revision // the newest change that was delivered or is queued
 	cut    bool
@@ -172,7 +171,8 @@ func (s *Store) Watch(_ context.Context, r WatchRequest) (Watch, error) {
 		w.cut = true
 		return w, nil
 	}
-	s.watches[w] = struct{}{}
+	w.live = true
+	s.watches.add(w)
 	present := s.subscribe(w)
 	if resumes {
 		s.log.since(r.From, func(e *event) {
@@ -182,17 +182,36 @@ func (s *Store) Watch(_ context.Context, r WatchRequest) (Watch, error) {
 		})
 		return w, nil
 	}
-	for _, sub := range present {
-		sub.w.start(sub)
+	if r.From > 0 {
+		present = append(present, s.buried(w, r.From)...)
+	}
+	slices.SortFunc(present, func(a, b presence) int { return cmp.Compare(a.e.u.Revision, b.e.u.Revision) })
+	for _, p := range present {
+		w.start(p)
 	}
 	return w, nil
 }
 
 // presence is a variable's value at the time when a watch began.
 type presence struct {
-	*sub
-	e *event
-	w *watch
+	slot *slot
+	e    *event
+}
+
+// buried returns the deletions after r of variables that the watch's pattern matches, the last one of each name.
+// Callers hold mu.
+func (s *Store) buried(w *watch, r Revision) []presence {
+	var ps []presence
+	told := map[Name]bool{}
+	for i := len(s.graves) - 1; i >= 0 && s.graves[i].rev > r; i-- {
+		g := s.graves[i]
+		if told[g.name] || !g.name.Match(w.pattern) {
+			continue
+		}
+		told[g.name] = true
+		ps = append(ps, presence{&slot{}, &event{u: Update{Name: g.name, Revision: g.rev, Deleted: true}}})
+	}
+	return ps
 }
 
 // start delivers the value at which the watch begins.
@@ -201,53 +220,61 @@ func (w *watch) start(p presence) {
 		w.queue(p.e)
 		return
 	}
-	w.put(&p.slot, p.e)
+	w.put(p.slot, p.e)
+	if p.e.u.Deleted {
+		w.died(p.slot, p.e)
+	}
 }
 
-// subscribe attaches the watch to the variables that it matches, and returns their present values, oldest first.
+// subscribe attaches the watch to the variables that it matches, and returns their present values.
 // Callers hold mu.
 func (s *Store) subscribe(w *watch) []presence {
 	var present []presence
-	for n, v := range s.vars {
-		if !n.Match(w.pattern) {
-			continue
-		}
+	s.matching(w.pattern, func(v *variable) {
 		sub := v.attach(w)
 		if v.revision > 0 {
-			e := &event{v: v, u: Update{Name: n, Revision: v.revision, Reading: v.reading()}}
+			e := &event{v: v, u: Update{Name: v.decl.Name, Revision: v.revision, Reading: v.reading()}}
 			e.size = e.bytes()
-			present = append(present, presence{sub, e, w})
+			present = append(present, presence{&sub.slot, e})
 		}
-	}
-	slices.SortFunc(present, func(a, b presence) int { return cmp.Compare(a.e.u.Revision, b.e.u.Revision) })
+	})
 	return present
 }
 
+// attach ties the watch to the variable. Callers hold the Store's mu.
 func (v *variable) attach(w *watch) *sub {
-	sub := &sub{w: w}
-	v.subs = append(v.subs[:len(v.subs):len(v.subs)], sub)
+	sub := &sub{w: w, v: v, at: int32(len(v.subs)), of: int32(len(w.subs))}
+	v.subs, w.subs = append(v.subs, sub), append(w.subs, sub)
 	return sub
 }
 
 // detach forgets the watch. Callers hold the Store's mu.
 func (s *Store) detach(w *watch) {
-	if _, live := s.watches[w]; !live {
+	if !w.live {
 		return
 	}
-	delete(s.watches, w)
-	for n, v := range s.vars {
-		if !n.Match(w.pattern) {
-			continue
-		}
-		// A new slice, since a loop over the old one may be under way.
-		kept := make([]*sub, 0, len(v.subs))
-		for _, sub := range v.subs {
-			if sub.w != w {
-				kept = append(kept, sub)
-			}
-		}
-		v.subs = kept
+	w.live = false
+	s.watches.remove(w)
+	for _, sub := range w.subs {
+		subs, last := sub.v.subs, len(sub.v.subs)-1
+		subs[sub.at] = subs[last]
+		subs[sub.at].at = sub.at
+		subs[last] = nil
+		sub.v.subs = subs[:last]
 	}
+	w.subs = nil
+}
+
+// forsake unties a deleted variable from its watches, which may still hold what it was. Callers hold the Store's mu.
+func (v *variable) forsake() {
+	for _, sub := range v.subs {
+		subs, last := sub.w.subs, len(sub.w.subs)-1
+		subs[sub.of] = subs[last]
+		subs[sub.of].of = sub.of
+		subs[last] = nil
+		sub.w.subs = subs[:last]
+	}
+	v.subs = nil
 }
 
 // push hands the watch one change; false says that it was too slow and is cut off. Callers hold the Store's mu.
@@ -259,6 +286,9 @@ func (w *watch) push(sub *sub, e *event) bool {
 	}
 	if w.mode == Latest {
 		w.put(&sub.slot, e)
+		if e.u.Deleted {
+			w.died(&sub.slot, e)
+		}
 		return true
 	}
 	if len(w.events) >= queueChanges || len(w.events) > 0 && w.bytes+e.size > queueBytes {
@@ -300,6 +330,25 @@ func (w *watch) put(s *slot, e *event) {
 		s.fold.Add(&e.d)
 	}
 	s.newest, s.first = e, false
+}
+
+// died notes that a slot ends with the deletion of its variable. Where that of a former variable of the name was not
+// delivered either, one of them is enough: so a watch holds two slots for a name at most.
+func (w *watch) died(s *slot, e *event) {
+	former := w.dead[e.u.Name]
+	if former == nil {
+		if w.dead == nil {
+			w.dead = map[Name]*slot{}
+		}
+		w.dead[e.u.Name] = s
+		return
+	}
+	former.newest, former.first, former.whole = e, false, true
+	former.skipped += s.skipped + 1
+	s.newest = nil
+	if i := slices.Index(w.slots, s); i >= 0 {
+		w.slots = slices.Delete(w.slots, i, i+1)
+	}
 }
 
 // take returns what a slot holds, and empties it.
@@ -354,7 +403,11 @@ func (w *watch) poll() (Update, bool, error) {
 		s := w.slots[0]
 		w.slots[0] = nil
 		w.slots = w.slots[1:]
-		return s.take(), true, nil
+		u := s.take()
+		if u.Deleted {
+			delete(w.dead, u.Name)
+		}
+		return u, true, nil
 	case len(w.events) > 0:
 		e := w.events[0]
 		w.events[0] = nil

@@ -146,11 +146,8 @@ func (db *DB) Restore(store *dsv.Store) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for n, s := range db.series {
-		if s.last.Deleted {
-			continue
-		}
 		last := s.last
-		if s.decl.Merge == dsv.Append {
+		if s.decl.Merge == dsv.Append && !last.Deleted {
 			last.Reading.Value = dsv.BytesValue(nil)
 		}
 		if err := store.Restore(s.decl, last, s.seen); err != nil {
