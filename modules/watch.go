@@ -76,6 +76,9 @@ func (w *watch) again() wire.Req {
 	from := w.last
 	if w.r.Mode == dsv.Latest {
 		from = 0 // the present values; those that were seen are skipped
+		if len(w.seen) > 0 {
+			from = 1 // and all deletions; those of what was not seen are skipped
+		}
 	}
 	w.owed = 0
 	return w.request(from, max(1, window-len(w.queue)))
@@ -85,7 +88,9 @@ func (w *watch) again() wire.Req {
 func (w *watch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	clear(w.seen)
+	for n := range w.seen {
+		w.seen[n] = 0
+	}
 }
 
 // put queues an update. The kernel never sends more than it may, so the queue is bounded.
@@ -96,7 +101,7 @@ func (w *watch) put(u dsv.Update) error {
 		return fmt.Errorf("more updates than credit: %w", wire.ErrProtocol)
 	}
 	if w.r.Mode == dsv.Latest {
-		if u.Revision <= w.seen[u.Name] {
+		if at, seen := w.seen[u.Name]; u.Revision <= at || u.Deleted && !seen {
 			w.owed++ // it took credit, too
 			if w.owed >= window/2 {
 				w.signal() // the reader gives it back
