@@ -28,7 +28,7 @@ var layout = []struct {
 	{"dmm/recipe", []string{"dsv", "dmm", "dmm/expr", "dmm/wasm"}},
 	{"dmm/...", []string{"dsv", "dmm"}},
 	{"evekernel", []string{"dsv", "dmm", "dmm/expr", "dmm/recipe", "dmm/wasm", "internal/mono", "internal/child", "evekernel/..."}},
-	{"evekernel/egs", []string{"dsv", "dmm"}},
+	{"evekernel/egs", []string{"dsv", "dmm", "dmm/expr", "dmm/wasm"}},
 	{"evekernel/wire", []string{"dsv", "dmm", "evekernel/egs"}},
 	{"evekernel/wire/wiretest", nil},
 	{"modules", []string{"dsv", "dmm", "dmm/expr", "dmm/recipe", "dmm/wasm", "evekernel/wire", "evekernel/egs", "internal/mono"}},

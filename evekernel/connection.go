@@ -34,6 +34,8 @@ type session struct {
 
 	measured map[dsv.Name]measured
 	left     bool // it said bye
+
+	sinks sinks // on channels; with a lock of its own
 }
 
 // number returns the number under which deltas of this session may call n.
@@ -134,6 +136,7 @@ func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
 	s, former, err := k.session(h)
 	if former != nil {
 		former.take(nil)
+		k.forget(former)
 	}
 	if err == nil {
 		s.take(conn)
@@ -279,15 +282,17 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &peer{
 		k: k, s: s, conn: conn, ctx: ctx, member: k.hub.Member(s.name),
-		watches: map[uint64]*pump{}, subs: map[uint64]egs.Subscription{}, slots: make(chan struct{}, maxWaiting),
+		watches: map[uint64]*pump{}, subs: map[uint64]bool{}, sources: map[dsv.Name]*attached{}, slots: make(chan struct{}, maxWaiting),
 	}
 	conn.BeforeWait(p.acknowledge)
+	k.arrived(s)
 	err := conn.Run(ctx, p.handle)
 	cancel()
 	p.end()
 	if !s.drop(conn) {
 		return // taken up by another connection
 	}
+	k.departed(s, errors.Is(err, errLeft))
 	if errors.Is(err, errLeft) {
 		s.leaves()
 		if m != nil {

@@ -83,6 +83,8 @@ type Kernel struct {
 	hub   *egs.Hub
 	guard wire.Guard
 
+	exchange exchange // of those who are on channels
+
 	manip    manipulations // of variables that the kernel manipulates
 	keepsake keepsake      // for the kernel that succeeds this one
 	restored bool          // it succeeds another one
@@ -150,7 +152,10 @@ func New(cfg Config) (*Kernel, error) {
 		sessions: map[string]*session{},
 		conns:    map[*wire.Conn]bool{},
 	}
-	k.hub = egs.NewHub(egs.Config{Now: mono.Now, Boot: boot, Lead: cfg.Lead, Announce: k.announced})
+	k.hub = egs.NewHub(egs.Config{
+		Now: mono.Now, Boot: boot, Lead: cfg.Lead, Announce: k.announced,
+		Log: func(line string) { k.logf("%s", line) }, Answer: k.answer,
+	})
 	k.store.SetClock(k.Now)
 	k.manip.init(k)
 	if err := k.recall(); err != nil {
@@ -294,6 +299,7 @@ func (k *Kernel) Run(ctx context.Context) error {
 	k.dismiss()
 	cut()
 	k.work.Wait()
+	k.endChannels()
 	halt()
 	_ = srv.Close()
 	close(k.spawns)

@@ -34,7 +34,8 @@ type peer struct {
 	member egs.Service
 
 	watches map[uint64]*pump
-	subs    map[uint64]egs.Subscription
+	subs    map[uint64]bool // of the session's sinks those that were subscribed on this connection
+	sources map[dsv.Name]*attached
 	opened  chan struct{} // of what the present request opened: its pump waits for the answer to be sent
 	slots   chan struct{} // one for each request that waits
 	why     error         // the reason of its bye, when that is an error
@@ -46,9 +47,6 @@ type peer struct {
 func (p *peer) end() {
 	for _, w := range p.watches {
 		_ = w.close()
-	}
-	for _, s := range p.subs {
-		_ = s.Close()
 	}
 	p.work.Wait()
 }
@@ -80,11 +78,7 @@ func (p *peer) event(e *wire.Evt) {
 		p.k.log(p.s.name, string(e.Data))
 		return
 	}
-	ev, err := e.Event()
-	if err == nil {
-		err = p.member.Publish(p.ctx, ev)
-	}
-	if err != nil {
+	if _, err := p.happen(e); err != nil {
 		p.k.log(p.s.name, err.Error())
 	}
 }
@@ -93,6 +87,9 @@ func (p *peer) event(e *wire.Evt) {
 func (p *peer) request(r *wire.Req) error {
 	if r.ID == 0 {
 		return fmt.Errorf("request without id: %w", wire.ErrProtocol)
+	}
+	if r.Op == wire.OpSubscribe || r.Op == wire.OpDescribe || r.Op == wire.OpFilter {
+		return p.membership(r)
 	}
 	if !p.waits(r) {
 		err := p.answer(r, p.conn.Answer)
@@ -243,26 +240,8 @@ func (p *peer) service(r *wire.Req, res *wire.Res) error {
 		ms, err := p.member.Members(p.ctx, r.Name)
 		res.Members = ms
 		return err
-	case wire.OpOpen:
-		c, err := r.Channel.Channel()
-		if err == nil {
-			err = p.member.Open(p.ctx, c)
-		}
-		return err
-	case wire.OpPublish:
-		e, err := r.Event.Event()
-		if err == nil {
-			err = p.member.Publish(p.ctx, e)
-		}
-		return err
-	case wire.OpSubscribe:
-		return p.subscribe(r)
-	case wire.OpUnsubscribe:
-		if s := p.subs[uint64(r.Sub)]; s != nil {
-			delete(p.subs, uint64(r.Sub))
-			return s.Close()
-		}
-		return nil
+	case wire.OpOpen, wire.OpChannel, wire.OpAttach, wire.OpDetach, wire.OpSeen, wire.OpPublish, wire.OpUnsubscribe:
+		return p.channel(r, res)
 	}
 	return fmt.Errorf("operation %.40q: unknown", r.Op)
 }

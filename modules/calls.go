@@ -105,7 +105,9 @@ func (p *Proxy) handle(f *wire.Frame) error {
 			w.cut(dsv.Revision(f.Gap.Oldest))
 		}
 	case f.Evt != nil:
-		return p.happened(f.Evt)
+		return p.x.happened(f.Evt)
+	case f.Peers != nil:
+		p.x.changed(f.Peers)
 	case f.Bye != nil:
 		return p.told(f.Bye)
 	case f.Tick != nil: // real time needs no ticks

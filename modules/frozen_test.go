@@ -37,7 +37,7 @@ func asReader() int {
 		fmt.Println(err)
 		return 1
 	}
-	news, err := p.Subscribe(ctx, "news")
+	news, err := p.Subscribe(ctx, egs.SubscribeRequest{Channel: "news"})
 	if err != nil {
 		fmt.Println(err)
 		return 1

@@ -36,6 +36,7 @@ type Proxy struct {
 	link  Link
 	onBye func(wire.Bye)
 
+	x       *exchange
 	copies  copies
 	batches sync.Pool // of *batch, which are used again
 
@@ -49,7 +50,6 @@ type Proxy struct {
 	sent     []*batch // without acknowledgement, by their sequence numbers
 	watches  map[uint64]*watch
 	replicas map[uint64]*replica // copies by the numbers of their watches
-	subs     map[uint64]*subscription
 	stands   standing            // what was made here: repeated to a kernel that may have lost it
 	nums     map[dsv.Name]uint64 // valid in this session
 	packs    bool                // this connection takes packed deltas
@@ -70,12 +70,14 @@ var (
 // NewProxy returns a proxy for the kernel at the other end of link. Nothing happens before Run. When the kernel says
 // bye, onBye is called once from Run and the connection stays until Close; without onBye Run ends.
 func NewProxy(link Link, onBye func(wire.Bye)) *Proxy {
-	return &Proxy{
+	p := &Proxy{
 		link: link, onBye: onBye,
 		calls: map[uint64]*call{}, watches: map[uint64]*watch{}, replicas: map[uint64]*replica{},
-		subs: map[uint64]*subscription{}, stands: newStanding(), nums: map[dsv.Name]uint64{},
+		stands: newStanding(), nums: map[dsv.Name]uint64{},
 		ready: make(chan struct{}), done: make(chan struct{}),
 	}
+	p.x = newExchange(p)
+	return p
 }
 
 // A call is a request that waits for its answer.
@@ -97,10 +99,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 	for _, w := range p.watches {
 		w.end(dsv.ErrClosed)
 	}
-	for _, s := range p.subs {
-		s.end()
-	}
 	p.mu.Unlock()
+	p.x.end()
 	return err
 }
 
@@ -233,14 +233,8 @@ func (p *Proxy) repeat(conn *wire.Conn) {
 			w.began(res)
 		})
 	}
-	for _, id := range slices.Sorted(maps.Keys(p.subs)) {
-		s := p.subs[id]
-		again(s.again(), func(res *wire.Res) {
-			if res.Err() != nil {
-				delete(p.subs, s.id)
-				s.end()
-			}
-		})
+	for _, c := range p.x.again() {
+		again(c.req, c.onRes)
 	}
 	for _, id := range unanswered {
 		if c := p.calls[id]; !c.sent || c.repeat {

@@ -372,19 +372,19 @@ func TestServices(t *testing.T) {
 			if err := a.Open(ctx, ch); err != nil {
 				t.Fatal(err)
 			}
-			s, err := b.Subscribe(ctx, "alarms")
+			s, err := b.Subscribe(ctx, egs.SubscribeRequest{Channel: "alarms"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := egs.Event{Channel: "alarms", At: 1 << 60, Attrs: map[string]dsv.Value{"level": dsv.FloatValue(0.5)}, Data: []byte{0, 255}}
+			e := egs.Event{Channel: "alarms", At: 1 << 60, Values: []dsv.Value{dsv.FloatValue(0.5)}, Data: []byte{0, 255}}
 			if err := a.Publish(ctx, e); err != nil {
 				t.Fatal(err)
 			}
 			got, err := s.Next(ctx)
-			if err != nil || got.From != "a" || got.At != 1<<60 || got.Attrs["level"].Float != 0.5 || string(got.Data) != "\x00\xff" {
+			if err != nil || got.From != "a" || got.At != 1<<60 || got.Values[0].Float != 0.5 || string(got.Data) != "\x00\xff" {
 				t.Errorf("event is %+v (error %v), want %+v from a", got, err, e)
 			}
-			e.Attrs = map[string]dsv.Value{"level": dsv.TextValue("high")}
+			e.Values = []dsv.Value{dsv.TextValue("high")}
 			if err := a.Publish(ctx, e); !errors.Is(err, egs.ErrAttributes) {
 				t.Errorf("publish of a wrong attribute: %v, want %v", err, egs.ErrAttributes)
 			}

@@ -1,196 +1,371 @@
 package egs
 
 import (
-	"context"
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 )
 
-// queueLength and queueBytes bound the events that wait for a slow subscriber, one of any size apart.
-const (
-	queueLength = 1024
-	queueBytes  = 4 << 20
-)
+// KnownWithin is how long a sink that joins or changes waits for the sources to know.
+const KnownWithin = time.Second
 
+// A Peer is a sink as the sources know it.
+type Peer struct {
+	Sink Sink
+	Link string     // where its process takes direct links; empty to go through the kernel
+	Out  FilterSpec // what it wants of the sources
+}
+
+// A Registration makes a participant outside the kernel's process a sink.
+type Registration struct {
+	Channel dsv.Name
+	Peer    Peer
+	// Deliver takes an event that goes through the kernel, in the order of its numbers. It must not wait, and the event's
+	// memory is its own only during the call.
+	Deliver func(e *Event)
+}
+
+// A channel is one channel at the hub.
 type channel struct {
-	decl Channel
-	subs map[*subscription]bool
+	decl *Channel
+	desk *Desk
+
+	// What follows is guarded by the hub's mutex.
+	version  uint64 // of the membership
+	sinks    map[SinkID]*entry
+	watchers map[*Watcher]bool
+	lastSub  uint64
+
+	list  atomic.Pointer[[]*entry] // of sinks, in the order of their joining
+	stats sourceStats
 }
 
-// check tells whether the channel can be declared so.
-func (c Channel) check() error {
-	if _, err := dsv.ParseName(string(c.Name)); err != nil {
-		return err
-	}
-	for i, a := range c.Attrs {
-		switch {
-		case a.Name == "" || len(a.Name) > dsv.MaxName:
-			return fmt.Errorf("attribute %.20q: %w", a.Name, dsv.ErrName)
-		case a.Kind != dsv.Float && a.Kind != dsv.Int && a.Kind != dsv.Text:
-			return fmt.Errorf("attribute %s: %v where float, int or text can be: %w", a.Name, a.Kind, dsv.ErrKind)
-		case slices.ContainsFunc(c.Attrs[:i], func(b Attr) bool { return a.Name == b.Name }):
-			return fmt.Errorf("attribute %s: declared twice: %w", a.Name, dsv.ErrExists)
-		}
-	}
-	return nil
+type sourceStats struct {
+	submitted, delivered, filtered atomic.Uint64
 }
 
-// fits tells whether the event's attributes are as declared. An event need not carry all of them.
-func (c Channel) fits(e Event) error {
-	for n, v := range e.Attrs {
-		i := slices.IndexFunc(c.Attrs, func(a Attr) bool { return a.Name == n })
-		switch {
-		case i < 0:
-			return fmt.Errorf("attribute %.60q is not declared: %w", n, ErrAttributes)
-		case v.Kind != c.Attrs[i].Kind:
-			return fmt.Errorf("attribute %s is %v, declared %v: %w", n, v.Kind, c.Attrs[i].Kind, ErrAttributes)
-		case !finite(v):
-			return fmt.Errorf("attribute %s is not finite: %w", n, ErrAttributes)
-		}
-	}
-	if len(e.Data) > dsv.MaxBytes {
-		return fmt.Errorf("%d bytes of data, at most %d: %w", len(e.Data), dsv.MaxBytes, dsv.ErrTooLarge)
-	}
-	return nil
+// An entry is one sink of a channel.
+type entry struct {
+	peer  atomic.Pointer[Peer]
+	out   Slot
+	order uint64
+	inbox *Inbox // of a sink inside the kernel's process
+
+	mu      sync.Mutex // guards what follows, and holds while Deliver runs
+	deliver func(*Event)
+	numbers map[numbered]uint64
+	gone    bool
 }
 
-func (m *member) Open(_ context.Context, c Channel) error {
-	if err := c.check(); err != nil {
+type numbered struct {
+	node     uint64
+	priority int
+}
+
+// send hands e to the sink; own says that it has no number yet.
+func (s *entry) send(e *Event, own bool) bool {
+	if s.inbox != nil {
+		return s.inbox.Put(e)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return false
+	}
+	if own {
+		k := numbered{e.Node, e.Priority}
+		s.numbers[k]++
+		e.Seq = s.numbers[k]
+	}
+	s.deliver(e)
+	return true
+}
+
+// find returns a channel; mu is held.
+func (h *Hub) find(n dsv.Name) (*channel, error) {
+	c := h.channels[n]
+	switch {
+	case c == nil:
+		return nil, dsv.ErrNotFound
+	case h.closed:
+		return nil, dsv.ErrClosed
+	}
+	return c, nil
+}
+
+// Open declares a channel, as [Service] says.
+func (h *Hub) Open(c Channel) error {
+	if err := c.Check(); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
 	c.Attrs = slices.Clone(c.Attrs)
-	m.h.mu.Lock()
-	defer m.h.mu.Unlock()
-	if have := m.h.channels[c.Name]; have != nil {
-		if have.decl.Help != c.Help || !slices.Equal(have.decl.Attrs, c.Attrs) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if have := h.channels[c.Name]; have != nil {
+		if !have.decl.Equal(c) {
 			return fmt.Errorf("open %s: %w", c.Name, dsv.ErrExists)
 		}
 		return nil
 	}
-	m.h.channels[c.Name] = &channel{decl: c, subs: map[*subscription]bool{}}
+	h.lastDesk++
+	ch := &channel{
+		decl: &c, desk: NewDesk(&c, h.lastDesk), sinks: map[SinkID]*entry{}, watchers: map[*Watcher]bool{},
+	}
+	ch.list.Store(&[]*entry{})
+	h.channels[c.Name] = ch
 	return nil
 }
 
-func (m *member) Publish(_ context.Context, e Event) error {
-	e.From, e.Lost = m.name, 0
-	m.h.mu.Lock()
-	defer m.h.mu.Unlock()
-	c := m.h.channels[e.Channel]
-	if c == nil {
-		return fmt.Errorf("publish %.80s: %w", e.Channel, dsv.ErrNotFound)
+// Channel returns a channel's declaration, which must not be changed: dsv.ErrNotFound.
+func (h *Hub) Channel(n dsv.Name) (*Channel, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, err := h.find(n)
+	if err != nil {
+		return nil, fmt.Errorf("channel %.80s: %w", n, err)
 	}
-	if err := c.decl.fits(e); err != nil {
-		return fmt.Errorf("publish %s: %w", e.Channel, err)
-	}
-	for s := range c.subs {
-		s.put(e)
-	}
-	return nil
+	return c.decl, nil
 }
 
-func (m *member) Subscribe(_ context.Context, n dsv.Name) (Subscription, error) {
-	m.h.mu.Lock()
-	defer m.h.mu.Unlock()
-	c := m.h.channels[n]
-	switch {
-	case c == nil:
-		return nil, fmt.Errorf("subscribe %.80s: %w", n, dsv.ErrNotFound)
-	case m.h.closed:
-		return nil, fmt.Errorf("subscribe %s: %w", n, dsv.ErrClosed)
+// Register makes a participant outside the kernel's process a sink, or changes one that is. The Known tells when the
+// sources know.
+func (h *Hub) Register(r Registration) (*Known, error) { return h.register(r, nil) }
+
+func (h *Hub) register(r Registration, inbox *Inbox) (*Known, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, err := h.find(r.Channel)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe %.80s: %w", r.Channel, err)
 	}
-	s := &subscription{h: m.h, c: c, wake: make(chan struct{}, 1)}
-	c.subs[s] = true
-	return s, nil
-}
-
-// A subscription is a bounded queue: when it is full, new events are lost and counted.
-type subscription struct {
-	h *Hub
-	c *channel
-
-	mu     sync.Mutex // guards what follows
-	queue  []Event
-	bytes  int
-	lost   uint64
-	closed bool
-
-	wake chan struct{} // capacity 1
-}
-
-func (s *subscription) put(e Event) {
+	out, err := r.Peer.Out.Compile(c.decl)
+	if err == nil {
+		err = checkFacts(r.Peer.Sink.Facts)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("subscribe %s: %w", r.Channel, err)
+	}
+	s := c.sinks[r.Peer.Sink.ID]
+	if s == nil {
+		h.joined++
+		s = &entry{order: h.joined, numbers: map[numbered]uint64{}}
+		c.sinks[r.Peer.Sink.ID] = s
+	}
+	s.inbox = inbox
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	size := e.size()
-	if len(s.queue) == queueLength || len(s.queue) > 0 && s.bytes+size > queueBytes {
-		s.lost++
+	s.deliver = r.Deliver
+	s.mu.Unlock()
+	s.out.Set(out, h.fault(c.decl.Name, "OUT", r.Peer.Sink.Member, r.Peer.Out))
+	return c.changed(s, &r.Peer), nil
+}
+
+// fault tells of a filter that was removed.
+func (h *Hub) fault(channel dsv.Name, side, member string, spec FilterSpec) func(error) {
+	return func(err error) {
+		if h.cfg.Log != nil {
+			h.cfg.Log(fmt.Sprintf("channel %s: %s filter of %s (%v) is removed: %v", channel, side, member, spec, err))
+		}
+	}
+}
+
+// changed makes the present sinks known to the sources; mu is held.
+func (c *channel) changed(s *entry, p *Peer) *Known {
+	s.peer.Store(p)
+	c.relist()
+	return c.tell(Change{Peer: *p})
+}
+
+func (c *channel) relist() {
+	list := slices.SortedFunc(maps.Values(c.sinks), func(a, b *entry) int { return cmp.Compare(a.order, b.order) })
+	c.list.Store(&list)
+}
+
+// Change changes a sink: its facts, where facts is not nil, and its OUT filter, where out is not nil. The Known tells when
+// the sources know.
+func (h *Hub) Change(n dsv.Name, id SinkID, facts map[string]dsv.Value, out *FilterSpec) (*Known, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k, err := h.change(n, id, facts, out)
+	if err != nil {
+		return nil, fmt.Errorf("change sink of %.80s: %w", n, err)
+	}
+	return k, nil
+}
+
+func (h *Hub) change(n dsv.Name, id SinkID, facts map[string]dsv.Value, out *FilterSpec) (*Known, error) {
+	c, err := h.find(n)
+	if err != nil {
+		return nil, err
+	}
+	s := c.sinks[id]
+	if s == nil {
+		return nil, dsv.ErrNotFound
+	}
+	p := *s.peer.Load()
+	if facts != nil {
+		if err := checkFacts(facts); err != nil {
+			return nil, err
+		}
+		p.Sink.Facts = maps.Clone(facts)
+	}
+	if out != nil {
+		f, err := out.Compile(c.decl)
+		if err != nil {
+			return nil, err
+		}
+		p.Out = *out
+		s.out.Set(f, h.fault(n, "OUT", p.Sink.Member, p.Out))
+	}
+	if s.inbox != nil {
+		s.inbox.Describe(&p.Sink)
+	}
+	return c.changed(s, &p), nil
+}
+
+func checkFacts(facts map[string]dsv.Value) error {
+	if len(facts) > MaxAttrs {
+		return fmt.Errorf("%d facts, at most %d: %w", len(facts), MaxAttrs, dsv.ErrTooLarge)
+	}
+	for n, v := range facts {
+		if _, err := dsv.ParseName(n); err != nil {
+			return fmt.Errorf("fact: %w", err)
+		}
+		if v.Kind != dsv.Float && v.Kind != dsv.Int && v.Kind != dsv.Text {
+			return fmt.Errorf("fact %s: %v where float, int or text can be: %w", n, v.Kind, dsv.ErrKind)
+		}
+		if err := v.Check(v.Kind); err != nil {
+			return fmt.Errorf("fact %s: %w", n, err)
+		}
+		if len(v.Text) > maxFact {
+			return fmt.Errorf("fact %s: %d bytes, at most %d: %w", n, len(v.Text), maxFact, dsv.ErrTooLarge)
+		}
+	}
+	return nil
+}
+
+// maxFact bounds a fact that is a text.
+const maxFact = 1024
+
+// Leave removes a sink. It does not wait for the sources.
+func (h *Hub) Leave(n dsv.Name, id SinkID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.channels[n]; c != nil {
+		c.leave(id)
+	}
+}
+
+// LeaveAll removes all sinks of a process.
+func (h *Hub) LeaveAll(node uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.channels {
+		for id := range c.sinks {
+			if id.Node == node {
+				c.leave(id)
+			}
+		}
+	}
+}
+
+// leave removes a sink; the hub's mu is held.
+func (c *channel) leave(id SinkID) {
+	s := c.sinks[id]
+	if s == nil {
 		return
 	}
-	s.bytes += size
-	e.Lost, s.lost = s.lost, 0
-	s.queue = append(s.queue, e)
-	s.signal()
-}
-
-func (s *subscription) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	delete(c.sinks, id)
+	c.relist()
+	if s.inbox == nil {
+		s.mu.Lock()
+		s.gone = true
+		s.mu.Unlock()
 	}
+	c.tell(Change{Peer: *s.peer.Load(), Left: true})
 }
 
-func (s *subscription) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	s.signal()
+// Submit submits an event for a participant outside the kernel's process that leaves filters and numbers to the kernel.
+// e.Node says who it is; its ID is its own.
+func (h *Hub) Submit(e *Event) (delivered int, err error) {
+	h.mu.Lock()
+	c, err := h.find(e.Channel)
+	h.mu.Unlock()
+	if err == nil {
+		err = c.decl.Fits(e)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("publish %.80s: %w", e.Channel, err)
+	}
+	return c.submit(e, nil), nil
 }
 
-func (s *subscription) Next(ctx context.Context) (Event, error) {
-	for {
-		e, ok, closed := s.take()
-		switch {
-		case ok:
-			return e, nil
-		case closed:
-			return Event{}, fmt.Errorf("subscribe %s: %w", s.c.decl.Name, dsv.ErrClosed)
+// submit sends e to the sinks that the filters admit.
+func (c *channel) submit(e *Event, own *Slot) int {
+	if e.Priority == 0 {
+		e.Priority = c.decl.Priority
+	}
+	n, filtered := 0, 0
+	for _, s := range *c.list.Load() {
+		e.Seq = 0
+		sink := &s.peer.Load().Sink
+		if own != nil && !own.Pass(e, sink) || !s.out.Pass(e, sink) {
+			filtered++
+			continue
 		}
-		select {
-		case <-s.wake:
-		case <-ctx.Done():
-			return Event{}, fmt.Errorf("subscribe %s: %w", s.c.decl.Name, context.Cause(ctx))
+		if s.send(e, true) {
+			n++
 		}
 	}
-}
-
-func (s *subscription) take() (e Event, ok, closed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
-		return Event{}, false, s.closed
-	}
-	e = s.queue[0]
-	s.queue[0] = Event{}
-	s.queue = s.queue[1:]
-	s.bytes -= e.size()
-	return e, true, false
-}
-
-// size estimates the memory that an event takes.
-func (e *Event) size() int {
-	n := 200 + len(e.Data)
-	for name, v := range e.Attrs {
-		n += 100 + len(name) + len(v.Text)
-	}
+	c.stats.submitted.Add(1)
+	c.stats.delivered.Add(uint64(n))
+	c.stats.filtered.Add(uint64(filtered))
 	return n
 }
 
-func (s *subscription) Close() error {
-	s.h.mu.Lock()
-	delete(s.c.subs, s)
-	s.h.mu.Unlock()
-	s.end()
+// An Address is a sink that an event is to reach through the kernel, and the event's number for it.
+type Address struct {
+	ID  SinkID
+	Seq uint64
+}
+
+// Relay takes an event, filtered and numbered by its source, to sinks of its channel. Sinks that have left are passed
+// over.
+func (h *Hub) Relay(e *Event, to []Address) error {
+	h.mu.Lock()
+	c, err := h.find(e.Channel)
+	if err != nil {
+		h.mu.Unlock()
+		return fmt.Errorf("relay %.80s: %w", e.Channel, err)
+	}
+	sinks := make([]*entry, len(to))
+	for i, a := range to {
+		sinks[i] = c.sinks[a.ID]
+	}
+	h.mu.Unlock()
+	if err := c.decl.Fits(e); err != nil {
+		return fmt.Errorf("relay %s: %w", e.Channel, err)
+	}
+	for i, s := range sinks {
+		if s != nil {
+			e.Seq = to[i].Seq
+			s.send(e, false)
+		}
+	}
 	return nil
+}
+
+// Answer takes an answer to an event that a member inside the kernel's process asked.
+func (h *Hub) Answer(e *Event) {
+	h.mu.Lock()
+	c := h.channels[e.Channel]
+	h.mu.Unlock()
+	if c != nil {
+		c.desk.Answer(e)
+	}
 }

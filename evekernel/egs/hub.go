@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +16,10 @@ type Config struct {
 	Now  func() int64  // ns of CLOCK_MONOTONIC
 	Boot string        // the boot id of that clock's host
 	Lead time.Duration // how far ahead T0 lies when it is announced
+
+	// Log is told of filters that are removed. Answer takes an answer to the process that asked. Both may be nil.
+	Log    func(line string)
+	Answer func(node uint64, e *Event) error
 
 	// Announce is told of a start before those who wait for it are, so that it can be kept. It must not use the hub. It
 	// may be nil.
@@ -32,6 +35,8 @@ type Hub struct {
 	barriers map[dsv.Name]*barrier
 	groups   map[dsv.Name]map[string]bool
 	channels map[dsv.Name]*channel
+	joined   uint64 // sinks so far
+	lastDesk uint64
 	gone     map[string]error // members that ended, and why
 	closed   bool
 }
@@ -182,6 +187,13 @@ func (h *Hub) Gone(member string, cause error) {
 	for _, g := range h.groups {
 		delete(g, member)
 	}
+	for _, c := range h.channels {
+		for id, s := range c.sinks {
+			if s.peer.Load().Sink.Member == member {
+				c.leave(id)
+			}
+		}
+	}
 }
 
 // Back says that a member which had ended begins again.
@@ -203,9 +215,12 @@ func (h *Hub) Close() error {
 		b.fail(n, "kernel", dsv.ErrClosed)
 	}
 	for _, c := range h.channels {
-		for s := range c.subs {
-			s.end()
+		for _, s := range c.sinks {
+			if s.inbox != nil {
+				s.inbox.End()
+			}
 		}
+		c.desk.Close()
 	}
 	return nil
 }
@@ -272,8 +287,4 @@ func (m *member) Members(_ context.Context, n dsv.Name) ([]string, error) {
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()
 	return slices.Sorted(maps.Keys(m.h.groups[n])), nil
-}
-
-func finite(v dsv.Value) bool {
-	return v.Kind != dsv.Float || !math.IsNaN(v.Float) && !math.IsInf(v.Float, 0)
 }

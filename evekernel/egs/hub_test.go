@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -269,25 +271,28 @@ func TestChannels(t *testing.T) {
 		t.Errorf("open again: %v", err)
 	}
 	for _, c := range []struct {
-		attrs map[string]dsv.Value
+		attrs []dsv.Value
 		want  error
 	}{
 		{nil, nil},
-		{map[string]dsv.Value{"level": dsv.FloatValue(1)}, nil},
-		{map[string]dsv.Value{"level": dsv.FloatValue(1), "where": dsv.TextValue("here")}, nil},
-		{map[string]dsv.Value{"level": dsv.IntValue(1)}, egs.ErrAttributes},
-		{map[string]dsv.Value{"depth": dsv.FloatValue(1)}, egs.ErrAttributes},
+		{[]dsv.Value{dsv.FloatValue(1)}, nil},
+		{[]dsv.Value{{}, dsv.TextValue("here")}, nil},
+		{[]dsv.Value{dsv.FloatValue(1), dsv.TextValue("here")}, nil},
+		{[]dsv.Value{dsv.IntValue(1)}, egs.ErrAttributes},
+		{[]dsv.Value{dsv.FloatValue(math.NaN())}, egs.ErrAttributes},
+		{[]dsv.Value{{}, dsv.TextValue("\xff")}, egs.ErrAttributes},
+		{[]dsv.Value{{}, {}, dsv.FloatValue(1)}, egs.ErrAttributes},
 	} {
-		s, err := b.Subscribe(t.Context(), "alarms")
+		s, err := b.Subscribe(t.Context(), egs.SubscribeRequest{Channel: "alarms"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = a.Publish(t.Context(), egs.Event{Channel: "alarms", From: "z", Attrs: c.attrs})
+		err = a.Publish(t.Context(), egs.Event{Channel: "alarms", From: "z", Values: c.attrs})
 		if !errors.Is(err, c.want) {
 			t.Errorf("publish %v: %v, want %v", c.attrs, err, c.want)
 		}
 		if c.want == nil {
-			if e, err := s.Next(t.Context()); err != nil || e.From != "a" || len(e.Attrs) != len(c.attrs) {
+			if e, err := s.Next(t.Context()); err != nil || e.From != "a" || !slices.EqualFunc(e.Values, c.attrs, dsv.Value.Equal) {
 				t.Errorf("event is %+v (error %v), want %v from a", e, err, c.attrs)
 			}
 		}
@@ -301,7 +306,7 @@ func TestChannels(t *testing.T) {
 	if err := a.Publish(t.Context(), egs.Event{Channel: "other"}); !errors.Is(err, dsv.ErrNotFound) {
 		t.Errorf("publish: %v, want %v", err, dsv.ErrNotFound)
 	}
-	if _, err := a.Subscribe(t.Context(), "other"); !errors.Is(err, dsv.ErrNotFound) {
+	if _, err := a.Subscribe(t.Context(), egs.SubscribeRequest{Channel: "other"}); !errors.Is(err, dsv.ErrNotFound) {
 		t.Errorf("subscribe: %v, want %v", err, dsv.ErrNotFound)
 	}
 	for _, bad := range []egs.Channel{
@@ -326,7 +331,7 @@ func TestSlowSubscriber(t *testing.T) {
 	if err := a.Open(t.Context(), egs.Channel{Name: "c"}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := a.Subscribe(t.Context(), "c")
+	s, err := a.Subscribe(t.Context(), egs.SubscribeRequest{Channel: "c"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -217,7 +217,7 @@ type body struct {
 	set  bool
 }
 
-func (f *Frame) list() [11]body {
+func (f *Frame) list() [12]body {
 	return [...]body{
 		{"batch", f.Batch != nil},
 		{"ack", f.Ack != nil},
@@ -225,6 +225,7 @@ func (f *Frame) list() [11]body {
 		{"req", f.Req != nil},
 		{"res", f.Res != nil},
 		{"evt", f.Evt != nil},
+		{"peers", f.Peers != nil},
 		{"gap", f.Gap != nil},
 		{"tick", f.Tick != nil},
 		{"hello", f.Hello != nil},

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
-	"github.com/eve-emulation/eve/evekernel/egs"
 )
 
 // FromMode returns the word for m.
@@ -193,78 +192,4 @@ func (w *Upd) Update() (dsv.Update, error) {
 type Start struct {
 	T0   Int    `json:"t0"`
 	Boot string `json:"boot,omitempty"`
-}
-
-// A Channel is an egs.Channel.
-type Channel struct {
-	Name  dsv.Name `json:"name"`
-	Help  string   `json:"help,omitempty"`
-	Attrs []Attr   `json:"attrs,omitempty"`
-}
-
-// An Attr is an egs.Attr.
-type Attr struct {
-	Name string `json:"name"`
-	Kind string `json:"kind"`
-	Unit string `json:"unit,omitempty"`
-}
-
-// FromChannel returns c as it travels.
-func FromChannel(c egs.Channel) *Channel {
-	w := &Channel{Name: c.Name, Help: c.Help}
-	for _, a := range c.Attrs {
-		w.Attrs = append(w.Attrs, Attr{Name: a.Name, Kind: a.Kind.String(), Unit: a.Unit})
-	}
-	return w
-}
-
-// Channel returns what travelled.
-func (w *Channel) Channel() (egs.Channel, error) {
-	if w == nil {
-		return egs.Channel{}, fmt.Errorf("no channel: %w", dsv.ErrName)
-	}
-	c := egs.Channel{Name: w.Name, Help: w.Help}
-	for _, a := range w.Attrs {
-		k, err := parseKind(a.Kind)
-		if err != nil {
-			return egs.Channel{}, fmt.Errorf("attribute %s: %w", a.Name, err)
-		}
-		c.Attrs = append(c.Attrs, egs.Attr{Name: a.Name, Kind: k, Unit: a.Unit})
-	}
-	return c, nil
-}
-
-// FromEvent returns e as it travels.
-func FromEvent(sub Uint, e egs.Event) (*Evt, error) {
-	w := &Evt{Sub: sub, Channel: e.Channel, From: e.From, At: Int(e.At), Data: e.Data, Lost: Uint(e.Lost)}
-	if len(e.Attrs) > 0 {
-		w.Attrs = make(map[string]*Value, len(e.Attrs))
-	}
-	for n, v := range e.Attrs {
-		x, err := FromValue(v)
-		if err != nil {
-			return nil, fmt.Errorf("attribute %s: %w", n, err)
-		}
-		w.Attrs[n] = x
-	}
-	return w, nil
-}
-
-// Event returns what travelled.
-func (w *Evt) Event() (egs.Event, error) {
-	if w == nil {
-		return egs.Event{}, fmt.Errorf("no event: %w", dsv.ErrName)
-	}
-	e := egs.Event{Channel: w.Channel, From: w.From, At: dsv.Instant(w.At), Data: w.Data, Lost: uint64(w.Lost)}
-	if len(w.Attrs) > 0 {
-		e.Attrs = make(map[string]dsv.Value, len(w.Attrs))
-	}
-	for n, x := range w.Attrs {
-		v, err := x.Value()
-		if err != nil {
-			return egs.Event{}, fmt.Errorf("attribute %s: %w", n, err)
-		}
-		e.Attrs[n] = v
-	}
-	return e, nil
 }

@@ -44,6 +44,7 @@ type Frame struct {
 	Upd     *Upd     `json:"upd,omitempty"`
 	Gap     *Gap     `json:"gap,omitempty"`
 	Evt     *Evt     `json:"evt,omitempty"`
+	Peers   *Peers   `json:"peers,omitempty"`
 	Tick    *Tick    `json:"tick,omitempty"`
 	Bye     *Bye     `json:"bye,omitempty"`
 }
@@ -76,26 +77,22 @@ type Op string
 
 // The operations.
 const (
-	OpCreate      Op = "create"
-	OpRead        Op = "read"
-	OpWrite       Op = "write"
-	OpTestAndSet  Op = "test_and_set"
-	OpInfo        Op = "info"
-	OpDelete      Op = "delete"
-	OpHistory     Op = "history"
-	OpList        Op = "list"
-	OpWatch       Op = "watch"
-	OpMore        Op = "more"
-	OpUnwatch     Op = "unwatch"
-	OpJoin        Op = "join"
-	OpEnter       Op = "enter"
-	OpLeave       Op = "leave"
-	OpMembers     Op = "members"
-	OpOpen        Op = "open"
-	OpPublish     Op = "publish"
-	OpSubscribe   Op = "subscribe"
-	OpUnsubscribe Op = "unsubscribe"
-	OpClock       Op = "clock"
+	OpCreate     Op = "create"
+	OpRead       Op = "read"
+	OpWrite      Op = "write"
+	OpTestAndSet Op = "test_and_set"
+	OpInfo       Op = "info"
+	OpDelete     Op = "delete"
+	OpHistory    Op = "history"
+	OpList       Op = "list"
+	OpWatch      Op = "watch"
+	OpMore       Op = "more"
+	OpUnwatch    Op = "unwatch"
+	OpJoin       Op = "join"
+	OpEnter      Op = "enter"
+	OpLeave      Op = "leave"
+	OpMembers    Op = "members"
+	OpClock      Op = "clock"
 )
 
 // Req asks the kernel for an operation.
@@ -114,6 +111,8 @@ type Req struct {
 	Sub     Uint     `json:"sub,omitempty"`
 	Channel *Channel `json:"channel,omitempty"`
 	Event   *Evt     `json:"event,omitempty"`
+	Sink    *Sink    `json:"sink,omitempty"`    // of subscribe, describe and filter
+	Version Uint     `json:"version,omitempty"` // of seen
 
 	Sync string `json:"sync,omitempty"` // of create: when the participant synchronises what it measures, in words
 
@@ -144,10 +143,15 @@ type Res struct {
 	Start   *Start   `json:"start,omitempty"`
 	Members []string `json:"members,omitempty"`
 	Now     Int      `json:"now,omitempty"`
-	Deltas  []Delta  `json:"deltas,omitempty"` // of history, with Cursor and More
-	Cursor  Uint     `json:"cursor,omitempty"`
-	More    bool     `json:"more,omitempty"`
-	Decls   []*Decl  `json:"decls,omitempty"` // of list, with More
+	Channel *Channel `json:"channel,omitempty"` // of channel, with Secret
+	Secret  string   `json:"secret,omitempty"`  // what processes show each other on direct links
+	Peers   *Peers   `json:"peers,omitempty"`   // of attach
+
+	Delivered int     `json:"delivered,omitempty"` // of publish: sinks that it went to
+	Deltas    []Delta `json:"deltas,omitempty"`    // of history, with Cursor and More
+	Cursor    Uint    `json:"cursor,omitempty"`
+	More      bool    `json:"more,omitempty"`
+	Decls     []*Decl `json:"decls,omitempty"` // of list, with More
 }
 
 // Err is the error that the answer carries, nil when it went well.
@@ -183,17 +187,6 @@ type Gap struct {
 	Oldest Uint `json:"oldest"`
 }
 
-// Evt is an event on a channel.
-type Evt struct {
-	Sub     Uint              `json:"sub,omitempty"`
-	Channel dsv.Name          `json:"channel"`
-	From    string            `json:"from,omitempty"`
-	At      Int               `json:"at,omitempty"`
-	Attrs   map[string]*Value `json:"attrs,omitempty"`
-	Data    []byte            `json:"data,omitempty"`
-	Lost    Uint              `json:"lost,omitempty"`
-}
-
 // Tick steps a program in virtual time.
 type Tick struct {
 	At Int `json:"at"`
@@ -204,6 +197,3 @@ type Bye struct {
 	Code Code   `json:"code,omitempty"`
 	Msg  string `json:"msg,omitempty"`
 }
-
-// LogChannel takes the log lines of modules; nobody opens it.
-const LogChannel dsv.Name = "eve.log"
