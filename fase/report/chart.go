@@ -153,10 +153,10 @@ func (c Chart) paintPanel(area draw.Canvas, p ChartPanel) {
 	}
 	k, from, to := c.panel(p)
 	g := k.build(from, to)
-	xs := p.ticks(from, to)
 	if p.LogX {
 		g.X.Scale = plot.LogScale{}
 	}
+	xs := thinned(p.ticks(from, to), func(x float64) vg.Length { return vg.Length(g.X.Norm(x)) * (inner.Max.X - inner.Min.X - 40) })
 	g.X.Tick.Marker = xs
 	data := g.DataCanvas(inner)
 	var major []plot.Tick
@@ -240,7 +240,7 @@ func (c Chart) panel(p ChartPanel) (k *panel, from, to float64) {
 	case math.IsInf(from, 0):
 		from, to = 1, 10
 	case p.LogX:
-		from, to = floorNice(from*0.9), ceilNice(to*1.1)
+		from, to = from/1.15, to*1.15
 	case from == to:
 		from, to = from-1, to+1
 	}
@@ -259,6 +259,24 @@ func (p ChartPanel) ticks(from, to float64) plot.ConstantTicks {
 		return logTicks(from, to, label)
 	}
 	return linearTicks(from, to, 6, label)
+}
+
+// thinned takes labels away that would touch the one before; at tells where a tick is.
+func thinned(ts plot.ConstantTicks, at func(x float64) vg.Length) plot.ConstantTicks {
+	style := textStyle(8, ink(), false)
+	right := vg.Length(math.Inf(-1))
+	for i, t := range ts {
+		half := style.Width(t.Label) / 2
+		if t.Label == "" {
+			continue
+		}
+		if at(t.Value)-half < right+5 {
+			ts[i].Label = ""
+			continue
+		}
+		right = at(t.Value) + half
+	}
+	return ts
 }
 
 // dots marks what was measured on a line; bounds, which were not, have none.

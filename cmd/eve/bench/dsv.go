@@ -13,5 +13,6 @@ func DSV(ctx context.Context, cfg Config) (*Report, error) {
 	return measure("dsv", cfg,
 		func(r *Report) error { return (&e1{cfg: cfg}).run(ctx, r) },
 		func(r *Report) error { return (&e2{cfg: cfg}).run(ctx, r) },
+		func(r *Report) error { return (&e3{cfg: cfg}).run(ctx, r) },
 	)
 }

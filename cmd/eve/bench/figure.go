@@ -17,8 +17,9 @@ const (
 	Seconds   Unit = "s"
 	PerSecond Unit = "1/s"
 	Bytes     Unit = "B"
-	Share     Unit = "share" // of one: CPU seconds per second
-	One       Unit = "1"     // counts, and ratios
+	Share     Unit = "share"  // of one: CPU seconds per second
+	One       Unit = "1"      // counts, and ratios
+	Broken    Unit = "broken" // observations that broke a bound
 )
 
 // text writes a value of the unit for people; – for none.
@@ -36,6 +37,8 @@ func (u Unit) text(x float64) string {
 		return report.Count(round(x, 3)) + " B"
 	case u == Bytes:
 		return report.Size(x)
+	case u == Broken:
+		return One.text(x) + " broken"
 	case u == Share:
 		return report.Share(x)
 	}

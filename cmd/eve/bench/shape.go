@@ -1,11 +1,6 @@
 package bench
 
-import (
-	"fmt"
-	"math"
-
-	"github.com/eve-emulation/eve/fase/runs"
-)
+import "math"
 
 // A Verdict says what became of a shape.
 type Verdict string
@@ -55,11 +50,11 @@ func judge(card, name, rule string, f Figure, low, high float64) Shape {
 	return s
 }
 
-// Never claims that none of n observations broke a bound. It is inconclusive when nothing was observed.
-func Never(card, name string, broken, n int) Shape {
+// Always claims that all of n observations kept a bound. It is inconclusive when nothing was observed.
+func Always(card, name string, broken, n int) Shape {
 	s := Shape{
-		Card: card, Name: name, Rule: fmt.Sprintf("0 of %s", One.text(float64(n))), Verdict: Holds, Hard: true,
-		Found: Figure{Unit: One, Value: runs.Number(broken), Low: runs.Number(broken), High: runs.Number(broken), Rounds: []runs.Number{runs.Number(broken)}},
+		Card: card, Name: name, Rule: "none of " + One.text(float64(n)), Verdict: Holds, Hard: true,
+		Found: NewFigure(Broken, float64(broken)),
 	}
 	switch {
 	case broken > 0:
