@@ -57,7 +57,7 @@ func (p *Proxy) Watch(ctx context.Context, r dsv.WatchRequest) (dsv.Watch, error
 func (w *watch) request(from dsv.Revision, credit int) wire.Req {
 	return wire.Req{
 		Op: wire.OpWatch, Watch: wire.Uint(w.id), Pattern: w.r.Pattern, Mode: wire.FromMode(w.r.Mode),
-		From: wire.Uint(from), Credit: credit,
+		From: wire.Uint(from), Credit: credit, Window: wire.Int(w.r.Window), Every: wire.Int(w.r.Every),
 	}
 }
 
@@ -101,7 +101,7 @@ func (w *watch) put(u dsv.Update) error {
 		return fmt.Errorf("more updates than credit: %w", wire.ErrProtocol)
 	}
 	if w.r.Mode == dsv.Latest {
-		if at, seen := w.seen[u.Name]; u.Revision <= at || u.Deleted && !seen {
+		if at, seen := w.seen[u.Name]; u.Revision <= at || u.Deleted && !seen && u.Revision <= w.last {
 			w.owed++ // it took credit, too
 			if w.owed >= window/2 {
 				w.signal() // the reader gives it back
