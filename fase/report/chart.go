@@ -113,11 +113,19 @@ func (c Chart) paint(canvas draw.Canvas) {
 	}
 	n := vg.Length(len(c.Panels))
 	width := (pictureWidth - 2*margin - chartGap*(n-1)) / max(n, 1)
+	var cells []chartCell
+	top := vg.Length(math.Inf(1))
 	for i, p := range c.Panels {
 		left := canvas.Min.X + margin + vg.Length(i)*(width+chartGap)
 		area := canvas
 		area.Rectangle = vg.Rectangle{Min: vg.Point{X: left, Y: canvas.Min.Y + margin}, Max: vg.Point{X: left + width, Y: y}}
-		c.paintPanel(area, p)
+		cells = append(cells, c.layOut(area, p))
+		top = min(top, cells[i].data.Max.Y)
+	}
+	for _, k := range cells { // labels at the end of an axis take room above: all begin at the lowest
+		k.inner.Max.Y += top - k.data.Max.Y
+		k.data = k.plot.DataCanvas(k.inner)
+		k.paint()
 	}
 }
 
@@ -141,10 +149,17 @@ func box(left, low, right, high vg.Length) []vg.Point {
 	return []vg.Point{{X: left, Y: low}, {X: right, Y: low}, {X: right, Y: high}, {X: left, Y: high}}
 }
 
-// paintPanel draws one pair of axes with its name above and that of x below.
-func (c Chart) paintPanel(area draw.Canvas, p ChartPanel) {
-	foot := textStyle(8, paleInk(), false)
-	foot.XAlign = draw.XCenter
+// A chartCell is a panel of a chart ready to be drawn.
+type chartCell struct {
+	ChartPanel
+	panel             *panel
+	plot              *plot.Plot
+	area, inner, data draw.Canvas // all of it; without the names; the data
+	xs                plot.ConstantTicks
+}
+
+// layOut makes the axes of a panel.
+func (c Chart) layOut(area draw.Canvas, p ChartPanel) chartCell {
 	inner := area
 	inner.Min.Y += 12
 	inner.Max.Y -= headStrip
@@ -158,28 +173,34 @@ func (c Chart) paintPanel(area draw.Canvas, p ChartPanel) {
 	}
 	xs := thinned(p.ticks(from, to), func(x float64) vg.Length { return vg.Length(g.X.Norm(x)) * (inner.Max.X - inner.Min.X - 40) })
 	g.X.Tick.Marker = xs
-	data := g.DataCanvas(inner)
+	return chartCell{ChartPanel: p, panel: k, plot: g, area: area, inner: inner, data: g.DataCanvas(inner), xs: xs}
+}
+
+// paint draws one pair of axes with its name above and that of x below.
+func (k chartCell) paint() {
+	foot := textStyle(8, paleInk(), false)
+	foot.XAlign = draw.XCenter
 	var major []plot.Tick
-	for _, t := range xs {
+	for _, t := range k.xs {
 		if t.Label != "" {
 			major = append(major, t)
 		}
 	}
-	drawGrid(data, g, major)
-	g.Draw(inner)
-	for _, x := range k.plotters {
-		x.Plot(data, g)
+	drawGrid(k.data, k.plot, major)
+	k.plot.Draw(k.inner)
+	for _, x := range k.panel.plotters {
+		x.Plot(k.data, k.plot)
 	}
-	for _, l := range k.lines {
-		l.draw(data, g)
-		l.dots(data, g)
+	for _, l := range k.panel.lines {
+		l.draw(k.data, k.plot)
+		l.dots(k.data, k.plot)
 	}
-	area.FillText(textStyle(9, ink(), true), vg.Point{X: data.Min.X, Y: data.Max.Y + 6}, shorten(p.Title, 90))
-	area.FillText(foot, vg.Point{X: (data.Min.X + data.Max.X) / 2, Y: area.Min.Y}, p.XLabel)
-	for i, name := range p.Groups {
-		x := data.X(g.X.Norm(float64(i)))
+	k.area.FillText(textStyle(9, ink(), true), vg.Point{X: k.data.Min.X, Y: k.data.Max.Y + 6}, shorten(k.Title, 90))
+	k.area.FillText(foot, vg.Point{X: (k.data.Min.X + k.data.Max.X) / 2, Y: k.area.Min.Y}, k.XLabel)
+	for i, name := range k.Groups {
+		x := k.data.X(k.plot.X.Norm(float64(i)))
 		for r, line := range twoLines(name) {
-			area.FillText(foot, vg.Point{X: x, Y: data.Min.Y - groupRow*vg.Length(r+1) - 3}, line)
+			k.area.FillText(foot, vg.Point{X: x, Y: k.data.Min.Y - groupRow*vg.Length(r+1) - 3}, line)
 		}
 	}
 }

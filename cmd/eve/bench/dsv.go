@@ -14,5 +14,7 @@ func DSV(ctx context.Context, cfg Config) (*Report, error) {
 		func(r *Report) error { return (&e1{cfg: cfg}).run(ctx, r) },
 		func(r *Report) error { return (&e2{cfg: cfg}).run(ctx, r) },
 		func(r *Report) error { return (&e3{cfg: cfg}).run(ctx, r) },
+		func(r *Report) error { return (&throughput{cfg: cfg}).run(ctx, r) },
+		func(r *Report) error { return (&hot{cfg: cfg}).run(ctx, r) },
 	)
 }

@@ -230,16 +230,16 @@ func per(u Unit, a, b []float64) Figure {
 	return NewFigure(u, xs...)
 }
 
-// sustained is how many modules of 1000 updates a second one processor of the kernel carries.
+// sustained is how many modules of the same rate one processor of the kernel carries.
 func (f *saving) sustained() Figure {
-	return per(One, f.updates, f.cpu).Map(One, func(x float64) float64 { return x / 1000 })
+	return per(One, f.seconds, f.cpu).Map(One, func(x float64) float64 { return e3Modules * x })
 }
 
 func (x *e3) report(r *Report) {
 	t := &Table{
 		Card: "E3", Title: "what a DMM saves: messages to the kernel, and its CPU time", Head: "messages",
 		Also: []string{"updates", "updates a message", "kernel CPU", "CPU an update", "modules sustained"}, Published: "published",
-		Note: fmt.Sprintf("%d modules of one histogram; sustained: modules of 1000 updates a second that one processor of the kernel carries, from its CPU time an update", e3Modules),
+		Note: fmt.Sprintf("%d modules with one histogram share the updates; sustained: how many such modules one processor of the kernel carries, from its CPU time", e3Modules),
 	}
 	for _, w := range ways() {
 		for _, rate := range x.rates {
@@ -275,7 +275,7 @@ func (x *e3) report(r *Report) {
 
 func (x *e3) chart() report.Chart {
 	panel := func(title string, y func(*saving) Figure, unit Unit) report.ChartPanel {
-		p := report.ChartPanel{Title: title, XLabel: "updates per second", LogX: true, LogY: true, FormatX: One.text, FormatY: unit.text}
+		p := report.ChartPanel{Title: title, XLabel: fmt.Sprintf("updates per second, of %d modules", e3Modules), LogX: true, LogY: true, FormatX: One.text, FormatY: unit.text}
 		for _, w := range ways() {
 			s := report.ChartSeries{Label: w.name}
 			for _, rate := range x.rates {
@@ -289,11 +289,11 @@ func (x *e3) chart() report.Chart {
 	}
 	return report.Chart{
 		Name: "e3-benefit", Title: "E3  What a DMM saves",
-		Caption: "Messages to the kernel, its CPU time, and the modules of 1000 updates a second that one processor of it carries, against the rate of updates.",
+		Caption: fmt.Sprintf("Messages to the kernel, its CPU time, and how many such modules one processor of it carries, against the rate of updates of %d modules together.", e3Modules),
 		Panels: []report.ChartPanel{
 			panel("messages per second", func(f *saving) Figure { return per(PerSecond, f.messages, f.seconds) }, One),
 			panel("CPU of the kernel", func(f *saving) Figure { return per(Share, f.cpu, f.seconds) }, Share),
-			panel("modules sustained", (*saving).sustained, One),
+			panel("modules that one processor carries", (*saving).sustained, One),
 		},
 	}
 }
