@@ -21,6 +21,14 @@ func TestStoreIsASpace(t *testing.T) {
 	})
 }
 
+func TestStoreAloneKeepsNoHistory(t *testing.T) {
+	dsvtest.NoHistory(t, func(t *testing.T) dsv.Space {
+		s := dsv.NewStore(nil)
+		t.Cleanup(func() { must(t, s.Close()) })
+		return s
+	})
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

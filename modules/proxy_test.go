@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/dsv/dsvbolt"
 	"github.com/eve-emulation/eve/dsv/dsvtest"
 	"github.com/eve-emulation/eve/evekernel"
 	"github.com/eve-emulation/eve/evekernel/egs"
@@ -21,6 +23,19 @@ func TestProxyIsASpace(t *testing.T) {
 	for _, c := range []wire.Coding{wire.CBOR, wire.JSON} {
 		t.Run(c.String(), func(t *testing.T) {
 			dsvtest.Run(t, func(t *testing.T) dsv.Space {
+				k, _ := open(t, evekernel.Config{})
+				return connect(t, linkTo(k, c))
+			})
+			dsvtest.History(t, func(t *testing.T) dsv.Space {
+				db, err := dsvbolt.Create(filepath.Join(t.TempDir(), "run.db"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = db.Close() })
+				k, _ := open(t, evekernel.Config{Recorder: db})
+				return connect(t, linkTo(k, c))
+			})
+			dsvtest.NoHistory(t, func(t *testing.T) dsv.Space {
 				k, _ := open(t, evekernel.Config{})
 				return connect(t, linkTo(k, c))
 			})

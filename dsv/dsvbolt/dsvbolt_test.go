@@ -45,11 +45,13 @@ func must(t testing.TB, err error) {
 }
 
 func TestRecordedStoreIsASpace(t *testing.T) {
-	dsvtest.Run(t, func(t *testing.T) dsv.Space {
+	open := func(t *testing.T) dsv.Space {
 		s := dsv.NewStore(create(t, filepath.Join(t.TempDir(), "run.db")))
 		t.Cleanup(func() { must(t, s.Close()) })
 		return s
-	})
+	}
+	dsvtest.Run(t, open)
+	dsvtest.History(t, open)
 }
 
 // TestLifeGoesOn checks that a Store that was put back has the values, knows repeats, and reuses no revision.

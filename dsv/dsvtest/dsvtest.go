@@ -19,12 +19,10 @@ import (
 const patience = 20 * time.Second
 
 // Run tests that open opens Spaces as package dsv promises them. Each call of open must return an empty Space; it
-// closes it by t.Cleanup. A Space may answer reads and watches late, as long as it answers.
+// closes it by t.Cleanup. A Space may answer reads and watches late, as long as it answers. Whether a Space keeps
+// history is its own choice: History or NoHistory tests it.
 func Run(t *testing.T, open func(t *testing.T) dsv.Space) {
-	for _, c := range []struct {
-		name string
-		test func(t *testing.T, k *kit)
-	}{
+	each(t, open, []contract{
 		{"create", testCreate},
 		{"missing", testMissing},
 		{"kinds", testKinds},
@@ -39,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) dsv.Space) {
 		{"sync errors", testSyncErrors},
 		{"sync together", testSyncTogether},
 		{"watch latest", testWatchLatest},
+		{"watch deletions", testWatchDeletions},
 		{"watch all", testWatchAll},
 		{"watch present values", testWatchPresent},
 		{"watch resumes", testWatchResumes},
@@ -47,7 +46,18 @@ func Run(t *testing.T, open func(t *testing.T) dsv.Space) {
 		{"watch ends", testWatchEnds},
 		{"delete", testDelete},
 		{"info", testInfo},
-	} {
+	})
+}
+
+// A contract is one promise with its test.
+type contract struct {
+	name string
+	test func(t *testing.T, k *kit)
+}
+
+// each runs each test on a Space of its own.
+func each(t *testing.T, open func(t *testing.T) dsv.Space, cs []contract) {
+	for _, c := range cs {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 			defer cancel()

@@ -52,6 +52,47 @@ func testWatchLatest(_ *testing.T, k *kit) {
 	}
 }
 
+// testWatchDeletions checks that a watch of latest values ends with what is true, whatever came in which order: a
+// deletion too, and what was made again after it.
+func testWatchDeletions(_ *testing.T, k *kit) {
+	for n, c := range map[dsv.Name]struct {
+		again bool
+		want  string
+	}{"gone": {false, "gone"}, "back": {true, "back"}} {
+		watches := []dsv.Watch{k.watch(dsv.WatchRequest{Pattern: string(n)}), k.watch(dsv.WatchRequest{Pattern: "*"})}
+		for range 40 {
+			k.declare(n, dsv.Text, dsv.Last)
+			k.write(n, dsv.TextValue("first"))
+			k.must(k.Delete(k.ctx, n))
+		}
+		if c.again {
+			k.declare(n, dsv.Text, dsv.Last)
+			k.write(n, dsv.TextValue("back"))
+		}
+		for _, w := range watches {
+			changes, last, state := 0, dsv.Revision(0), ""
+			for want := map[bool]int{false: 80, true: 81}[c.again]; changes < want; {
+				u := k.next(w)
+				if u.Name != n {
+					continue // of the case before
+				}
+				changes += 1 + u.Skipped
+				if u.Revision <= last {
+					k.t.Fatalf("%s: revision %d after %d", n, u.Revision, last)
+				}
+				last = u.Revision
+				if state = u.Reading.Value.Text; u.Deleted {
+					state = "gone"
+				}
+			}
+			if state != c.want {
+				k.t.Errorf("%s: the watch ends with %q, want %q", n, state, c.want)
+			}
+			k.must(w.Close())
+		}
+	}
+}
+
 func testWatchAll(_ *testing.T, k *kit) {
 	const changes = 2000
 	k.declare("a.n", dsv.Int, dsv.Sum)
