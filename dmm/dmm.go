@@ -113,7 +113,7 @@ type Spec struct {
 // manipulator returns what Custom or Manipulator says.
 func (s Spec) manipulator() (Manipulator, error) {
 	if s.Custom != nil {
-		return *s.Custom, s.Custom.check()
+		return *s.Custom, s.Custom.Check()
 	}
 	return Shipped().Lookup(s.Manipulator)
 }

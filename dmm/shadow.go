@@ -63,8 +63,8 @@ type Manipulator struct {
 	Silence    Silence // what becomes of a window without writes
 }
 
-// check returns nil for a manipulator that can be used.
-func (m Manipulator) check() error {
+// Check returns nil for a manipulator that can be used.
+func (m Manipulator) Check() error {
 	if _, err := dsv.ParseName(m.Name); err != nil {
 		return fmt.Errorf("manipulator: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dmm/recipe"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
 	"github.com/eve-emulation/eve/evekernel/wire"
@@ -39,11 +40,15 @@ type Env struct {
 	once    sync.Once
 
 	declare func(dmm.Spec) error                  // creates a variable while the module runs
+	say     func([]dmm.Spec) ([]dmm.Spec, error)  // what the scenario says of variables; mu is held
 	thread  func(func(ctx context.Context) error) // starts a user-level thread
 
 	mu       sync.Mutex // guards what follows
 	vars     map[dsv.Name]*dmm.Var
 	measures []*measure
+	list     recipe.List // how the scenario has variables of modules manipulated
+	listed   bool        // the list was read
+	made     []*recipe.Made
 }
 
 func newEnv(link Link) *Env {
@@ -222,6 +227,7 @@ func (e *Env) live(ctx context.Context, m Module) error {
 	g, gctx := errgroup.WithContext(work)
 	e.thread = func(f func(ctx context.Context) error) { g.Go(func() error { return ended(gctx, f(gctx)) }) }
 	e.declare = func(s dmm.Spec) error { return declare(gctx, e.proxy, s) }
+	e.say = func(s []dmm.Spec) ([]dmm.Spec, error) { return e.recipes(gctx, s) }
 	var logs sync.WaitGroup
 	over := make(chan struct{})
 	logs.Go(func() { e.speak(over) })

@@ -27,15 +27,20 @@ type measure struct {
 
 // Measure creates manipulated variables and begins to synchronise them: time triggers at multiples of their period since
 // T0, count and threshold triggers at once. A variable that the run declares already is used as it is declared; others
-// are declared without unit and with history. When the module ends, everything is synchronised.
+// are declared without unit and with history. A variable of which the scenario's `measure:` says how it is manipulated is
+// so, whatever the spec says. When the module ends, everything is synchronised.
 func (e *Env) Measure(specs ...dmm.Spec) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	specs, err := e.say(specs)
+	if err != nil {
+		return err
+	}
 	for _, s := range specs {
 		if err := s.Check(); err != nil {
 			return err
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for _, s := range specs {
 		if e.vars[s.Name] != nil {
 			return fmt.Errorf("measure %s: measured twice: %w", s.Name, dsv.ErrExists)
@@ -71,20 +76,14 @@ func (e *Env) Var(n dsv.Name) *dmm.Var {
 // declare creates the variable of a spec, unless there is one that fits.
 func declare(ctx context.Context, space *Proxy, s dmm.Spec) error {
 	d := s.Declaration("", "", true)
-	i, err := space.Info(ctx, s.Name)
-	switch {
-	case errors.Is(err, dsv.ErrNotFound):
-		err = space.measures(ctx, d, s.Sync.String())
-		if !errors.Is(err, dsv.ErrExists) {
-			return err
-		}
-		if i, err = space.Info(ctx, s.Name); err != nil { // somebody was faster
-			return err
-		}
-	case err != nil:
+	if err := space.measures(ctx, d, s.Sync.String()); !errors.Is(err, dsv.ErrExists) {
 		return err
 	}
-	if have := i.Declaration; have.Kind != d.Kind || have.Merge != d.Merge {
+	i, err := space.Info(ctx, s.Name)
+	if err != nil {
+		return err
+	}
+	if have := i.Declaration; i.Manipulated == "" && have.Kind != d.Kind || have.Merge != d.Merge {
 		return fmt.Errorf("declared as %v merged by %v, %s makes %v merged by %v: %w",
 			have.Kind, have.Merge, s.Manipulator, d.Kind, d.Merge, dsv.ErrExists)
 	}
@@ -196,6 +195,9 @@ func (e *Env) finish(ctx context.Context) error {
 		if err := e.flush(ctx, m); err != nil {
 			errs = append(errs, fmt.Errorf("last synchronisation: %w", err))
 		}
+	}
+	for _, made := range e.made {
+		errs = append(errs, made.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -35,6 +35,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 )
 
@@ -55,22 +56,31 @@ type Spec struct {
 	Name   string        // as a scenario says it after kind: [a-z][a-z0-9_]*
 	Help   string        // one sentence
 	Config func() any    // a pointer to a struct with the defaults; its type is the schema; nil for no configuration
-	New    func() Module // makes one; starts nothing
+	New    func() Module // makes one; starts nothing; nil for a Spec that only brings manipulators
+
+	// Manipulators are those that it brings: any variable of a module may be put under one by its name.
+	Manipulators []dmm.Manipulator
 }
 
 // A Registry holds the kinds of modules that a program knows. It does not change.
 type Registry struct {
-	specs []Spec
+	specs        []Spec
+	manipulators dmm.Registry
 }
 
-// NewRegistry returns a registry of specs: an error for a wrong or a repeated name, or a Spec without New.
+// NewRegistry returns a registry of specs: an error for a wrong or a repeated name, or a Spec
+// without New that brings no manipulators.
 func NewRegistry(specs ...Spec) (*Registry, error) {
 	r := &Registry{specs: slices.Clone(specs)}
 	for i, s := range r.specs {
 		if n, err := dsv.ParseName(s.Name); err != nil || strings.Contains(string(n), ".") {
 			return nil, fmt.Errorf("register module %q: want [a-z][a-z0-9_]*", s.Name)
 		}
-		if s.New == nil {
+		if err := checkManipulators(append(dmm.Shipped(), r.manipulators...), s.Manipulators); err != nil {
+			return nil, err
+		}
+		r.manipulators = append(r.manipulators, s.Manipulators...)
+		if s.New == nil && len(s.Manipulators) == 0 {
 			return nil, fmt.Errorf("register module %s: no New", s.Name)
 		}
 		if slices.ContainsFunc(r.specs[:i], func(t Spec) bool { return t.Name == s.Name }) {
@@ -81,12 +91,17 @@ func NewRegistry(specs ...Spec) (*Registry, error) {
 }
 
 // Specs lists the kinds in the order in which they were registered.
-func (r *Registry) Specs() []Spec { return slices.Clone(r.specs) }
+func (r *Registry) Specs() []Spec {
+	return slices.DeleteFunc(slices.Clone(r.specs), func(s Spec) bool { return s.New == nil })
+}
+
+// Manipulators lists those that the kinds bring.
+func (r *Registry) Manipulators() dmm.Registry { return slices.Clone(r.manipulators) }
 
 // Lookup returns the kind called name; the error lists what there is.
 func (r *Registry) Lookup(name string) (Spec, error) {
 	names := make([]string, 0, len(r.specs))
-	for _, s := range r.specs {
+	for _, s := range r.Specs() {
 		if s.Name == name {
 			return s, nil
 		}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
 
@@ -27,6 +28,8 @@ type Link struct {
 	// GiveUp is how long to try to reach the kernel, at first and after a loss; 0 for GiveUpAfter.
 	GiveUp time.Duration
 	Coding wire.Coding
+	// Manipulators are those that the program has beside Eve's own.
+	Manipulators dmm.Registry
 	// Dial makes the connection below; nil for TCP. The kernel hands it to modules inside its own process.
 	Dial func(ctx context.Context) (net.Conn, error)
 }
@@ -55,7 +58,7 @@ func Main(ctx context.Context, r *Registry, kind, name string, getenv func(strin
 		}
 		defer release()
 	}
-	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN"), Address: getenv("EVE_ADDRESS")}
+	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN"), Address: getenv("EVE_ADDRESS"), Manipulators: r.Manipulators()}
 	if err := Run(ctx, spec.New(), link); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
@@ -29,7 +30,7 @@ func (p *Proxy) Read(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
 		}
 	}
 	r, err := p.ReadFresh(ctx, n)
-	if err == nil {
+	if _, _, derived := dmm.Derived(n); err == nil && !derived { // that would be told once a second only
 		p.keep(n)
 	}
 	return r, err

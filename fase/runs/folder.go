@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/dsv/dsvbolt"
 	"github.com/eve-emulation/eve/fase/scenario"
@@ -164,13 +165,13 @@ func (nothing) History(n dsv.Name, _, _ dsv.Instant, _ func(dsv.Update) error) e
 // Scenario returns the scenario as run.
 func (f *Folder) Scenario() ([]byte, error) { return os.ReadFile(f.Path(ScenarioFile)) }
 
-// Plan loads the scenario as run, with its inputs. kinds are the kinds of modules that it may name.
-func (f *Folder) Plan(kinds map[string]any) (*scenario.Plan, error) {
+// Plan loads the scenario as run, with its inputs. kinds are the kinds of modules that it may name, and own the manipulators.
+func (f *Folder) Plan(kinds map[string]any, own ...dmm.Manipulator) (*scenario.Plan, error) {
 	text, err := f.Scenario()
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return scenario.Load(f.Path(ScenarioFile), text, scenario.Options{Kinds: kinds, ReadFile: f.input})
+	return scenario.Load(f.Path(ScenarioFile), text, scenario.Options{Kinds: kinds, ReadFile: f.input, Manipulators: own})
 }
 
 func (f *Folder) input(path string) ([]byte, error) {
@@ -230,12 +231,12 @@ func (f *Folder) Summary() (*Summary, error) {
 }
 
 // SummaryOrRescue reads summary.json, or computes what it would say of a run that was cut off.
-func (f *Folder) SummaryOrRescue(kinds map[string]any) (*Summary, error) {
+func (f *Folder) SummaryOrRescue(kinds map[string]any, own ...dmm.Manipulator) (*Summary, error) {
 	s, err := f.Summary()
 	if !errors.Is(err, ErrNoSummary) {
 		return s, err
 	}
-	plan, err := f.Plan(kinds)
+	plan, err := f.Plan(kinds, own...)
 	if err != nil {
 		return nil, err
 	}

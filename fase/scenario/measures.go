@@ -72,7 +72,7 @@ func (c *compiler) thin(m *Measure, n *named[rawMeasure]) {
 		c.at(n.v.kernel.dmm.at, fmt.Sprintf("%s is measured by %s, which Eve relies on", m.Name, m.Manipulator), "write the same in the kernel, to be synchronised less often")
 		return
 	}
-	m.Kernel = b
+	m.Kernel, m.Chained = b, true
 }
 
 func (c *compiler) check(m *Measure, n *named[rawMeasure]) bool {
@@ -119,7 +119,7 @@ func (c *compiler) addition(n *named[rawMeasure], standard []Measure) (Measure, 
 	m.Spec, m.Recipe = spec, &r
 	if ok && kernel {
 		m.Kernel = c.behind(&n.v.kernel, name, m.Spec.Declaration("", "", false), n.v.behind)
-		ok = m.Kernel != nil
+		m.Chained, ok = true, m.Kernel != nil
 	}
 	return m, ok
 }
@@ -307,26 +307,16 @@ func (c *compiler) action(do spot[string]) (adapt.Action, bool) {
 
 // settable reports whether `set` may write a variable: the rate of an open group, or what belongs to a module.
 func (c *compiler) settable(name dsv.Name) bool {
-	if slices.Contains(c.rateNames(), string(name)) {
+	if c.plan.Rate(name) {
 		return true
 	}
 	owner, _, dotted := strings.Cut(string(name), ".")
 	return dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.Name == owner })
 }
 
-func (c *compiler) rateNames() []string {
-	var names []string
-	for _, g := range c.plan.Clients {
-		if g.Users == 0 {
-			names = append(names, g.Name+".rate")
-		}
-	}
-	return names
-}
-
 func (c *compiler) whatSettable(name dsv.Name) string {
 	if _, ok := c.vars[name]; ok {
 		return "it is a measurement; set the rate of an open client group, or a variable of a module"
 	}
-	return didYouMean(string(name), c.rateNames())
+	return didYouMean(string(name), c.plan.Rates())
 }

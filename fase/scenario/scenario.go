@@ -99,6 +99,8 @@ type Measure struct {
 	Recipe *dmm.Recipe
 	// Kernel is the manipulator in the kernel, of which the variable is; nil for none.
 	Kernel *Behind
+	// Chained says that those who write have a manipulator of their own, the Spec, behind which the kernel's stands.
+	Chained bool
 	// Owners are the participants that write it: names of servers, client groups or modules.
 	Owners []string
 }
@@ -143,6 +145,21 @@ func (p *Plan) Owned(participant string) []dmm.Spec {
 	}
 	return specs
 }
+
+// Rates are the variables that hold the rates of open groups of clients: those of the variables that are measured which
+// may be set.
+func (p *Plan) Rates() []string {
+	var names []string
+	for _, g := range p.Clients {
+		if g.Users == 0 {
+			names = append(names, g.Name+".rate")
+		}
+	}
+	return names
+}
+
+// Rate reports whether a variable is one of Rates.
+func (p *Plan) Rate(n dsv.Name) bool { return slices.Contains(p.Rates(), string(n)) }
 
 // StartName is the variable that holds T0: CLOCK_MONOTONIC nanoseconds.
 const StartName dsv.Name = "run.t0"

@@ -23,7 +23,7 @@ var Spec = modules.Spec{
 }
 
 func run(ctx context.Context, env *modules.Env) error {
-	plan, err := scenario.Fetch(ctx, env.Space())
+	plan, err := scenario.Fetch(ctx, env.Space(), env.Manipulators()...)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func run(ctx context.Context, env *modules.Env) error {
 	if err := env.Config(&cfg); err != nil {
 		return err
 	}
-	plan, err := scenario.Fetch(ctx, env.Space())
+	plan, err := scenario.Fetch(ctx, env.Space(), env.Manipulators()...)
 	if err != nil {
 		return err
 	}

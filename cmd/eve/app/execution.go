@@ -50,7 +50,9 @@ func newExecution(a *App, plan *scenario.Plan, rec dsv.Recorder, dir string, h *
 		app: a, plan: plan, dir: dir, hand: h, tell: tell,
 		events: make(chan evekernel.ModuleEvent, 4096), states: map[string]evekernel.ModuleEvent{},
 	}
-	cfg := evekernel.Config{Run: plan.Name, Recorder: rec, OnModule: x.happened, Log: x.log}
+	cfg := evekernel.Config{
+		Run: plan.Name, Recorder: rec, OnModule: x.happened, Log: x.log, Manipulators: a.registry.Manipulators(),
+	}
 	h.configure(&cfg)
 	k, err := evekernel.New(cfg)
 	x.kernel = k
@@ -208,6 +210,18 @@ func (x *execution) live(ctx context.Context, begun func(int64)) error {
 
 func (x *execution) declare(ctx context.Context) error {
 	space := x.kernel.Space()
+	for _, m := range x.plan.Measures {
+		if m.Kernel == nil {
+			continue
+		}
+		what := evekernel.Manipulation{Declaration: m.Declaration(), Recipe: m.Kernel.Recipe}
+		if from := m.Spec.Declaration("", "", false); m.Chained {
+			what.FromKind, what.FromMerge = from.Kind, from.Merge
+		}
+		if err := x.kernel.Manipulate(ctx, what); err != nil {
+			return err
+		}
+	}
 	ds := x.plan.Declarations()
 	for _, s := range x.plan.Servers {
 		ds = append(ds, dsv.Declaration{Name: adapt.AddressName(s.Name), Kind: dsv.Text, Help: "where " + s.Name + " listens"})

@@ -61,7 +61,7 @@ func (a *App) kernelCommand() *cobra.Command {
 // keepVariables is a kernel without a scenario, until ctx ends.
 func (a *App) keepVariables(ctx context.Context, h *hand, db string) (err error) {
 	screen := newScreen(a.out)
-	cfg := evekernel.Config{Run: "variables", Log: func(l evekernel.Line) {
+	cfg := evekernel.Config{Run: "variables", Manipulators: a.registry.Manipulators(), Log: func(l evekernel.Line) {
 		who := l.Module
 		if who == "" {
 			who = "kernel"

@@ -21,7 +21,7 @@ func (a *App) reportCommand() *cobra.Command {
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.reading(args[0], func(f *runs.Folder) error {
-				s, err := f.SummaryOrRescue(a.kinds())
+				s, err := f.SummaryOrRescue(a.kinds(), a.registry.Manipulators()...)
 				if err != nil {
 					return err
 				}
@@ -59,7 +59,7 @@ func (a *App) exportCommand() *cobra.Command {
 					if !records {
 						return report.Export(f.History(), w)
 					}
-					plan, err := f.Plan(a.kinds())
+					plan, err := f.Plan(a.kinds(), a.registry.Manipulators()...)
 					if err != nil {
 						return err
 					}

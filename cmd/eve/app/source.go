@@ -123,7 +123,7 @@ func (a *App) load(arg string, o overrides) (*scenario.Plan, error) {
 	if err != nil {
 		return nil, wrong(err)
 	}
-	opts := scenario.Options{Set: o.set, Duration: o.duration, ReadFile: src.read, Kinds: a.kinds()}
+	opts := scenario.Options{Set: o.set, Duration: o.duration, ReadFile: src.read, Kinds: a.kinds(), Manipulators: a.registry.Manipulators()}
 	if o.seed >= 0 {
 		seed := uint64(o.seed)
 		opts.Seed = &seed
