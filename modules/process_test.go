@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		os.Exit(asModule())
 	case "kernel":
 		os.Exit(asKernel())
+	case "server":
+		os.Exit(asServer())
 	case "reader":
 		os.Exit(asReader())
 	case "mortal":
