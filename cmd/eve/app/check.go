@@ -162,30 +162,3 @@ func (a *App) scenariosCommand() *cobra.Command {
 		},
 	}
 }
-
-func (a *App) varsCommand() *cobra.Command {
-	var o overrides
-	c := &cobra.Command{
-		Use:   "vars SCENARIO",
-		Short: "List the variables that a scenario measures",
-		Args:  args(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			plan, err := a.load(args[0], o)
-			if err != nil {
-				return err
-			}
-			t := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-			fmt.Fprintln(t, "NAME\tKIND\tUNIT\tMANIPULATOR\tWHAT IT IS")
-			measured := map[string]string{}
-			for _, m := range plan.Measures {
-				measured[string(m.Name)] = m.Manipulator
-			}
-			for _, d := range plan.Declarations() {
-				fmt.Fprintf(t, "%s\t%v\t%s\t%s\t%s\n", d.Name, d.Kind, d.Unit, measured[string(d.Name)], d.Help)
-			}
-			return t.Flush()
-		},
-	}
-	o.flags(c)
-	return c
-}
