@@ -21,9 +21,10 @@ type shard struct {
 	done       []part // windows before those
 	timed      Timed  // cur, where it is told the time
 	leveler    Leveler
-	closed     bool // what is written is no more
-	seen       float64
-	sent       float64 // the level at the last synchronisation by level
+	closed     bool    // what is written is no more
+	seen       float64 // the level
+	overtaken  float64 // the level at the end of the older window
+	sent       float64 // the level at the last synchronisation
 	_          [64]byte
 }
 
@@ -112,10 +113,10 @@ func (s *shard) roll(v *Var, at dsv.Instant) {
 	if s.n > 0 {
 		if v.man.OneWriter {
 			s.tell(s.end)
-			s.finish(s.cur, s.end)
+			s.finish(s.cur, s.end, s.n, s.seen)
 		} else {
 			s.cur, s.older = s.older, s.cur
-			s.ahead, s.late = true, s.n
+			s.ahead, s.late, s.overtaken = true, s.n, s.seen
 			s.start, s.end, s.n = s.end, end, 0
 			return
 		}
@@ -126,14 +127,14 @@ func (s *shard) roll(v *Var, at dsv.Instant) {
 // settle renders the older window.
 func (s *shard) settle() {
 	if s.ahead {
-		s.finish(s.older, s.start)
+		s.finish(s.older, s.start, s.late, s.overtaken)
 		s.ahead, s.late = false, 0
 	}
 }
 
-func (s *shard) finish(shadow Shadow, end dsv.Instant) {
+func (s *shard) finish(shadow Shadow, end dsv.Instant, writes int, level float64) {
 	value, weight := shadow.Take()
-	s.done = append(s.done, part{end, value, weight})
+	s.done = append(s.done, part{end, value, weight, writes, level})
 }
 
 // drain moves all that was written to the Var.
@@ -142,7 +143,7 @@ func (s *shard) drain(v *Var) {
 	defer s.mu.Unlock()
 	s.settle()
 	if s.n > 0 {
-		s.finish(s.cur, s.end)
+		s.finish(s.cur, s.end, s.n, s.seen)
 		s.n = 0
 	}
 	for _, p := range s.done {

@@ -24,7 +24,7 @@ type Var struct {
 
 	first  shard
 	extra  atomic.Pointer[[shards]shard] // made when two writers met
-	writes atomic.Int64                  // since the last synchronisation; kept for a count trigger only
+	writes atomic.Int64                  // not synchronised, as far as they are counted; kept for a count trigger only
 
 	// emit guards what follows, and is taken before any shard's lock.
 	emit    sync.Mutex
@@ -47,6 +47,8 @@ type part struct {
 	end    dsv.Instant
 	value  dsv.Value
 	weight float64
+	writes int
+	level  float64 // after them
 }
 
 // Write folds the sample x in, which was taken at the instant at. Samples that are not finite are ignored and counted
@@ -233,7 +235,6 @@ func (v *Var) cut(at dsv.Instant) {
 func (v *Var) flush(at dsv.Instant) {
 	v.emit.Lock()
 	defer v.emit.Unlock()
-	v.writes.Store(0)
 	v.drain()
 	v.hand(at, v.boundaryAfter(at))
 }
@@ -253,7 +254,6 @@ func (v *Var) examine() {
 func (v *Var) boundary(at dsv.Instant) {
 	v.emit.Lock()
 	defer v.emit.Unlock()
-	v.writes.Store(0)
 	v.drain()
 	if v.hand(at, at) {
 		return
@@ -335,6 +335,7 @@ func (v *Var) hand(at, limit dsv.Instant) bool {
 		value, weight := v.fold(rest[:n])
 		v.send(end, value, weight)
 		v.spoke = true
+		v.handed(rest[:n])
 		rest = rest[n:]
 		sent += n
 	}
@@ -342,6 +343,22 @@ func (v *Var) hand(at, limit dsv.Instant) bool {
 	clear(v.drained[kept:])
 	v.drained = v.drained[:kept]
 	return sent > 0
+}
+
+// handed accounts for parts that were sent: they no longer count, and levels are compared with theirs.
+func (v *Var) handed(ps []part) {
+	if v.count > 0 {
+		n := 0
+		for i := range ps {
+			n += ps[i].writes
+		}
+		v.writes.Add(int64(-n))
+	}
+	if v.level {
+		v.first.mu.Lock()
+		v.first.sent = ps[len(ps)-1].level
+		v.first.mu.Unlock()
+	}
 }
 
 // fold merges the parts of one window.

@@ -13,7 +13,8 @@ import (
 
 // Run tests, for each spec, that its deltas are what package dmm promises: in order, without gaps, ending at the
 // multiples of the period, holding exactly what was written within their windows, and adding up to what was written,
-// also when several participants or goroutines wrote. The specs must take numbers.
+// also when several participants or goroutines wrote; that a reader of the merged value misses no more than the trigger
+// allows; and that what is no number is ignored and counted. The specs must take numbers.
 func Run(t *testing.T, specs ...dmm.Spec) {
 	for _, s := range specs {
 		name := s.Manipulator
@@ -24,15 +25,22 @@ func Run(t *testing.T, specs ...dmm.Spec) {
 			if err := s.Check(); err != nil {
 				t.Fatal(err)
 			}
-			man, err := dmm.Shipped().Lookup(s.Manipulator)
-			if err != nil {
-				t.Fatal(err)
+			c := &contract{spec: s}
+			if s.Custom != nil {
+				c.man = *s.Custom
+			} else {
+				var err error
+				if c.man, err = dmm.Shipped().Lookup(s.Manipulator); err != nil {
+					t.Fatal(err)
+				}
 			}
-			c := &contract{spec: s, man: man}
 			t.Run("declaration", c.declaration)
 			t.Run("windows", c.windows)
 			t.Run("participants", c.participants)
 			t.Run("goroutines", c.goroutines)
+			t.Run("bounds", c.bounds)
+			t.Run("shared", c.shared)
+			t.Run("nonsense", c.nonsense)
 			t.Run("no allocation", c.allocation)
 			t.Run("nil", c.none)
 		})
