@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/dsv/dsvtest"
 )
 
 // model is a Store in the plainest terms: what each variable holds, and all changes in order.
@@ -214,6 +215,15 @@ func (m *model) watched(t *rapid.T, w dsv.Watch, pattern string, from int) {
 	if u, err := w.Next(done); !errors.Is(err, context.Canceled) {
 		t.Fatalf("watch %s: another update, %+v, %v", pattern, u, err)
 	}
+}
+
+// TestStoreStandsAmongUsers has several users at once.
+func TestStoreStandsAmongUsers(t *testing.T) {
+	dsvtest.Random(t, func(t *testing.T) dsv.Space {
+		s := dsv.NewStore(nil)
+		t.Cleanup(func() { must(t, s.Close()) })
+		return s
+	})
 }
 
 // TestFoldOfPartsIsFoldOfAll folds in two stages what may be folded in any order.

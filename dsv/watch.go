@@ -138,6 +138,7 @@ type watch struct {
 	told   bool // the gap was told
 	ended  bool // the Store closed
 	closed bool
+	notify func() // called instead of a signal to wake
 }
 
 // slot holds what a Latest watch knows of one variable that it did not deliver.
@@ -368,6 +369,10 @@ func (s *slot) take() Update {
 }
 
 func (w *watch) signal() {
+	if w.notify != nil {
+		w.notify()
+		return
+	}
 	select {
 	case w.wake <- struct{}{}:
 	default:
