@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 )
@@ -61,6 +63,81 @@ func BenchmarkWriteShared(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkBeside compares a write under a histogram, by its trigger and its writers, with a bare record of HdrHistogram and
+// with such a record behind one mutex. All take turns, so that they have the same machine; ratios are to the bare record.
+func BenchmarkBeside(b *testing.B) {
+	const lot = 200_000
+	hdr := hdrhistogram.New(1, 3_600_000_000_000, 3)
+	var mu sync.Mutex
+	open := func(t dmm.Trigger) *dmm.Set {
+		specs := make([]dmm.Spec, 10)
+		for i := range specs {
+			specs[i] = dmm.Spec{Name: dsv.Name("x.v" + string(rune('a'+i))), Manipulator: "histogram", Sync: t}
+		}
+		return newSet(b, specs...)
+	}
+	every, count := open(dmm.Trigger{Every: 100 * time.Millisecond}), open(dmm.Trigger{Count: 1000})
+	var deltas []dsv.Delta
+	writes := func(v *dmm.Var, from dsv.Instant) {
+		for i := range dsv.Instant(lot) {
+			v.Write(from+i, float64(i&1023)*1e-5+0.001)
+		}
+	}
+	parallel := func(n int, f func(i int)) {
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() { f(i) })
+		}
+		wg.Wait()
+	}
+	cases := []struct {
+		name   string
+		writes int
+		run    func(from dsv.Instant)
+	}{
+		{"hdr", lot, func(dsv.Instant) {
+			for i := range int64(lot) {
+				_ = hdr.RecordValue(i&1023*10_000 + 1_000_000)
+			}
+		}},
+		{"mutex", lot, func(dsv.Instant) {
+			for i := range int64(lot) {
+				mu.Lock()
+				_ = hdr.RecordValue(i&1023*10_000 + 1_000_000)
+				mu.Unlock()
+			}
+		}},
+		{"every", lot, func(from dsv.Instant) { writes(every.Var("x.va"), from) }},
+		{"count", lot, func(from dsv.Instant) { writes(count.Var("x.va"), from) }},
+		{"every_two", 2 * lot, func(from dsv.Instant) { parallel(2, func(int) { writes(every.Var("x.vb"), from) }) }},
+		{"count_two", 2 * lot, func(from dsv.Instant) { parallel(2, func(int) { writes(count.Var("x.vb"), from) }) }},
+		{"ten_own", 10 * lot, func(from dsv.Instant) {
+			parallel(10, func(i int) { writes(every.Var(dsv.Name("x.v"+string(rune('a'+i)))), from) })
+		}},
+	}
+	spent := make([]time.Duration, len(cases))
+	rounds := 0
+	for b.Loop() {
+		rounds++
+		from := dsv.At(time.Duration(rounds) * 100 * time.Millisecond)
+		for i, c := range cases {
+			began := time.Now()
+			c.run(from)
+			spent[i] += time.Since(began)
+			every.Advance(from)
+			deltas = count.Take(every.Take(deltas[:0]))
+		}
+	}
+	ns := func(i int) float64 { return float64(spent[i]) / float64(rounds*cases[i].writes) }
+	b.ReportMetric(0, "ns/op")
+	for i, c := range cases {
+		b.ReportMetric(ns(i), c.name+"-ns")
+		if i > 0 {
+			b.ReportMetric(ns(i)/ns(0), c.name+"/hdr")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package dsv
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Counts counts samples into the buckets of a [Hist]. Counters are allocated by octave, on first use, so a variable
@@ -14,6 +15,9 @@ type Counts struct {
 	min, max  float64 // when n > 0, or after a Take no sample's
 	low, high int     // buckets in use, when n > 0
 	pages     [HistBuckets/histHalf + 1]*[histHalf]uint64
+
+	buckets []uint32 // where Take gathers what it returns
+	counts  []uint64
 }
 
 // Add counts one sample. NaN is ignored, since it has no place in any order.
@@ -99,21 +103,9 @@ func (c *Counts) Take() *Hist {
 	return h
 }
 
-// drain moves the counters in use to a sparse list.
+// drain moves the counters in use to a sparse list, in one pass over them.
 func (c *Counts) drain() *flatHist {
-	distinct := 0
-	c.span(func(*uint64, int) { distinct++ })
-	f := &flatHist{make([]uint32, 0, distinct), make([]uint64, 0, distinct)}
-	c.span(func(cell *uint64, b int) {
-		f.buckets = append(f.buckets, uint32(b))
-		f.counts = append(f.counts, *cell)
-		*cell = 0
-	})
-	return f
-}
-
-// span visits the counters that are not zero, in order.
-func (c *Counts) span(fn func(cell *uint64, bucket int)) {
+	buckets, counts := c.buckets[:0], c.counts[:0]
 	for p := c.low >> 10; p <= c.high>>10; p++ {
 		page := c.pages[p]
 		if page == nil {
@@ -121,10 +113,14 @@ func (c *Counts) span(fn func(cell *uint64, bucket int)) {
 		}
 		first, last := max(c.low, p<<10), min(c.high, p<<10+histHalf-1)
 		cells := page[first&(histHalf-1) : last&(histHalf-1)+1]
-		for i := range cells {
-			if cells[i] != 0 {
-				fn(&cells[i], first+i)
+		for i, n := range cells {
+			if n != 0 {
+				buckets = append(buckets, uint32(first+i))
+				counts = append(counts, n)
+				cells[i] = 0
 			}
 		}
 	}
+	c.buckets, c.counts = buckets, counts
+	return &flatHist{slices.Clone(buckets), slices.Clone(counts)}
 }
