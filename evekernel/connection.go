@@ -282,8 +282,9 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &peer{
 		k: k, s: s, conn: conn, ctx: ctx, member: k.hub.Member(s.name),
-		watches: map[uint64]*pump{}, subs: map[uint64]bool{}, sources: map[dsv.Name]*attached{}, slots: make(chan struct{}, maxWaiting),
+		subs: map[uint64]bool{}, sources: map[dsv.Name]*attached{}, slots: make(chan struct{}, maxWaiting),
 	}
+	p.watches = pumps{p: p, byID: map[uint64]*pump{}}
 	conn.BeforeWait(p.acknowledge)
 	k.arrived(s)
 	err := conn.Run(ctx, p.handle)

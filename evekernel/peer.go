@@ -33,7 +33,8 @@ type peer struct {
 	ctx    context.Context // ends with the connection; a field because handle is a callback
 	member egs.Service
 
-	watches map[uint64]*pump
+	watches pumps
+	began   *pump           // the watch that the present request opened: it waits for the answer to be sent
 	subs    map[uint64]bool // of the session's sinks those that were subscribed on this connection
 	sources map[dsv.Name]*attached
 	opened  chan struct{} // of what the present request opened: its pump waits for the answer to be sent
@@ -45,7 +46,7 @@ type peer struct {
 
 // end closes what the connection opened and waits for its goroutines; its context has ended.
 func (p *peer) end() {
-	for _, w := range p.watches {
+	for _, w := range p.watches.byID {
 		_ = w.close()
 	}
 	p.work.Wait()
@@ -93,6 +94,10 @@ func (p *peer) request(r *wire.Req) error {
 	}
 	if !p.waits(r) {
 		err := p.answer(r, p.conn.Answer)
+		if p.began != nil {
+			p.began.begin()
+			p.began = nil
+		}
 		if p.opened != nil {
 			close(p.opened)
 			p.opened = nil
@@ -155,13 +160,12 @@ func (p *peer) do(r *wire.Req, res *wire.Res) error {
 	case wire.OpWatch:
 		return p.watch(r, res)
 	case wire.OpMore:
-		if w := p.watches[uint64(r.Watch)]; w != nil {
-			w.credit.add(r.Credit)
+		if w := p.watches.byID[uint64(r.Watch)]; w != nil {
+			w.more(r.Credit)
 		}
 		return nil
 	case wire.OpUnwatch:
-		if w := p.watches[uint64(r.Watch)]; w != nil {
-			delete(p.watches, uint64(r.Watch))
+		if w := p.watches.byID[uint64(r.Watch)]; w != nil {
 			return w.close()
 		}
 		return nil

@@ -314,4 +314,3 @@ func BenchmarkWrites(b *testing.B) {
 		}
 	})
 }
-

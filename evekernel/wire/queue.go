@@ -91,6 +91,9 @@ func (c *Conn) Flush() error {
 	for o.bytes > MaxQueued && o.err == nil {
 		o.room.Wait()
 	}
+	if errors.Is(o.err, errShut) && !o.writing && len(o.msgs) == 0 {
+		return nil // it was written before
+	}
 	return o.err
 }
 
@@ -153,15 +156,20 @@ func (c *Conn) Answer(f *Frame) error {
 	if err := c.Queue(f); err != nil {
 		return err
 	}
-	o := &c.out
-	o.mu.Lock()
-	full := o.bytes >= groupBytes
-	o.owed = !full
-	o.mu.Unlock()
-	if full {
+	if c.Full() {
 		return c.Flush()
 	}
+	c.out.mu.Lock()
+	c.out.owed = true
+	c.out.mu.Unlock()
 	return nil
+}
+
+// Full tells whether as much waits to be sent as fills a message.
+func (c *Conn) Full() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.bytes >= groupBytes
 }
 
 // BeforeWait has Run call fn from its reader each time before it waits for bytes: fn may Answer. It is called before Run.
