@@ -191,10 +191,7 @@ func (k *Kernel) past(ctx context.Context, base dsv.Declaration, now dsv.Reading
 
 // history calls add with what the history has of (from, to].
 func (k *Kernel) history(ctx context.Context, n dsv.Name, from, to dsv.Instant, add func(dsv.Delta)) error {
-	req := dsv.HistoryRequest{Name: n, From: from, To: to}
-	if to <= 0 {
-		return nil // before the run; a To of 0 would mean no bound
-	}
+	req := dsv.HistoryRequest{Name: n, From: from, To: max(to, 1)} // a To of 0 would mean no bound
 	for {
 		page, err := k.store.History(ctx, req)
 		if err != nil {
