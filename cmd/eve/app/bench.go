@@ -21,7 +21,7 @@ func (a *App) benchCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchPartCommand())
+	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchEGSCommand(), a.benchPartCommand())
 	return c
 }
 
@@ -31,6 +31,8 @@ type benchRun struct {
 	cfg  bench.Config
 	json bool
 	run  func(context.Context, bench.Config) (*bench.Report, error)
+
+	check func(peers []string) error
 }
 
 func (a *App) benchDSVCommand() *cobra.Command {
@@ -48,13 +50,37 @@ func (a *App) benchDSVCommand() *cobra.Command {
 		RunE:    func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), b) },
 	}
 	b.flags(c)
+	b.peers(c, bench.PeerNames(), bench.CheckPeers)
 	c.Flags().BoolVar(&b.cfg.Scale, "scale", false, "instead: 500 connections, 100 000 variables and 10 000 watchers at one kernel")
 	return c
 }
 
+func (a *App) benchEGSCommand() *cobra.Command {
+	b := &benchRun{name: "egs", run: bench.EGS}
+	c := &cobra.Command{
+		Use:   "egs",
+		Short: "Events: create, submit, poll, delivery, filters, fan-out (K1 to K4)",
+		Long: "Measure events: what creating a channel, submitting and polling cost from a module's process and inside the kernel's,\n" +
+			"the way of an event over a direct link to its handler (K1 to K3), filters at the source (K4), and the fan-out to\n" +
+			"eight sinks. The kernel and each sink are processes of their own.\n\n" +
+			"Shapes are judged and the command ends as eve bench dsv says.",
+		Example: "  eve bench egs\n  eve bench egs --peer nats --out egs",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), b) },
+	}
+	b.flags(c)
+	b.peers(c, []string{"nats"}, bench.CheckEventPeers)
+	return c
+}
+
+// peers adds the flag for peers, of which there are those.
+func (b *benchRun) peers(c *cobra.Command, names []string, check func([]string) error) {
+	b.check = check
+	c.Flags().StringSliceVar(&b.cfg.Peers, "peer", nil, "measure these beside, of: "+strings.Join(names, ", ")+"; their servers are started and ended here")
+}
+
 func (b *benchRun) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringSliceVar(&b.cfg.Peers, "peer", nil, "measure these beside, of: "+strings.Join(bench.PeerNames(), ", ")+"; their servers are started and ended here")
 	f.StringVar(&b.cfg.Out, "out", "bench-"+b.name, "folder for the pictures and "+bench.ResultsFile)
 	f.BoolVar(&b.cfg.Quick, "quick", false, "small settings: tries the machinery, measures nothing")
 	f.BoolVar(&b.json, "json", false, "print the results as JSON")
@@ -62,7 +88,7 @@ func (b *benchRun) flags(c *cobra.Command) {
 
 // bench runs one bench, prints what it found and leaves its pictures.
 func (a *App) bench(ctx context.Context, b *benchRun) error {
-	if err := bench.CheckPeers(b.cfg.Peers); err != nil {
+	if err := b.check(b.cfg.Peers); err != nil {
 		return wrong(err)
 	}
 	slices.Sort(b.cfg.Peers)

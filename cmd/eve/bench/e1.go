@@ -60,11 +60,15 @@ func (x *e1) run(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
-	echo, ping, err := x.cfg.openEcho(ctx, size)
+	echo, at, err := x.cfg.openEcho(ctx)
 	if err != nil {
 		return err
 	}
 	defer echo.stop()
+	ping, err := wiretest.Dial(ctx, at.URL, size)
+	if err != nil {
+		return err
+	}
 	defer func() { _ = ping.Close() }()
 	peers, err := x.cfg.openPeers(ctx)
 	defer closeAll(peers)

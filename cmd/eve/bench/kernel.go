@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"github.com/eve-emulation/eve/dsv/dsvbolt"
 	"github.com/eve-emulation/eve/evekernel"
 	"github.com/eve-emulation/eve/evekernel/egs"
-	"github.com/eve-emulation/eve/evekernel/wire/wiretest"
 	"github.com/eve-emulation/eve/modules"
 )
 
@@ -27,7 +25,8 @@ type opening struct {
 
 type door struct {
 	URL   string `json:"url"`
-	Token string `json:"token"`
+	Token string `json:"token,omitempty"`
+	TCP   string `json:"tcp,omitempty"` // of an echo
 }
 
 // state is what a kernel tells of itself.
@@ -42,6 +41,7 @@ func kernelPart(ctx context.Context) (duty, func() error, error) {
 	return duty{
 		"open":  take(func(o opening) (any, error) { return k.open(ctx, o) }),
 		"state": take(func(struct{}) (any, error) { return k.state() }),
+		"drill": take(func(d drill) (any, error) { return k.drill(ctx, d) }),
 		"settle": take(func(struct{}) (any, error) {
 			settled()
 			debug.FreeOSMemory()
@@ -54,6 +54,7 @@ func kernelPart(ctx context.Context) (duty, func() error, error) {
 type kernelHost struct {
 	kernel *evekernel.Kernel
 	db     *dsvbolt.DB
+	bus    *eveBus // once it was drilled
 	runs   sync.WaitGroup
 	failed error // set before runs is done
 }
@@ -109,6 +110,9 @@ func (k *kernelHost) close() error {
 	if k.kernel == nil {
 		return nil
 	}
+	if k.bus != nil {
+		k.bus.close()
+	}
 	k.runs.Wait()
 	err := errors.Join(k.failed, k.kernel.Close())
 	if k.db != nil {
@@ -117,22 +121,16 @@ func (k *kernelHost) close() error {
 	return err
 }
 
-// echoPart sends back what it is sent, by WebSocket.
-func echoPart(context.Context) (duty, func() error, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, err
+// drill sends events from inside the kernel's process.
+func (k *kernelHost) drill(ctx context.Context, d drill) (drilled, error) {
+	svc := k.kernel.Hub().Member(insider)
+	if k.bus == nil {
+		var err error
+		if k.bus, err = newEveBus(ctx, svc, channelHome); err != nil {
+			return drilled{}, err
+		}
 	}
-	srv := &http.Server{Handler: wiretest.Echo(), ReadHeaderTimeout: 5 * time.Second}
-	var runs sync.WaitGroup
-	runs.Go(func() { _ = srv.Serve(l) })
-	return duty{
-		"open": take(func(struct{}) (any, error) { return door{URL: "ws://" + l.Addr().String() + "/"}, nil }),
-	}, func() error {
-		err := srv.Close()
-		runs.Wait()
-		return err
-	}, nil
+	return d.run(ctx, svc, k.bus)
 }
 
 // A kernel is a kernel in a part, seen from here.
@@ -153,25 +151,6 @@ func (c Config) openKernel(ctx context.Context, o opening) (*kernel, error) {
 		return nil, err
 	}
 	return k, nil
-}
-
-// openEcho starts an echo in a process of its own and connects to it; the caller closes both.
-func (c Config) openEcho(ctx context.Context, size int) (*part, *wiretest.Pinger, error) {
-	p, err := c.start(ctx, "echo")
-	if err != nil {
-		return nil, nil, err
-	}
-	var d door
-	if err := p.call("open", nil, &d); err != nil {
-		p.stop()
-		return nil, nil, err
-	}
-	pinger, err := wiretest.Dial(ctx, d.URL, size)
-	if err != nil {
-		p.stop()
-		return nil, nil, err
-	}
-	return p, pinger, nil
 }
 
 // A client is one connection to a kernel.

@@ -163,7 +163,7 @@ type duty map[string]func(args json.RawMessage) (any, error)
 // Part is a child's body: it takes up the role and answers the orders that come in, until in ends or ctx does.
 func Part(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	roles := map[string]func(ctx context.Context) (duty, func() error, error){
-		"kernel": kernelPart, "echo": echoPart,
+		"kernel": kernelPart, "echo": echoPart, "sink": sinkPart,
 	}
 	begin := roles[role]
 	if begin == nil {
