@@ -43,6 +43,18 @@ func TestProxyIsASpace(t *testing.T) {
 	}
 }
 
+// TestProxyStandsAmongUsers has several users of one proxy at once.
+func TestProxyStandsAmongUsers(t *testing.T) {
+	for _, c := range []wire.Coding{wire.CBOR, wire.JSON} {
+		t.Run(c.String(), func(t *testing.T) {
+			dsvtest.Random(t, func(t *testing.T) dsv.Space {
+				k, _ := open(t, evekernel.Config{})
+				return connect(t, linkTo(k, c))
+			})
+		})
+	}
+}
+
 // TestReconnect cuts the connection again and again while deltas are sent and watched: none is lost, none counted twice,
 // and the watch sees every change once and in order.
 func TestReconnect(t *testing.T) {

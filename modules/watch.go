@@ -25,6 +25,7 @@ type watch struct {
 	owed  int                       // updates read that the kernel was not told of
 	last  dsv.Revision              // the latest in the queue or read
 	seen  map[dsv.Name]dsv.Revision // mode Latest: what need not come again after a loss
+	lost  dsv.Revision              // mode Latest: the latest when the connection was lost
 	over  error                     // why nothing more comes
 
 	wake chan struct{} // capacity 1
@@ -77,7 +78,7 @@ func (w *watch) again() wire.Req {
 	if w.r.Mode == dsv.Latest {
 		from = 0 // the present values; those that were seen are skipped
 		if len(w.seen) > 0 {
-			from = 1 // and all deletions; those of what was not seen are skipped
+			from, w.lost = 1, w.last // and all deletions; those of what was not seen are skipped
 		}
 	}
 	w.owed = 0
@@ -101,7 +102,7 @@ func (w *watch) put(u dsv.Update) error {
 		return fmt.Errorf("more updates than credit: %w", wire.ErrProtocol)
 	}
 	if w.r.Mode == dsv.Latest {
-		if at, seen := w.seen[u.Name]; u.Revision <= at || u.Deleted && !seen && u.Revision <= w.last {
+		if at, seen := w.seen[u.Name]; u.Revision <= at || u.Deleted && !seen && u.Revision <= w.lost {
 			w.owed++ // it took credit, too
 			if w.owed >= window/2 {
 				w.signal() // the reader gives it back
