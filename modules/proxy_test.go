@@ -172,6 +172,27 @@ func TestLatestAfterLoss(t *testing.T) {
 	}
 	r.resume(k.Addr().String())
 	next("b", 2)
+	// What was deleted meanwhile is told, and what was made again after it.
+	r.stop()
+	if err := errors.Join(k.Space().Delete(ctx, "a"), k.Space().Delete(ctx, "b"), k.Space().Create(ctx, dsv.Declaration{Name: "b", Kind: dsv.Int})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Space().Write(ctx, "b", dsv.IntValue(3)); err != nil {
+		t.Fatal(err)
+	}
+	r.resume(k.Addr().String())
+	for _, n := range []dsv.Name{"a", "b"} {
+		if u, err := w.Next(ctx); err != nil || u.Name != n || !u.Deleted {
+			t.Fatalf("update is %+v (error %v), want that %s was deleted", u, err, n)
+		}
+	}
+	next("b", 3)
+	r.stop() // a deletion is told once
+	if _, err := k.Space().Write(ctx, "b", dsv.IntValue(4)); err != nil {
+		t.Fatal(err)
+	}
+	r.resume(k.Addr().String())
+	next("b", 4)
 }
 
 // TestAllAfterLoss checks that a watch of all changes which has seen none goes on, after a lost connection, with those
