@@ -159,5 +159,17 @@ func FuzzHot(f *testing.F) {
 	for _, b := range goldenBytes(f) {
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) { level(t, c, b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for len(b) > 0 {
+			level(t, c, b)
+			_, n, err := c.next(b)
+			if err != nil {
+				return
+			}
+			if n <= 0 || n > len(b) {
+				t.Fatalf("a frame of %d bytes in %d", n, len(b))
+			}
+			b = b[n:]
+		}
+	})
 }
