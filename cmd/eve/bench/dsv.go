@@ -10,6 +10,9 @@ func DSV(ctx context.Context, cfg Config) (*Report, error) {
 	if err := CheckPeers(cfg.Peers); err != nil {
 		return nil, err
 	}
+	if cfg.Scale {
+		return measure("dsv --scale", cfg, func(r *Report) error { return (&scale{cfg: cfg}).run(ctx, r) })
+	}
 	return measure("dsv", cfg,
 		func(r *Report) error { return (&e1{cfg: cfg}).run(ctx, r) },
 		func(r *Report) error { return (&e2{cfg: cfg}).run(ctx, r) },
