@@ -78,7 +78,11 @@ func (c *compiler) compile() part {
 		return part{}
 	}
 	if len(c.tokens) == 0 {
-		return c.fail(1, "the expression is empty", "write a condition such as p95(app.latency) > 100ms")
+		example := "p95(app.latency) > 100ms"
+		if c.formula {
+			example = "level > 3"
+		}
+		return c.fail(1, "the expression is empty", "write a condition such as "+example)
 	}
 	text := c.rewrite()
 	tree, err := parser.ParseWithConfig(text, &conf.Config{DisableIfOperator: true})

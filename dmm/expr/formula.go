@@ -20,17 +20,19 @@ type Input struct {
 
 // A Scalar is the value of one input: Num of a number, Text of a text. What is not known is Unknown().
 type Scalar struct {
-	Num  float64 // NaN: not known, whatever the kind
+	Num  float64 // NaN: not known
 	Text string
+	text bool // a text is known although Num is not
 }
 
 // Unknown is the Scalar of an input without a value.
 func Unknown() Scalar { return Scalar{Num: math.NaN()} }
 
-// ScalarOf returns the Scalar of a variable's value: Unknown for bytes, histograms and no value.
+// ScalarOf returns the Scalar of a variable's value: Unknown for bytes, histograms and no value. That of a text is unknown
+// where a number is asked for.
 func ScalarOf(v dsv.Value) Scalar {
 	if v.Kind == dsv.Text {
-		return Scalar{Text: v.Text}
+		return Scalar{Num: math.NaN(), Text: v.Text, text: true}
 	}
 	if x, ok := v.Number(); ok {
 		return Scalar{Num: x}
@@ -200,8 +202,9 @@ func (n *node) evalText(values []Scalar) (string, bool) {
 	if n.op == opText {
 		return n.text, true
 	}
-	if n.term >= len(values) || math.IsNaN(values[n.term].Num) {
+	if n.term >= len(values) {
 		return "", false
 	}
-	return values[n.term].Text, true
+	v := &values[n.term]
+	return v.Text, v.text || !math.IsNaN(v.Num)
 }

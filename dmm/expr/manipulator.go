@@ -12,7 +12,7 @@ import (
 // Manipulator compiles an expression over `shadow`, the value that is held, and `sample`, the one that was written, to a
 // manipulator: what it comes to is held. Without init the first sample is held as it is. A sample for which the expression
 // is unknown, such as a division by zero, leaves the shadow as it was. The variable is a float with one writer, of which
-// the last value is kept. The error is an Errors.
+// the last value is kept. The error is an Errors, or says that init is not finite.
 func Manipulator(src string, init *float64) (*dmm.Manipulator, error) {
 	f, err := CompileFormula(src, []Input{{Name: "shadow", Kind: dsv.Float}, {Name: "sample", Kind: dsv.Float}})
 	switch {

@@ -109,7 +109,7 @@ func (c *compiler) conditional(n *ast.ConditionalNode) part {
 	case a.class != b.class:
 		return c.fail(b.col, "the two sides of : are not of one kind", "both are numbers, or both are conditions")
 	case a.class == textClass:
-		return c.fail(a.col, "a conditional comes to no text", "write (c and x == \"a\") or (not (c) and x == \"b\")")
+		return c.fail(a.col, "a conditional comes to no text", "compare on each side: c ? x == \"a\" : x == \"b\"")
 	}
 	out := part{node: &node{op: opConditional, a: cond.node, b: a.node, c: b.node}, class: a.class, col: cond.col}
 	if a.class == conditionClass {
