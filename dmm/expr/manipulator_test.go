@@ -3,8 +3,10 @@ package expr_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dmm/dmmtest"
 	"github.com/eve-emulation/eve/dmm/expr"
 	"github.com/eve-emulation/eve/dsv"
 )
@@ -68,6 +70,20 @@ func TestManipulatorMistakes(t *testing.T) {
 	} {
 		if man, err := expr.Manipulator(tc.src, tc.init); man != nil || err == nil || err.Error() != tc.want {
 			t.Errorf("%s: got %v, want %s", tc.src, err, tc.want)
+		}
+	}
+}
+
+// Expressions keep to the contract of all manipulators.
+func TestManipulatorContract(t *testing.T) {
+	above := 2.5
+	for _, sync := range []dmm.Trigger{{}, {Every: 100 * time.Millisecond}, {Count: 7}, {Change: 0.5}, {Above: &above}} {
+		for _, init := range []*float64{nil, &above} {
+			man, err := expr.Manipulator("0.9*shadow + 0.1*sample", init)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dmmtest.Run(t, dmm.Spec{Name: "probe.x", Manipulator: "expr", Custom: man, Sync: sync})
 		}
 	}
 }
