@@ -60,6 +60,7 @@ func bench(ts *testscript.TestScript) *workbench {
 //	alone                       waits until no process of this script is left, zombies aside
 //	taken VARIABLE              sets VARIABLE to an address on which something listens
 //	free VARIABLE               sets VARIABLE to an address on which nothing listens
+//	kernelof RUN VARIABLE       sets VARIABLE to HOST:PORT of a live run's kernel
 //	json FILE PATH REGEXP       looks at a value of a JSON file, which may be stdout: clients.crowd.errors.all
 //	tiny DIR SIZE               mounts a small file system (needs root)
 //	fifo FILE                   makes a named pipe
@@ -70,7 +71,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		run  func(ts *testscript.TestScript, args []string) error
 	}{
 		"exits": {2, exits}, "start": {2, start}, "await": {2, await}, "signal": {2, signal}, "killmodule": {1, killModule},
-		"ends": {2, ends}, "alone": {0, alone}, "taken": {1, taken}, "free": {1, free}, "json": {3, jsonValue},
+		"ends": {2, ends}, "alone": {0, alone}, "taken": {1, taken}, "free": {1, free}, "json": {3, jsonValue}, "kernelof": {2, kernelOf},
 		"tiny": {2, tiny}, "fifo": {1, fifo}, "send": {3, send},
 	}
 	out := map[string]func(*testscript.TestScript, bool, []string){}
@@ -252,6 +253,15 @@ func free(ts *testscript.TestScript, args []string) error {
 	}
 	ts.Setenv(args[0], l.Addr().String())
 	return l.Close()
+}
+
+func kernelOf(ts *testscript.TestScript, args []string) error {
+	var live struct{ URL string }
+	if err := json.Unmarshal([]byte(ts.ReadFile(args[0]+"/live.json")), &live); err != nil {
+		return err
+	}
+	ts.Setenv(args[1], strings.TrimSuffix(strings.TrimPrefix(live.URL, "ws://"), "/eve"))
+	return nil
 }
 
 func jsonValue(ts *testscript.TestScript, args []string) error {

@@ -35,7 +35,11 @@ func shown(v dsv.Value, unit string) string {
 		if v.Hist.Count() == 0 {
 			return "empty"
 		}
-		return fmt.Sprintf("%d samples, p50 %s, p99 %s, max %s", v.Hist.Count(), quantity(v.Hist.Quantile(0.5), unit),
+		samples := "samples"
+		if v.Hist.Count() == 1 {
+			samples = "sample"
+		}
+		return fmt.Sprintf("%d %s, p50 %s, p99 %s, max %s", v.Hist.Count(), samples, quantity(v.Hist.Quantile(0.5), unit),
 			quantity(v.Hist.Quantile(0.99), unit), quantity(v.Hist.Max(), unit))
 	}
 	return "–"
