@@ -19,7 +19,6 @@ import (
 type exchange struct {
 	mu    sync.Mutex // guards what follows
 	nodes map[uint64]*session
-	over  bool
 }
 
 // node is the process that a session is, as channels call it. It stays the same when the process comes back.
@@ -165,7 +164,9 @@ func (p *peer) happen(w *wire.Evt) (delivered int, err error) {
 		if err := c.Fits(&e); err != nil {
 			return 0, fmt.Errorf("answer %s: %w", w.Channel, err)
 		}
-		return 1, p.k.answer(e.Node, &e)
+		asked := e.Node
+		e.Node = p.s.node()
+		return 1, p.k.answer(asked, &e)
 	case len(w.To) > 0:
 		to, err := w.Addresses()
 		if err != nil {

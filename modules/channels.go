@@ -12,6 +12,7 @@ import (
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/evekernel/link"
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
 
@@ -21,9 +22,14 @@ type exchange struct {
 	p    *Proxy
 	self atomic.Uint64 // node, once it is known
 
+	// What the readers of links look up: copies of subs and byDesk that do not change.
+	inboxes atomic.Pointer[map[uint64]*egs.Inbox]
+	desks   atomic.Pointer[map[uint64]*egs.Desk]
+
 	mu       sync.Mutex // guards what follows
 	decls    map[dsv.Name]*egs.Channel
-	secret   string
+	links    *link.Endpoint // nil until a channel was asked for
+	nodes    map[uint64]*neighbour
 	subs     map[uint64]*subscription
 	outlets  map[dsv.Name]*outlet
 	byDesk   map[uint64]*outlet
@@ -39,15 +45,33 @@ type exchange struct {
 type news struct {
 	o     *outlet
 	peers *wire.Peers
-	whole bool          // all members, not changes
-	done  chan struct{} // closed when it is applied; may be nil
+	whole bool // all members, not changes
+
+	partial bool          // all members that a kernel has heard of which has just begun
+	done    chan struct{} // closed when it is applied; may be nil
 }
 
 func newExchange(p *Proxy) *exchange {
-	return &exchange{
-		p: p, decls: map[dsv.Name]*egs.Channel{}, subs: map[uint64]*subscription{},
+	x := &exchange{
+		p: p, decls: map[dsv.Name]*egs.Channel{}, subs: map[uint64]*subscription{}, nodes: map[uint64]*neighbour{},
 		outlets: map[dsv.Name]*outlet{}, byDesk: map[uint64]*outlet{},
 	}
+	x.publish()
+	return x
+}
+
+// publish makes the sinks and the desks known to the readers of links; mu is held.
+func (x *exchange) publish() {
+	inboxes := make(map[uint64]*egs.Inbox, len(x.subs))
+	for n, s := range x.subs {
+		inboxes[n] = s.inbox
+	}
+	desks := make(map[uint64]*egs.Desk, len(x.byDesk))
+	for n, o := range x.byDesk {
+		desks[n] = o.desk
+	}
+	x.inboxes.Store(&inboxes)
+	x.desks.Store(&desks)
 }
 
 // node is what this process is called on channels. It does not change once there was a connection.
@@ -81,9 +105,16 @@ func (x *exchange) channel(ctx context.Context, n dsv.Name) (*egs.Channel, error
 	x.p.mu.Lock()
 	x.p.stands.note(wire.Req{Op: wire.OpOpen, Channel: res.Channel})
 	x.p.mu.Unlock()
+	node := x.node()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.secret = res.Secret
+	if x.links == nil && !x.over {
+		x.links = link.New(link.Config{
+			Node: node, Name: x.p.link.Name, Secret: res.Secret,
+			Inbox: func(sub uint64) *egs.Inbox { return (*x.inboxes.Load())[sub] },
+			Desk:  func(num uint64) *egs.Desk { return (*x.desks.Load())[num] },
+		})
+	}
 	x.decls[n] = &decl
 	return &decl, nil
 }
@@ -118,13 +149,17 @@ func (x *exchange) happened(f *wire.Evt) error {
 	return nil
 }
 
-// again lists the requests that make sinks and sources known to a kernel after a lost connection.
-func (x *exchange) again() []call {
+// again lists the requests that make sinks and sources known to a kernel after a lost connection. Another kernel may not
+// have heard of all members yet, and counts anew.
+func (x *exchange) again(other bool) []call {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var calls []call
 	for _, id := range slices.Sorted(maps.Keys(x.subs)) {
 		s := x.subs[id]
+		if other {
+			s.inbox.Renew()
+		}
 		calls = append(calls, call{req: s.request(), onRes: func(res *wire.Res) {
 			if res.Err() != nil {
 				x.remove(s)
@@ -136,7 +171,7 @@ func (x *exchange) again() []call {
 		o := x.outlets[n]
 		calls = append(calls, call{req: wire.Req{Op: wire.OpAttach, Name: n}, onRes: func(res *wire.Res) {
 			if res.Err() == nil {
-				x.told(news{o: o, peers: res.Peers, whole: true})
+				x.told(news{o: o, peers: res.Peers, whole: true, partial: other})
 			}
 		}})
 	}
@@ -148,6 +183,7 @@ func (x *exchange) remove(s *subscription) (was bool) {
 	defer x.mu.Unlock()
 	_, was = x.subs[s.id]
 	delete(x.subs, s.id)
+	x.publish()
 	return was
 }
 
@@ -204,12 +240,16 @@ func (x *exchange) end() {
 	x.mu.Lock()
 	x.over = true
 	subs, outlets := slices.Collect(maps.Values(x.subs)), slices.Collect(maps.Values(x.outlets))
+	links := x.links
 	x.mu.Unlock()
 	for _, s := range subs {
 		s.inbox.End()
 	}
 	for _, o := range outlets {
 		o.desk.Close()
+	}
+	if links != nil {
+		links.Close()
 	}
 	x.work.Wait()
 }
@@ -225,6 +265,7 @@ func (x *exchange) outlet(ctx context.Context, n dsv.Name) (*outlet, error) {
 			x.lastDesk++
 			o = newOutlet(x, c, x.lastDesk)
 			x.outlets[n], x.byDesk[x.lastDesk] = o, o
+			x.publish()
 		}
 		x.mu.Unlock()
 		if made {
@@ -254,6 +295,7 @@ func (x *exchange) drop(o *outlet) {
 	defer x.mu.Unlock()
 	delete(x.outlets, o.decl.Name)
 	delete(x.byDesk, o.num)
+	x.publish()
 }
 
 // byLink orders targets such that those behind one link are together.

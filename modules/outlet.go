@@ -7,9 +7,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/evekernel/link"
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
 
@@ -38,8 +40,10 @@ type target struct {
 	id      egs.SinkID
 	peer    atomic.Pointer[egs.Peer]
 	out     egs.Slot
-	local   *subscription // a sink of this process
-	numbers []lane        // guarded by the outlet's mutex
+	local   *subscription             // a sink of this process
+	via     atomic.Pointer[neighbour] // the process that it lives in, when that takes links
+	missing time.Time                 // since when the kernel does not list it; guarded by the outlet's mutex
+	numbers []lane                    // guarded by the outlet's mutex
 }
 
 // A lane counts the events of one priority.
@@ -62,8 +66,18 @@ func (t *target) number(priority int) uint64 {
 
 // A submission is what Submit needs while it runs.
 type submission struct {
-	e    egs.Event
-	pass []*target
+	e     egs.Event
+	pass  []*target
+	body  []byte
+	dests []link.Dest
+	runs  []run
+	flush []*link.Link
+}
+
+// A run is targets behind the same link.
+type run struct {
+	l       *link.Link
+	targets []*target
 }
 
 func newOutlet(x *exchange, c *egs.Channel, num uint64) *outlet {
@@ -100,6 +114,7 @@ func (o *outlet) apply(n news) {
 	if n.peers == nil {
 		return
 	}
+	vias := o.connect(n.peers.List)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	seen := map[egs.SinkID]bool{}
@@ -114,17 +129,42 @@ func (o *outlet) apply(n news) {
 			delete(o.targets, p.Sink.ID)
 			continue
 		}
-		o.add(p)
+		o.add(p, vias[p.Sink.ID.Node])
 	}
-	if n.whole {
-		maps.DeleteFunc(o.targets, func(id egs.SinkID, _ *target) bool { return !seen[id] })
-	}
+	now := time.Now()
+	maps.DeleteFunc(o.targets, func(id egs.SinkID, t *target) bool {
+		switch {
+		case seen[id]:
+			t.missing = time.Time{}
+		case n.partial && t.missing.IsZero():
+			t.missing = now
+		}
+		return n.whole && !n.partial && !seen[id] || !t.missing.IsZero() && now.Sub(t.missing) > forgetAfter
+	})
 	list := slices.SortedFunc(maps.Values(o.targets), byLink)
 	o.list.Store(&list)
 }
 
+// forgetAfter is how long a sink may be unknown to a kernel that has just begun.
+const forgetAfter = GiveUpAfter
+
+// connect makes the links to the processes of new sinks, side by side.
+func (o *outlet) connect(list []wire.Peer) map[uint64]*neighbour {
+	vias := map[uint64]*neighbour{}
+	var dialling sync.WaitGroup
+	for i := range list {
+		w := &list[i]
+		if nb := o.x.neighbour(uint64(w.Node), w.Link); nb != nil && !w.Left && vias[nb.node] == nil {
+			vias[nb.node] = nb
+			dialling.Go(func() { o.x.connect(nb) })
+		}
+	}
+	dialling.Wait()
+	return vias
+}
+
 // add adds a sink, or takes what is new about it; mu is held.
-func (o *outlet) add(p egs.Peer) {
+func (o *outlet) add(p egs.Peer, via *neighbour) {
 	t := o.targets[p.Sink.ID]
 	if t == nil {
 		t = &target{id: p.Sink.ID}
@@ -146,6 +186,9 @@ func (o *outlet) add(p egs.Peer) {
 		t.out.Set(f, o.x.fault(o.decl, p.Sink.Member+"'s OUT", p.Out))
 	}
 	t.peer.Store(&p)
+	if via != nil {
+		t.via.Store(via)
+	}
 }
 
 // submit sends an event to the sinks that the filters admit.
@@ -154,6 +197,8 @@ func (o *outlet) submit(e egs.Event, own *egs.Slot) (int, error) {
 	defer func() {
 		s.e = egs.Event{}
 		clear(s.pass)
+		clear(s.runs)
+		clear(s.flush)
 		s.pass = s.pass[:0]
 		o.scratch.Put(s)
 	}()
@@ -182,39 +227,92 @@ func (o *outlet) submit(e egs.Event, own *egs.Slot) (int, error) {
 	return n, nil
 }
 
-// send sends a submission to those who pass.
+// send sends a submission to those who pass: first by links, then through the kernel, then to those of this process,
+// whose handlers may take their time.
 func (o *outlet) send(s *submission) int {
-	n, far := 0, 0
-	for _, t := range s.pass {
-		if t.local == nil {
-			far++
+	n, local, relayed := 0, 0, 0
+	s.runs = s.runs[:0]
+	for i := 0; i < len(s.pass); {
+		t := s.pass[i]
+		j := i + 1
+		for j < len(s.pass) && s.pass[j].id.Node == t.id.Node {
+			j++
 		}
+		switch l := t.via.Load().up(); {
+		case t.local != nil:
+			local += j - i
+		case l != nil:
+			l.Room()
+			s.runs = append(s.runs, run{l, s.pass[i:j]})
+		default:
+			relayed += j - i
+			if via := t.via.Load(); via != nil {
+				o.x.reconnect(via)
+			}
+			s.runs = append(s.runs, run{nil, s.pass[i:j]})
+		}
+		i = j
 	}
-	if far > 0 {
-		n += o.forward(s, far)
+	if len(s.runs) > 0 && relayed < len(s.pass)-local {
+		n += o.direct(s)
+	}
+	if relayed > 0 {
+		n += o.forward(s, relayed)
+	}
+	if local == 0 {
+		return n
 	}
 	for _, t := range s.pass {
-		if t.local != nil {
-			if t.local.inbox.Put(&s.e) {
-				n++
-			}
+		if t.local != nil && t.local.inbox.Put(&s.e) {
+			n++
 		}
 	}
 	return n
 }
 
-// forward sends a submission through the kernel to those who are not of this process.
-func (o *outlet) forward(s *submission, far int) int {
+// direct sends a submission by links: it is encoded once, and for each link it is one message.
+func (o *outlet) direct(s *submission) (n int) {
+	s.body = link.AppendBody(s.body[:0], o.decl, &s.e)
+	s.flush = s.flush[:0]
+	o.mu.Lock()
+	for _, r := range s.runs {
+		if r.l == nil {
+			continue
+		}
+		s.dests = s.dests[:0]
+		for _, t := range r.targets {
+			s.dests = append(s.dests, link.Dest{Sub: t.id.Sub, Seq: t.number(s.e.Priority)})
+		}
+		ok, flush := r.l.Queue(s.e.Priority, s.dests, s.body)
+		if ok {
+			n += len(s.dests)
+		}
+		if flush {
+			s.flush = append(s.flush, r.l)
+		}
+	}
+	o.mu.Unlock()
+	for _, l := range s.flush {
+		l.Flush()
+	}
+	return n
+}
+
+// forward sends a submission through the kernel to those whom no link reaches.
+func (o *outlet) forward(s *submission, relayed int) int {
 	w, err := wire.FromEvent(0, s.e, o.decl)
 	if err != nil {
 		return 0
 	}
-	w.To = make([]wire.Address, 0, far)
+	w.To = make([]wire.Address, 0, relayed)
 	o.relay.Lock()
 	defer o.relay.Unlock()
 	o.mu.Lock()
-	for _, t := range s.pass {
-		if t.local == nil {
+	for _, r := range s.runs {
+		if r.l != nil {
+			continue
+		}
+		for _, t := range r.targets {
 			w.To = append(w.To, wire.Address{
 				Node: wire.Uint(t.id.Node), Sub: wire.Uint(t.id.Sub), Seq: wire.Uint(t.number(s.e.Priority)),
 			})
@@ -224,7 +322,7 @@ func (o *outlet) forward(s *submission, far int) int {
 	if o.x.p.utter(&wire.Frame{Evt: w}) != nil {
 		return 0
 	}
-	return far
+	return relayed
 }
 
 // A source is one source of this process.

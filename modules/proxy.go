@@ -233,7 +233,7 @@ func (p *Proxy) repeat(conn *wire.Conn) {
 			w.began(res)
 		})
 	}
-	for _, c := range p.x.again() {
+	for _, c := range p.x.again(p.other) {
 		again(c.req, c.onRes)
 	}
 	for _, id := range unanswered {

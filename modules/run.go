@@ -25,6 +25,8 @@ type Link struct {
 	// Address is the host under which other participants reach what the module listens on: a name or an IP address, without
 	// port; empty for what stays on this host.
 	Address string
+	// NoLinks makes the events of channels go through the kernel, instead of directly to and from other modules.
+	NoLinks bool
 	// GiveUp is how long to try to reach the kernel, at first and after a loss; 0 for GiveUpAfter.
 	GiveUp time.Duration
 	Coding wire.Coding

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
+	"github.com/eve-emulation/eve/evekernel/link"
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
 
@@ -16,6 +17,7 @@ type subscription struct {
 	x     *exchange
 	id    uint64
 	c     *egs.Channel
+	addr  string // where its process takes links; empty for none
 	inbox *egs.Inbox
 
 	mu    sync.Mutex // guards what follows
@@ -42,6 +44,7 @@ func (x *exchange) subscribe(ctx context.Context, r egs.SubscribeRequest) (*subs
 	x.p.last++
 	s := &subscription{x: x, id: x.p.last, c: c, facts: maps.Clone(r.Facts), out: r.Out}
 	x.p.mu.Unlock()
+	s.addr = x.listen()
 	if err := s.say(); err != nil {
 		return nil, err
 	}
@@ -51,6 +54,7 @@ func (x *exchange) subscribe(ctx context.Context, r egs.SubscribeRequest) (*subs
 	x.mu.Lock()
 	if !x.over {
 		x.subs[s.id] = s // events may come before the answer
+		x.publish()
 	}
 	x.mu.Unlock()
 	// A loss of the connection makes it known again, so that the request need not be repeated; but if it is, no harm is done.
@@ -70,7 +74,7 @@ func (x *exchange) fault(c *egs.Channel, side string, f egs.FilterSpec) func(err
 
 // say makes what travels; mu is held, or nobody else knows s.
 func (s *subscription) say() error {
-	said, err := wire.FromSink("", s.facts, s.out)
+	said, err := wire.FromSink(s.addr, s.facts, s.out)
 	if err == nil {
 		s.said = said
 	}
@@ -148,6 +152,18 @@ func (x *exchange) answer(e *egs.Event, c *egs.Channel) error {
 			o.desk.Answer(e)
 		}
 		return nil
+	}
+	x.mu.Lock()
+	links := x.links
+	x.mu.Unlock()
+	if l := links.Accepted(e.Node); l != nil {
+		ok, flush := l.QueueAnswer(e.Priority, e.Re, link.AppendBody(nil, c, e))
+		if flush {
+			l.Flush()
+		}
+		if ok {
+			return nil
+		}
 	}
 	w, err := wire.FromEvent(0, *e, c)
 	if err != nil {

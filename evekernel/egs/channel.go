@@ -154,10 +154,9 @@ func (h *Hub) register(r Registration, inbox *Inbox) (*Known, error) {
 	s := c.sinks[r.Peer.Sink.ID]
 	if s == nil {
 		h.joined++
-		s = &entry{order: h.joined, numbers: map[numbered]uint64{}}
+		s = &entry{order: h.joined, inbox: inbox, numbers: map[numbered]uint64{}}
 		c.sinks[r.Peer.Sink.ID] = s
 	}
-	s.inbox = inbox
 	s.mu.Lock()
 	s.deliver = r.Deliver
 	s.mu.Unlock()

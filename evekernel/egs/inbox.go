@@ -48,6 +48,7 @@ type stream struct {
 	node     uint64
 	priority int
 	next     uint64
+	renewed  bool
 }
 
 // NewInbox returns an inbox.
@@ -104,7 +105,13 @@ func (b *Inbox) expected(e *Event) bool {
 		if s.node != e.Node || s.priority != e.Priority {
 			continue
 		}
-		if e.Seq < s.next {
+		renewed := s.renewed
+		s.renewed = false
+		switch {
+		case e.Seq >= s.next:
+		case renewed:
+			s.next = 1
+		default:
 			b.stats.Late++
 			return false
 		}
@@ -113,7 +120,7 @@ func (b *Inbox) expected(e *Event) bool {
 		return true
 	}
 	b.drop(e.Seq - 1)
-	b.streams = append(b.streams, stream{e.Node, e.Priority, e.Seq + 1})
+	b.streams = append(b.streams, stream{node: e.Node, priority: e.Priority, next: e.Seq + 1})
 	return true
 }
 
@@ -184,6 +191,15 @@ func (b *Inbox) Next(ctx context.Context) (Event, error) {
 		case <-ctx.Done():
 			return Event{}, fmt.Errorf("subscribe %s: %w", b.cfg.Channel.Name, context.Cause(ctx))
 		}
+	}
+}
+
+// Renew says that sources may have begun to count anew.
+func (b *Inbox) Renew() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.streams {
+		b.streams[i].renewed = true
 	}
 }
 

@@ -92,6 +92,7 @@ func (s *subscription) Answer(_ context.Context, to, answer Event) error {
 	if err != nil {
 		return err
 	}
+	e.Node = 0
 	if to.Node == 0 {
 		s.c.desk.Answer(&e)
 		return nil

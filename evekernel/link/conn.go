@@ -1,0 +1,437 @@
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/eve-emulation/eve/evekernel/egs"
+)
+
+// A Link is one connection between two processes. Its methods may be called from several goroutines at once.
+type Link struct {
+	n    *Endpoint
+	node uint64 // at the other end
+	name string
+	conn *net.TCPConn
+	raw  syscall.RawConn
+
+	began time.Time
+
+	down  atomic.Bool
+	ended chan struct{} // closed when nothing is read any more
+	gone  chan struct{} // closed when it is down
+	wake  chan struct{} // of the flusher; capacity 1
+
+	queued atomic.Int64 // bytes in the queue; written with mu held
+	stuck  atomic.Bool  // somebody waited for room in vain
+
+	mu      sync.Mutex // guards what follows
+	classes []class    // that wait, of higher priority first
+	spare   []byte
+	writing bool          // somebody writes
+	slow    bool          // the flusher alone writes, until it has caught up
+	rest    []byte        // what a write left over; the flusher's next
+	last    time.Duration // since began, when the latest write ended
+	room    chan struct{} // closed when there is; nil while nobody waits
+	closing bool
+
+	// For whoever writes.
+	out   []byte
+	wrote int
+	werr  error
+	try   func(fd uintptr) bool
+}
+
+// A class is what waits of one priority.
+type class struct {
+	priority int
+	frames   []byte
+}
+
+// busy is how soon after a write an event leaves its writing to the flusher, so that what follows it travels along.
+const busy = 10 * time.Microsecond
+
+// patience is how long a submitter waits for room before the other end counts as stuck.
+const patience = 5 * time.Millisecond
+
+func newLink(n *Endpoint, conn net.Conn, node uint64, name string) (*Link, error) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, errors.New("not TCP")
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	l := &Link{
+		n: n, node: node, name: name, conn: tcp, raw: raw, began: time.Now(),
+		ended: make(chan struct{}), gone: make(chan struct{}), wake: make(chan struct{}, 1), last: -busy,
+	}
+	l.try = func(fd uintptr) bool {
+		for {
+			l.wrote, l.werr = syscall.Write(int(fd), l.out)
+			if !errors.Is(l.werr, syscall.EINTR) {
+				return true
+			}
+		}
+	}
+	return l, nil
+}
+
+func (l *Link) now() time.Duration { return time.Since(l.began) }
+
+// Node is the process at the other end.
+func (l *Link) Node() uint64 { return l.node }
+
+// Up tells whether events can be sent.
+func (l *Link) Up() bool { return !l.down.Load() }
+
+// Room waits a short while for room in the queue, once for each time that the other end takes nothing.
+func (l *Link) Room() {
+	if l.queued.Load() < MaxQueue/2 || l.stuck.Load() {
+		return
+	}
+	l.mu.Lock()
+	if l.room == nil {
+		l.room = make(chan struct{})
+	}
+	room := l.room
+	l.mu.Unlock()
+	if l.queued.Load() < MaxQueue/2 { // meanwhile
+		return
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-room:
+	case <-l.gone:
+	case <-late.C:
+		l.stuck.Store(true)
+	}
+}
+
+// Queue queues an event whose body [AppendBody] made for sinks at the other end: ok is false when there is no room or the
+// link is down. With flush the caller has to call Flush, soon.
+func (l *Link) Queue(priority int, dests []Dest, body []byte) (ok, flush bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.queue(priority, headBytes+len(dests)*mostPerDest+len(body))
+	if q == nil {
+		return false, false
+	}
+	was := len(q.frames)
+	q.frames = appendEvent(q.frames, dests, body)
+	return true, l.added(len(q.frames) - was)
+}
+
+// QueueAnswer queues an answer to the event called re.
+func (l *Link) QueueAnswer(priority int, re uint64, body []byte) (ok, flush bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.queue(priority, headBytes+binary.MaxVarintLen64+len(body))
+	if q == nil {
+		return false, false
+	}
+	was := len(q.frames)
+	q.frames = appendAnswer(q.frames, re, body)
+	return true, l.added(len(q.frames) - was)
+}
+
+// queue returns where a frame of a priority waits; nil when there is no room. mu is held.
+func (l *Link) queue(priority, size int) *class {
+	if size > MaxFrame || l.closing || l.down.Load() || int(l.queued.Load())+size > MaxQueue {
+		return nil
+	}
+	i := 0
+	for i < len(l.classes) && l.classes[i].priority > priority {
+		i++
+	}
+	if i == len(l.classes) || l.classes[i].priority != priority {
+		l.classes = append(l.classes, class{})
+		copy(l.classes[i+1:], l.classes[i:])
+		l.classes[i] = class{priority: priority, frames: l.spare[:0]}
+		l.spare = nil
+	}
+	return &l.classes[i]
+}
+
+// added counts a frame and tells whether the caller is to write it. mu is held.
+func (l *Link) added(size int) (flush bool) {
+	l.queued.Add(int64(size))
+	switch {
+	case l.writing || l.slow:
+		return false // whoever writes sees to it
+	case l.now()-l.last < busy:
+		l.rouse()
+		return false
+	}
+	l.writing = true
+	return true
+}
+
+func (l *Link) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take takes all that waits. mu is held.
+func (l *Link) take() []byte {
+	out := l.rest
+	l.rest = nil
+	if len(out) == 0 && len(l.classes) == 1 {
+		out = l.classes[0].frames
+	} else {
+		for i := range l.classes {
+			out = append(out, l.classes[i].frames...)
+		}
+	}
+	clear(l.classes)
+	l.classes = l.classes[:0]
+	l.queued.Store(0)
+	return out
+}
+
+// Flush writes what waits, without waiting for the other end: what it does not take at once the flusher writes.
+func (l *Link) Flush() {
+	l.mu.Lock()
+	l.out = l.take()
+	l.mu.Unlock()
+	l.wrote, l.werr = 0, nil
+	err := l.raw.Write(l.try)
+	if err == nil && l.werr != nil && !errors.Is(l.werr, syscall.EAGAIN) {
+		err = l.werr
+	}
+	if err != nil {
+		l.fail(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing, l.last = false, l.now()
+	if n := max(0, l.wrote); n < len(l.out) && err == nil {
+		l.rest, l.slow = l.out[n:], true
+		l.queued.Add(int64(len(l.rest)))
+	} else {
+		l.recycle(l.out)
+	}
+	l.out = nil
+	if l.slow || len(l.classes) > 0 {
+		l.rouse()
+	}
+}
+
+// recycle keeps a buffer for the next class. mu is held.
+func (l *Link) recycle(b []byte) {
+	if cap(b) <= MaxQueue/4 {
+		l.spare = b[:0]
+	}
+}
+
+// flusher writes what others leave to it.
+func (l *Link) flusher() {
+	for {
+		select {
+		case <-l.gone:
+			return
+		case <-l.wake:
+		}
+		for l.flushOnce() {
+		}
+	}
+}
+
+// flushOnce writes what waits, and tells whether there may be more.
+func (l *Link) flushOnce() bool {
+	l.mu.Lock()
+	if l.writing || len(l.classes) == 0 && len(l.rest) == 0 {
+		l.mu.Unlock()
+		return false // whoever writes rouses
+	}
+	l.writing = true
+	out := l.take()
+	l.mu.Unlock()
+	err := l.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
+	if err == nil {
+		_, err = l.conn.Write(out)
+	}
+	if err != nil {
+		l.fail(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing, l.last = false, l.now()
+	l.recycle(out)
+	l.stuck.Store(false)
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
+	if len(l.classes) == 0 {
+		l.slow = false
+		return false
+	}
+	return err == nil
+}
+
+// fail ends the link at once.
+func (l *Link) fail(error) {
+	if l.down.Swap(true) {
+		return
+	}
+	close(l.gone)
+	_ = l.conn.Close()
+}
+
+// close sends what waits, if the other end takes it, and ends the link.
+func (l *Link) close() {
+	l.mu.Lock()
+	again := l.closing
+	l.closing = true
+	l.mu.Unlock()
+	if !again {
+		late := time.Now().Add(closeTimeout)
+		l.empty(late)
+		_ = l.conn.CloseWrite()
+		select {
+		case <-l.ended:
+		case <-time.After(time.Until(late)):
+		}
+	}
+	l.fail(net.ErrClosed)
+}
+
+// empty waits until nothing waits to be written.
+func (l *Link) empty(late time.Time) {
+	for time.Now().Before(late) && l.Up() {
+		l.mu.Lock()
+		idle := !l.writing && len(l.classes) == 0 && len(l.rest) == 0
+		l.mu.Unlock()
+		if idle {
+			return
+		}
+		l.rouse()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// readBuffer is what one read can bring; frames that are larger make it grow until they are handled.
+const readBuffer = 64 << 10
+
+// read hands over what comes until the link ends.
+func (l *Link) read() {
+	defer close(l.ended)
+	buf := make([]byte, readBuffer)
+	have := 0
+	var r reading
+	r.e.From, r.e.Node = l.name, l.node
+	for {
+		n, err := l.conn.Read(buf[have:])
+		have += n
+		used, need, bad := r.handle(l.n, buf[:have])
+		if bad != nil {
+			err = bad
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) { // closed in order: the other end still takes the answers that wait
+				l.empty(time.Now().Add(closeTimeout / 5))
+			}
+			l.fail(err)
+			return
+		}
+		copy(buf, buf[used:have])
+		have -= used
+		switch {
+		case need > len(buf):
+			buf = append(make([]byte, 0, need), buf[:have]...)[:need]
+		case len(buf) > readBuffer && have == 0:
+			buf = make([]byte, readBuffer)
+		}
+	}
+}
+
+// A reading is what handling frames needs.
+type reading struct {
+	d decoder
+	e egs.Event
+}
+
+// handle handles the whole frames in b: used is how many bytes they were, need how many the next frame has.
+func (r *reading) handle(n *Endpoint, b []byte) (used, need int, err error) {
+	for {
+		rest := b[used:]
+		if len(rest) < 4 {
+			return used, 4, nil
+		}
+		size := int(binary.LittleEndian.Uint32(rest))
+		if size < 1 || size > MaxFrame {
+			return used, 0, fmt.Errorf("a frame of %d bytes: %w", size, errProtocol)
+		}
+		if len(rest) < 4+size {
+			return used, 4 + size, nil
+		}
+		if err := r.frame(n, rest[4:4+size]); err != nil {
+			return used, 0, err
+		}
+		used += 4 + size
+	}
+}
+
+func (r *reading) frame(n *Endpoint, b []byte) error {
+	c := cursor{b: b[1:]}
+	switch b[0] {
+	case typeEvent:
+		return r.event(n, &c)
+	case typeAnswer:
+		re := c.uvarint()
+		if c.bad {
+			return errProtocol
+		}
+		desk := n.cfg.Desk(egs.DeskOf(re))
+		if desk == nil {
+			return nil // nobody waits any more
+		}
+		e := r.e
+		if err := r.d.body(&c, desk.Channel(), &e); err != nil {
+			return err
+		}
+		e.Re, e.ID = re, 0
+		desk.Answer(&e)
+		return nil
+	}
+	return fmt.Errorf("a frame of type %d: %w", b[0], errProtocol)
+}
+
+// event hands an event to its sinks. It is decoded once: all of them are of the same channel.
+func (r *reading) event(n *Endpoint, c *cursor) error {
+	r.d.readDests(c)
+	if c.bad {
+		return errProtocol
+	}
+	decoded := false
+	for _, d := range r.d.dests {
+		inbox := n.cfg.Inbox(d.Sub)
+		if inbox == nil {
+			continue // left
+		}
+		if !decoded {
+			if err := r.d.body(c, inbox.Declared(), &r.e); err != nil {
+				return err
+			}
+			decoded = true
+		}
+		if inbox.Declared().Name != r.e.Channel {
+			return fmt.Errorf("sinks of several channels: %w", errProtocol)
+		}
+		r.e.Seq, r.e.Lost = d.Seq, 0
+		inbox.Put(&r.e)
+	}
+	return nil
+}
