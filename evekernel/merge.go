@@ -17,12 +17,14 @@ type merger struct {
 	deltas []dsv.Delta
 	names  []dsv.Name // by number - 1
 	due    wire.Uint  // the batch up to which all are merged, when nobody was told so; 0 for none
+	more   int        // errors of the present batch beyond those that are told
 }
 
 // merge merges a batch and acknowledges it: at once if something is wrong with it, otherwise together with those that
 // come in the same message. Over JSON each batch has its own acknowledgement.
 func (p *peer) merge(b *wire.Batch) error {
 	var errs []error
+	p.merger.more = 0
 	if len(b.Packed) > 0 {
 		if len(b.Deltas) > 0 {
 			return fmt.Errorf("a batch of deltas both listed and packed: %w", wire.ErrProtocol)
@@ -39,7 +41,7 @@ func (p *peer) merge(b *wire.Batch) error {
 		return nil
 	}
 	p.merger.due = 0
-	return p.conn.Answer(&wire.Frame{Ack: &wire.Ack{Seq: b.Seq, Errors: faults(errs)}})
+	return p.conn.Answer(&wire.Frame{Ack: &wire.Ack{Seq: b.Seq, Errors: p.merger.faults(errs)}})
 }
 
 // acknowledge tells which batches are merged. The connection calls it before it waits for more.
@@ -51,12 +53,24 @@ func (p *peer) acknowledge() {
 }
 
 // faults returns errors as they travel with an acknowledgement.
-func faults(errs []error) []wire.Fault {
+func (m *merger) faults(errs []error) []wire.Fault {
 	fs := wire.FaultsOf(errors.Join(errs...))
-	if n := len(fs); n > maxFaults {
+	if n := len(fs) + m.more; n > maxFaults {
 		fs = append(fs[:maxFaults:maxFaults], wire.Fault{Code: wire.CodeError, Msg: fmt.Sprintf("and %d errors more", n-maxFaults)})
 	}
 	return fs
+}
+
+// keep appends an error, unless there are more than will be told.
+func (m *merger) keep(errs []error, err error) []error {
+	switch {
+	case err == nil:
+	case len(errs) > maxFaults:
+		m.more++
+	default:
+		errs = append(errs, err)
+	}
+	return errs
 }
 
 func (p *peer) mergeListed(listed []wire.Delta) []error {
@@ -90,13 +104,10 @@ func (p *peer) mergePacked(b []byte) (errs []error, err error) {
 		m.deltas = m.deltas[:0]
 		for len(m.deltas) < mergeAtOnce && err == nil {
 			var bad error
-			if bad, err = m.next(u); bad != nil && len(errs) <= maxFaults {
-				errs = append(errs, bad)
-			}
+			bad, err = m.next(u)
+			errs = m.keep(errs, bad)
 		}
-		if serr := p.k.store.Sync(p.ctx, m.deltas); serr != nil && len(errs) <= maxFaults {
-			errs = append(errs, serr)
-		}
+		errs = m.keep(errs, p.k.store.Sync(p.ctx, m.deltas))
 		clear(m.deltas) // they keep values alive
 		switch {
 		case errors.Is(err, io.EOF):
