@@ -28,8 +28,8 @@ type session struct {
 	conn *wire.Conn // the present connection
 	vars []dsv.Name // by number - 1
 
-	folded  uint64 // the latest request that wrote to a manipulated variable
-	resumed bool   // requests may come again
+	folded  foldedSet // requests that wrote to manipulated variables
+	resumed bool      // requests may come again
 	nums    map[dsv.Name]uint64
 
 	measured map[dsv.Name]measured

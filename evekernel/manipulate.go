@@ -148,15 +148,13 @@ func (w *Manipulation) settle(s *dmm.Spec) error {
 	case d.Kind != of.Kind || d.Merge != of.Merge:
 		return fmt.Errorf("%s makes %v merged by %v, not %v merged by %v: %w", s.Manipulator, of.Kind, of.Merge, d.Kind, d.Merge, dsv.ErrKind)
 	}
-	if w.FromKind == 0 {
-		w.FromKind, w.FromMerge = d.Kind, d.Merge
-	}
 	if err := s.Check(); err != nil {
 		return err
 	}
-	if err := w.takes(w.FromKind, true); err != nil {
-		return err
+	if w.FromKind != 0 {
+		return w.takes(w.FromKind, true)
 	}
+	w.FromKind, w.FromMerge = d.Kind, d.Merge
 	return nil
 }
 
@@ -383,14 +381,41 @@ func (p *peer) create(r *wire.Req) (dsv.Declaration, error) {
 	return d, p.k.Manipulate(p.ctx, Manipulation{Declaration: d, Recipe: *r.Dmm})
 }
 
+// A foldedSet is the latest requests of one session that wrote to manipulated variables. Its zero value is empty.
+type foldedSet struct {
+	ids  map[wire.Uint]bool
+	ring []wire.Uint // the oldest at next, once it is full
+	next int
+}
+
+// maxFolded is how many of them are remembered: more than wait for their answers at one time.
+const maxFolded = 4096
+
+// add adds a request and says whether it is there already.
+func (f *foldedSet) add(id wire.Uint) bool {
+	if f.ids[id] {
+		return true
+	}
+	if f.ids == nil {
+		f.ids = map[wire.Uint]bool{}
+	}
+	f.ids[id] = true
+	if len(f.ring) < maxFolded {
+		f.ring = append(f.ring, id)
+		return false
+	}
+	delete(f.ids, f.ring[f.next])
+	f.ring[f.next] = id
+	f.next = (f.next + 1) % maxFolded
+	return false
+}
+
 // repeated says whether a write to a manipulated variable came before, on a connection that was lost: it was folded, so
-// it must not be again. Requests of one session that write come in the order of their numbers.
+// it must not be again. Before the first loss no request is a repeat, whatever its number.
 func (s *session) repeated(id wire.Uint) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	again := s.resumed && uint64(id) <= s.folded
-	s.folded = max(s.folded, uint64(id))
-	return again
+	return s.folded.add(id) && s.resumed
 }
 
 // resumes notes that the session goes on over another connection.

@@ -37,9 +37,9 @@ func RunPlace(t *testing.T, spec dmm.Spec, open func(t *testing.T) Place) {
 		man = &m
 	}
 	p := open(t)
-	writers, each := 3, 300
+	writers, each := 3, 100
 	if man.OneWriter {
-		writers, each = 1, 900
+		writers, each = 1, 300
 	}
 	var wg sync.WaitGroup
 	for w := range writers {
