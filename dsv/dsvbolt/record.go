@@ -223,6 +223,7 @@ func (c chunk) sealed(k dsv.Kind) chunk {
 func (s *series) snapshot() (chunk, bool) {
 	if len(s.open.b) == 0 && len(s.windows) > 0 {
 		s.begin(oldest(s.windows))
+		s.open.stale = true
 	}
 	s.deal()
 	if len(s.open.b) == chunkHead && len(s.windows) == 0 || len(s.open.b) == 0 {
