@@ -27,12 +27,14 @@ type workbenchKey struct{}
 // A workbench is what a script has started beside its own commands.
 type workbench struct {
 	dir     string
+	docs    string // absolute
 	running map[string]*exec.Cmd
 	closers []func() error
 }
 
-func newWorkbench(dir string) *workbench {
-	return &workbench{dir: dir, running: map[string]*exec.Cmd{}}
+func newWorkbench(dir string) (*workbench, error) {
+	docs, err := filepath.Abs("../../docs")
+	return &workbench{dir: dir, docs: docs, running: map[string]*exec.Cmd{}}, err
 }
 
 func (w *workbench) close() {
@@ -60,10 +62,12 @@ func bench(ts *testscript.TestScript) *workbench {
 //	alone                       waits until no process of this script is left, zombies aside
 //	taken VARIABLE              sets VARIABLE to an address on which something listens
 //	free VARIABLE               sets VARIABLE to an address on which nothing listens
+//	program DOC FILE LINES      writes the first Python program that a document shows, which has at most so many lines
 //	kernelof RUN VARIABLE       sets VARIABLE to HOST:PORT of a live run's kernel
 //	json FILE PATH REGEXP       looks at a value of a JSON file, which may be stdout: clients.crowd.errors.all
 //	tiny DIR SIZE               mounts a small file system (needs root)
 //	fifo FILE                   makes a named pipe
+//	audit RUN ASKERS MANAGERS   checks the books of a run with resource managers
 //	send ADDRESS TEXT REGEXP    sends raw bytes, \r\n unquoted, and looks at the answer
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	cmds := map[string]struct {
@@ -71,8 +75,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		run  func(ts *testscript.TestScript, args []string) error
 	}{
 		"exits": {2, exits}, "start": {2, start}, "await": {2, await}, "signal": {2, signal}, "killmodule": {1, killModule},
-		"ends": {2, ends}, "alone": {0, alone}, "taken": {1, taken}, "free": {1, free}, "json": {3, jsonValue}, "kernelof": {2, kernelOf},
-		"tiny": {2, tiny}, "fifo": {1, fifo}, "send": {3, send},
+		"ends": {2, ends}, "alone": {0, alone}, "taken": {1, taken}, "free": {1, free}, "json": {3, jsonValue}, "kernelof": {2, kernelOf}, "program": {3, program},
+		"tiny": {2, tiny}, "fifo": {1, fifo}, "send": {3, send}, "audit": {3, audit},
 	}
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, c := range cmds {
@@ -253,6 +257,19 @@ func free(ts *testscript.TestScript, args []string) error {
 	}
 	ts.Setenv(args[0], l.Addr().String())
 	return l.Close()
+}
+
+func program(ts *testscript.TestScript, args []string) error {
+	doc, err := os.ReadFile(filepath.Join(bench(ts).docs, args[0]))
+	if err != nil {
+		return err
+	}
+	_, text, ok := strings.Cut(string(doc), "```python\n")
+	text, _, closed := strings.Cut(text, "```\n")
+	if most, err := strconv.Atoi(args[2]); err != nil || !ok || !closed || strings.Count(text, "\n") > most {
+		return fmt.Errorf("%s: want a program of at most %s lines, got %d", args[0], args[2], strings.Count(text, "\n"))
+	}
+	return os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600)
 }
 
 func kernelOf(ts *testscript.TestScript, args []string) error {

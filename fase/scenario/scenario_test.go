@@ -60,7 +60,7 @@ func TestShipped(t *testing.T) {
 	var names []string
 	for _, s := range list {
 		names = append(names, s.Name)
-		p := shipped(t, s.Name, scenario.Options{})
+		p := shipped(t, s.Name, scenario.Options{AnyKind: true}) // who knows the modules checks their kinds
 		if p.Name != s.Name || p.About != s.About || s.About == "" {
 			t.Errorf("%s: plan is %q, %q; the list says %q", s.Name, p.Name, p.About, s.About)
 		}
@@ -75,7 +75,7 @@ func TestShipped(t *testing.T) {
 			t.Errorf("%s is not in the standard form: %v\n%s", s.Name, err, out)
 		}
 	}
-	if want := []string{"flash-crowd", "hello", "mm1", "real-server"}; !slices.Equal(names, want) {
+	if want := []string{"flash-crowd", "hello", "mm1", "real-server", "resource-managers"}; !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
 	for _, bad := range []string{"nothing", "../scenarios/hello", "", "a\x00b"} {

@@ -132,7 +132,7 @@ func cpu(b *rdr.Block, key rdr.Key) int64 {
 func TestShippedScenariosRun(t *testing.T) {
 	for _, s := range scenarios.List() {
 		t.Run(s.Name, func(t *testing.T) {
-			p := shipped(t, s.Name, scenario.Options{})
+			p := shipped(t, s.Name, scenario.Options{AnyKind: true})
 			if len(p.Targets)+len(p.Modules) > 0 {
 				_, err := sim.New(context.Background(), p, dsv.NewStore(nil))
 				if !errors.Is(err, sim.ErrReal) {

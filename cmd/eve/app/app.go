@@ -22,12 +22,13 @@ import (
 	"github.com/eve-emulation/eve/modules"
 	"github.com/eve-emulation/eve/modules/adapter"
 	"github.com/eve-emulation/eve/modules/client"
+	"github.com/eve-emulation/eve/modules/resource"
 	"github.com/eve-emulation/eve/modules/server"
 )
 
 // Shipped lists the kinds of modules that come with Eve.
 func Shipped() []modules.Spec {
-	return []modules.Spec{server.Spec, client.Spec, adapter.Spec}
+	return []modules.Spec{server.Spec, client.Spec, adapter.Spec, resource.ManagerSpec, resource.AskerSpec}
 }
 
 // App is one eve: what it knows and where it writes. Tests make their own.
