@@ -41,7 +41,7 @@ func run(ctx context.Context, env *modules.Env) error {
 	}
 	for ctx.Err() == nil {
 		begin := env.Now()
-		now, err := env.Space().Read(ctx, pause)
+		now, err := env.ReadFresh(ctx, pause)
 		if err != nil {
 			return err
 		}
