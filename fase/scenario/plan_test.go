@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dmm/recipe"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
@@ -244,5 +247,88 @@ func TestRender(t *testing.T) {
 	want := "x.yaml:7:33: 1 has no unit; write it as 40/s, 2400/min\n  clients: {c: {request: r, rate: 1}}\n                                  ^\n"
 	if got := render(err); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestManipulators compiles each way of saying how a module's variable is manipulated, and hands it on to the modules.
+func TestManipulators(t *testing.T) {
+	guest, err := os.ReadFile("../../dmm/wasm/testdata/ewma.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := valid + `
+modules: {probe: {kind: probe}, prog: {exec: [python3, p.py]}}
+measure:
+  probe.expr: {dmm: {expr: 0.9*shadow + 0.1*sample, init: -1}, sync: {change: 10%}}
+  probe.wasm: {dmm: {wasm: ewma.wasm}}
+  probe.own: {dmm: mine, param: 3}
+  probe.window: {dmm: window, param: 5s}
+  probe.chain: {dmm: mean, kernel: {dmm: max, sync: {every: 10s}}}
+  probe.thin: {dmm: count, kernel: {dmm: count, sync: {count: 10}}}
+  probe.written: {kernel: {dmm: histogram}}
+  prog.beats: {dmm: {expr: "max(shadow, sample)"}, unit: s}
+  s.latency: {kernel: {dmm: histogram, sync: {every: 1s}}}
+`
+	o := options("../../dmm/wasm/testdata")
+	o.Manipulators = dmm.Registry{{
+		Name: "mine", Kind: dsv.Histogram, Merge: dsv.Hists, NeedsParam: true, MaxParam: 10,
+		New: func(dmm.Spec) dmm.Shadow { return nil },
+	}}
+	p := load(t, src, o)
+	type want struct {
+		kind            dsv.Kind
+		merge           dsv.Merge
+		module, chained bool
+		kernel          string // its manipulator and trigger
+	}
+	got := map[dsv.Name]want{}
+	for _, m := range p.Measures {
+		w := want{m.Declaration().Kind, m.Declaration().Merge, m.Recipe != nil, m.Chained, ""}
+		if m.Kernel != nil {
+			w.kernel = m.Kernel.Recipe.String()
+		}
+		got[m.Name] = w
+	}
+	for n, want := range map[dsv.Name]want{
+		"probe.expr":    {dsv.Float, dsv.Last, true, false, ""},
+		"probe.wasm":    {dsv.Float, dsv.Last, true, false, ""},
+		"probe.own":     {dsv.Histogram, dsv.Hists, true, false, ""},
+		"probe.window":  {dsv.Histogram, dsv.Last, true, false, ""},
+		"probe.chain":   {dsv.Float, dsv.Max, true, true, "max, every 10s"},
+		"probe.thin":    {dsv.Int, dsv.Sum, true, true, "count, 10 writes"},
+		"probe.written": {dsv.Histogram, dsv.Hists, false, false, "histogram, every 100ms"},
+		"prog.beats":    {dsv.Float, dsv.Last, false, false, "max(shadow, sample), every 100ms"},
+		"s.latency":     {dsv.Histogram, dsv.Hists, false, true, "histogram, every 1s"},
+	} {
+		if got[n] != want {
+			t.Errorf("%s: got %+v, want %+v", n, got[n], want)
+		}
+	}
+	store := dsv.NewStore(nil)
+	if err := scenario.Publish(t.Context(), store, p); err != nil {
+		t.Fatal(err)
+	}
+	q, err := scenario.Fetch(t.Context(), store, o.Manipulators...)
+	if err != nil {
+		t.Fatal(render(err))
+	}
+	if len(q.Measures) != len(p.Measures) || len(q.Inputs) != 0 {
+		t.Errorf("fetched %d measures and %d inputs, want %d and 0", len(q.Measures), len(q.Inputs), len(p.Measures))
+	}
+	list, err := recipe.Published(t.Context(), store)
+	if err != nil || len(list) != 6 {
+		t.Fatalf("published %v, %v", list, err)
+	}
+	made, ok, err := list.Make(t.Context(), store, "probe.wasm", nil)
+	if err != nil || !ok || !made.Guest() {
+		t.Errorf("made %+v, %v, %v", made, ok, err)
+	}
+	if made != nil {
+		if err := made.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if r, err := store.Read(t.Context(), "run.guest.probe.wasm"); err != nil || !slices.Equal(r.Value.Bytes, guest) {
+		t.Errorf("the guest travels as %d bytes, %v, want %d", len(r.Value.Bytes), err, len(guest))
 	}
 }
