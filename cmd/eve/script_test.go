@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -46,7 +47,11 @@ func params(long bool) testscript.Params {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			work := newWorkbench(env.WorkDir)
+			work, err := newWorkbench(env.WorkDir)
+			if err != nil {
+				return err
+			}
+			env.Setenv("PYTHON", pythonWithWebsocket())
 			env.Values[workbenchKey{}] = work
 			env.Defer(work.close)
 			return nil
@@ -58,8 +63,20 @@ func params(long bool) testscript.Params {
 				return long, nil
 			case "root":
 				return os.Geteuid() == 0, nil
+			case "websocket":
+				return pythonWithWebsocket() != "", nil
 			}
 			return false, nil
 		},
 	}
+}
+
+// pythonWithWebsocket is an interpreter that has python3-websocket; empty when there is none.
+func pythonWithWebsocket() string {
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import websocket").Run() == nil {
+			return python
+		}
+	}
+	return ""
 }
