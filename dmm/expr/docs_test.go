@@ -25,12 +25,18 @@ func TestReference(t *testing.T) {
 			continue
 		}
 		tried[fence]++
+		if fence == "formula" {
+			if f, err := expr.CompileFormula(line, inputs()); err != nil || !f.IsCondition() {
+				t.Errorf("%s in a block of formulas: got %v", line, err)
+			}
+			continue
+		}
 		p, err := expr.Compile(line, lookup(), known()...)
 		if valid := fence == "expr"; valid != (err == nil) || valid && !p.IsCondition() {
 			t.Errorf("%s in a block of %q: got %v", line, fence, err)
 		}
 	}
-	if tried["expr"] < 5 || tried["mistake"] < 7 {
+	if tried["expr"] < 9 || tried["mistake"] < 7 || tried["formula"] < 3 {
 		t.Errorf("got examples %v", tried)
 	}
 }
