@@ -13,9 +13,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/egs"
 	"github.com/eve-emulation/eve/evekernel/wire"
@@ -66,11 +68,21 @@ func golden(t testing.TB) map[string]*wire.Frame {
 		"create": {Req: &wire.Req{ID: 1, Op: wire.OpCreate, Decl: wire.FromDecl(dsv.Declaration{
 			Name: "crowd.latency", Kind: dsv.Histogram, Unit: "s", Help: "Response time.", Merge: dsv.Hists, History: true,
 		})}},
-		"read":         {Req: &wire.Req{ID: 2, Op: wire.OpRead, Name: "crowd.latency"}},
-		"write":        {Req: &wire.Req{ID: 3, Op: wire.OpWrite, Name: "app.limit", Value: value(t, dsv.FloatValue(0))}},
-		"test_and_set": {Req: &wire.Req{ID: 4, Op: wire.OpTestAndSet, Name: "map.app", Old: 41, Value: value(t, dsv.TextValue(`{"epoch": 2}`))}},
-		"watch":        {Req: &wire.Req{ID: 5, Op: wire.OpWatch, Watch: 1, Pattern: "*.cpu.utilisation", Mode: "all", From: 40, Credit: 256}},
-		"list":         {Req: &wire.Req{ID: 9, Op: wire.OpList, Pattern: "crowd.*", After: "crowd.errors", Limit: 100}},
+		"create_dmm": {Req: &wire.Req{
+			ID: 8, Op: wire.OpCreate, Decl: &wire.Decl{Name: "probe.rtt", Unit: "s"},
+			Dmm: &dmm.Recipe{Name: "histogram", Sync: dmm.Trigger{Every: 100 * time.Millisecond, Count: 500}},
+		}},
+		"create_wasm": {Req: &wire.Req{ID: 8, Op: wire.OpCreate, Decl: &wire.Decl{Name: "probe.load"}, Dmm: &dmm.Recipe{
+			Wasm: []byte{0, 'a', 's', 'm'}, Sync: dmm.Trigger{ChangeRelative: 0.1, Above: new(20.0), Below: new(-1.0)},
+		}}},
+		"read_window":   {Req: &wire.Req{ID: 2, Op: wire.OpRead, Name: "crowd.latency.p95", Window: 5_000_000_000}},
+		"watch_derived": {Req: &wire.Req{ID: 5, Op: wire.OpWatch, Watch: 1, Pattern: "crowd.requests.rate", Window: 5_000_000_000, Every: 500_000_000}},
+		"res_info":      {Res: &wire.Res{ID: 3, Info: &wire.Info{Decl: &wire.Decl{Name: "probe.rtt", Kind: "hist", Merge: "hists"}, Writers: 1, Dmm: "histogram, every 100ms or 500 writes"}}},
+		"read":          {Req: &wire.Req{ID: 2, Op: wire.OpRead, Name: "crowd.latency"}},
+		"write":         {Req: &wire.Req{ID: 3, Op: wire.OpWrite, Name: "app.limit", Value: value(t, dsv.FloatValue(0))}},
+		"test_and_set":  {Req: &wire.Req{ID: 4, Op: wire.OpTestAndSet, Name: "map.app", Old: 41, Value: value(t, dsv.TextValue(`{"epoch": 2}`))}},
+		"watch":         {Req: &wire.Req{ID: 5, Op: wire.OpWatch, Watch: 1, Pattern: "*.cpu.utilisation", Mode: "all", From: 40, Credit: 256}},
+		"list":          {Req: &wire.Req{ID: 9, Op: wire.OpList, Pattern: "crowd.*", After: "crowd.errors", Limit: 100}},
 		"history": {Req: &wire.Req{
 			ID: 7, Op: wire.OpHistory, Name: "crowd.latency", Since: 1_000_000_000, To: 61_000_000_000, Resolution: 1_000_000_000, Limit: 60, Cursor: 44,
 		}},
