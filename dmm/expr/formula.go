@@ -181,21 +181,25 @@ func (n *node) eval(values []Scalar) float64 {
 		}
 		return math.NaN()
 	}
-	a := n.a.eval(values)
-	switch n.op {
-	case opAnd:
-		if a == 0 {
-			return 0
-		}
-	case opOr:
-		if a == 1 {
-			return 1
-		}
+	a := n.a.value(values)
+	if n.op == opAnd && a == 0 || n.op == opOr && a == 1 {
+		return a
 	}
 	if n.b == nil {
 		return unaryOf(n.op, a)
 	}
-	return binaryOf(n.op, a, n.b.eval(values))
+	return binaryOf(n.op, a, n.b.value(values))
+}
+
+// value is eval, without a call for the commonest nodes.
+func (n *node) value(values []Scalar) float64 {
+	if n.op == opNumber {
+		return n.number
+	}
+	if n.op == opInput && n.term < len(values) {
+		return values[n.term].Num
+	}
+	return n.eval(values)
 }
 
 func (n *node) evalText(values []Scalar) (string, bool) {
