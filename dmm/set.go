@@ -104,6 +104,7 @@ func (s *Set) add(spec Spec) *Var {
 	}
 	v.alone = man.OneWriter || v.level
 	v.first.init(v)
+	v.first.own = true
 	s.vars[spec.Name] = v
 	s.order = append(s.order, v)
 	if spec.Custom != nil && spec.OnFault != nil {

@@ -22,6 +22,8 @@ type shard struct {
 	timed      Timed  // cur, where it is told the time
 	leveler    Leveler
 	closed     bool    // what is written is no more
+	own        bool    // writers have not met: what was not synchronised is counted here
+	counted    int64   // so many
 	seen       float64 // the level
 	overtaken  float64 // the level at the end of the older window
 	sent       float64 // the level at the last synchronisation
@@ -87,6 +89,36 @@ func (s *shard) fault() error {
 		return f.Fault()
 	}
 	return nil
+}
+
+// tally counts a write for a count trigger, and says whether it fires. Callers hold mu.
+func (s *shard) tally(v *Var) bool {
+	if s.own {
+		s.counted++
+		return s.counted >= v.count
+	}
+	return v.writes.Add(1) >= v.count
+}
+
+// share ends the counting of one's own, before a second shard is written.
+func (s *shard) share(v *Var) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own {
+		v.writes.Add(s.counted)
+		s.own, s.counted = false, 0
+	}
+}
+
+// forget takes away n writes that were synchronised.
+func (s *shard) forget(v *Var, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own {
+		s.counted -= n
+	} else {
+		v.writes.Add(-n)
+	}
 }
 
 // shut closes the shadows; what is written later goes nowhere.

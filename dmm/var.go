@@ -24,7 +24,7 @@ type Var struct {
 
 	first  shard
 	extra  atomic.Pointer[[shards]shard] // made when two writers met
-	writes atomic.Int64                  // not synchronised, as far as they are counted; kept for a count trigger only
+	writes atomic.Int64                  // not synchronised, for a count trigger, once writers have met
 
 	// emit guards what follows, and is taken before any shard's lock.
 	emit    sync.Mutex
@@ -75,8 +75,11 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 	}
 	shadow.Write(sum, weight)
 	fired := v.level && s.look(v, sum, weight)
+	if v.count > 0 && s.tally(v) {
+		fired = true
+	}
 	s.mu.Unlock()
-	if v.count > 0 && v.writes.Add(1) >= v.count || fired {
+	if fired {
 		v.cut(at)
 	}
 }
@@ -129,8 +132,11 @@ func (v *Var) Merge(at dsv.Instant, x dsv.Value, weight float64) {
 		shadow.WriteValue(x)
 	}
 	fired := v.level && s.reached(v, v.merged(s, x, weight))
+	if v.count > 0 && s.tally(v) {
+		fired = true
+	}
 	s.mu.Unlock()
-	if v.count > 0 && v.writes.Add(1) >= v.count || fired {
+	if fired {
 		v.cut(at)
 	}
 }
@@ -173,9 +179,12 @@ func (v *Var) put(at dsv.Instant, x dsv.Value) {
 	s.tell(at)
 	shadow.WriteValue(x)
 	r, is := shadow.(*records)
-	full := is && len(r.chunk) >= maxChunk
+	due := is && len(r.chunk) >= maxChunk
+	if v.count > 0 && s.tally(v) {
+		due = true
+	}
 	s.mu.Unlock()
-	if v.count > 0 && v.writes.Add(1) >= v.count || full {
+	if due {
 		v.cut(at)
 	}
 }
@@ -207,6 +216,7 @@ func (v *Var) lock() *shard {
 		return s
 	}
 	if !v.alone {
+		v.first.share(v)
 		all := new([shards]shard)
 		for i := range all {
 			all[i].init(v)
@@ -352,7 +362,7 @@ func (v *Var) handed(ps []part) {
 		for i := range ps {
 			n += ps[i].writes
 		}
-		v.writes.Add(int64(-n))
+		v.first.forget(v, int64(n))
 	}
 	if v.level {
 		v.first.mu.Lock()
