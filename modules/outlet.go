@@ -31,6 +31,10 @@ type outlet struct {
 	mu      sync.Mutex // guards what follows, and the numbers of the targets
 	targets map[egs.SinkID]*target
 
+	all   egs.Slot // the filter of Publish, which has none
+	began time.Time
+	ended atomic.Int64 // when the latest submission did, in ns since began
+
 	submitted, delivered, filtered, dropped atomic.Uint64
 	scratch                                 sync.Pool // of *submission
 }
@@ -82,7 +86,7 @@ type run struct {
 
 func newOutlet(x *exchange, c *egs.Channel, num uint64) *outlet {
 	o := &outlet{
-		x: x, decl: c, desk: egs.NewDesk(c, num), num: num, ready: make(chan struct{}), targets: map[egs.SinkID]*target{},
+		x: x, decl: c, desk: egs.NewDesk(c, num), num: num, began: time.Now(), ready: make(chan struct{}), targets: map[egs.SinkID]*target{},
 	}
 	o.list.Store(&[]*target{})
 	o.scratch.New = func() any { return new(submission) }
@@ -270,8 +274,14 @@ func (o *outlet) send(s *submission) int {
 	return n
 }
 
+// busy is how soon after the one before a submission counts as one of a stream: then it does not write by itself, but
+// leaves that to the links, and what follows travels along.
+const busy = 10 * time.Microsecond
+
 // direct sends a submission by links: it is encoded once, and for each link it is one message.
 func (o *outlet) direct(s *submission) (n int) {
+	more := int64(time.Since(o.began))-o.ended.Load() < int64(busy)
+	defer func() { o.ended.Store(int64(time.Since(o.began))) }()
 	s.body = link.AppendBody(s.body[:0], o.decl, &s.e)
 	s.flush = s.flush[:0]
 	o.mu.Lock()
@@ -283,7 +293,7 @@ func (o *outlet) direct(s *submission) (n int) {
 		for _, t := range r.targets {
 			s.dests = append(s.dests, link.Dest{Sub: t.id.Sub, Seq: t.number(s.e.Priority)})
 		}
-		ok, flush := r.l.Queue(s.e.Priority, s.dests, s.body)
+		ok, flush := r.l.Queue(s.e.Priority, s.dests, s.body, more)
 		if ok {
 			n += len(s.dests)
 		}
@@ -347,9 +357,8 @@ func (p *Proxy) Publish(ctx context.Context, e egs.Event) error {
 	if err != nil {
 		return local(err, "publish", e.Channel)
 	}
-	var all egs.Slot
 	e.ID = o.desk.NextID()
-	_, err = o.submit(e, &all)
+	_, err = o.submit(e, &o.all)
 	return err
 }
 

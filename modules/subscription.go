@@ -156,7 +156,7 @@ func (x *exchange) answer(e *egs.Event, c *egs.Channel) error {
 	x.mu.Lock()
 	links := x.links
 	x.mu.Unlock()
-	if l := links.Accepted(e.Node); l != nil {
+	if l := links.To(e.Node); l != nil {
 		ok, flush := l.QueueAnswer(e.Priority, e.Re, link.AppendBody(nil, c, e))
 		if flush {
 			l.Flush()

@@ -82,17 +82,20 @@ func (b *Inbox) Put(e *Event) bool {
 	}
 	b.busy = true
 	b.hand(e)
-	for {
-		next, ok := b.waiting.take()
-		if !ok {
-			break
-		}
-		b.hand(&next)
+	if b.waiting.len() > 0 {
+		b.drain()
 	}
 	b.busy = false
 	b.idle.Broadcast()
 	b.mu.Unlock()
 	return true
+}
+
+// drain hands over what has come meanwhile; mu is held, but not while filter and handler run.
+func (b *Inbox) drain() {
+	for e, ok := b.waiting.take(); ok; e, ok = b.waiting.take() {
+		b.hand(&e)
+	}
 }
 
 // expected tells whether e is none that came before, and counts those that did not come; mu is held.

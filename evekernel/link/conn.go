@@ -22,8 +22,6 @@ type Link struct {
 	conn *net.TCPConn
 	raw  syscall.RawConn
 
-	began time.Time
-
 	down  atomic.Bool
 	ended chan struct{} // closed when nothing is read any more
 	gone  chan struct{} // closed when it is down
@@ -38,7 +36,6 @@ type Link struct {
 	writing bool          // somebody writes
 	slow    bool          // the flusher alone writes, until it has caught up
 	rest    []byte        // what a write left over; the flusher's next
-	last    time.Duration // since began, when the latest write ended
 	room    chan struct{} // closed when there is; nil while nobody waits
 	closing bool
 
@@ -55,11 +52,8 @@ type class struct {
 	frames   []byte
 }
 
-// busy is how soon after a write an event leaves its writing to the flusher, so that what follows it travels along.
-const busy = 10 * time.Microsecond
-
 // patience is how long a submitter waits for room before the other end counts as stuck.
-const patience = 5 * time.Millisecond
+const patience = 50 * time.Millisecond
 
 func newLink(n *Endpoint, conn net.Conn, node uint64, name string) (*Link, error) {
 	tcp, ok := conn.(*net.TCPConn)
@@ -71,8 +65,8 @@ func newLink(n *Endpoint, conn net.Conn, node uint64, name string) (*Link, error
 		return nil, err
 	}
 	l := &Link{
-		n: n, node: node, name: name, conn: tcp, raw: raw, began: time.Now(),
-		ended: make(chan struct{}), gone: make(chan struct{}), wake: make(chan struct{}, 1), last: -busy,
+		n: n, node: node, name: name, conn: tcp, raw: raw,
+		ended: make(chan struct{}), gone: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	l.try = func(fd uintptr) bool {
 		for {
@@ -84,8 +78,6 @@ func newLink(n *Endpoint, conn net.Conn, node uint64, name string) (*Link, error
 	}
 	return l, nil
 }
-
-func (l *Link) now() time.Duration { return time.Since(l.began) }
 
 // Node is the process at the other end.
 func (l *Link) Node() uint64 { return l.node }
@@ -118,8 +110,9 @@ func (l *Link) Room() {
 }
 
 // Queue queues an event whose body [AppendBody] made for sinks at the other end: ok is false when there is no room or the
-// link is down. With flush the caller has to call Flush, soon.
-func (l *Link) Queue(priority int, dests []Dest, body []byte) (ok, flush bool) {
+// link is down. With flush the caller has to call Flush, soon. More says that other events follow at once: then the
+// link's own goroutine writes, so that they travel together, and flush is false.
+func (l *Link) Queue(priority int, dests []Dest, body []byte, more bool) (ok, flush bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.queue(priority, headBytes+len(dests)*mostPerDest+len(body))
@@ -128,7 +121,7 @@ func (l *Link) Queue(priority int, dests []Dest, body []byte) (ok, flush bool) {
 	}
 	was := len(q.frames)
 	q.frames = appendEvent(q.frames, dests, body)
-	return true, l.added(len(q.frames) - was)
+	return true, l.added(len(q.frames)-was, more)
 }
 
 // QueueAnswer queues an answer to the event called re.
@@ -141,7 +134,7 @@ func (l *Link) QueueAnswer(priority int, re uint64, body []byte) (ok, flush bool
 	}
 	was := len(q.frames)
 	q.frames = appendAnswer(q.frames, re, body)
-	return true, l.added(len(q.frames) - was)
+	return true, l.added(len(q.frames)-was, false)
 }
 
 // queue returns where a frame of a priority waits; nil when there is no room. mu is held.
@@ -163,12 +156,12 @@ func (l *Link) queue(priority, size int) *class {
 }
 
 // added counts a frame and tells whether the caller is to write it. mu is held.
-func (l *Link) added(size int) (flush bool) {
+func (l *Link) added(size int, more bool) (flush bool) {
 	l.queued.Add(int64(size))
 	switch {
 	case l.writing || l.slow:
 		return false // whoever writes sees to it
-	case l.now()-l.last < busy:
+	case more:
 		l.rouse()
 		return false
 	}
@@ -215,7 +208,7 @@ func (l *Link) Flush() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.writing, l.last = false, l.now()
+	l.writing = false
 	if n := max(0, l.wrote); n < len(l.out) && err == nil {
 		l.rest, l.slow = l.out[n:], true
 		l.queued.Add(int64(len(l.rest)))
@@ -267,7 +260,7 @@ func (l *Link) flushOnce() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.writing, l.last = false, l.now()
+	l.writing = false
 	l.recycle(out)
 	l.stuck.Store(false)
 	if l.room != nil {

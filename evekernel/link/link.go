@@ -1,7 +1,7 @@
 // Package link carries the events of channels between two processes without the kernel in between.
 //
 //   - An [Endpoint] is a process's end: it takes links from others and makes links to others, one for each process.
-//   - A [Link] is one connection. Events travel from the end that made it, answers back to it.
+//   - A [Link] is one connection. Events and answers travel both ways on it.
 //   - [AppendBody] encodes an event, once for all links that it travels on.
 //
 // Whoever submits an event writes the socket, and whoever reads the socket hands the event over: there is no other
@@ -185,16 +185,16 @@ func (n *Endpoint) welcome(conn net.Conn) (node uint64, name string, err error) 
 	return node, name, conn.SetDeadline(time.Time{})
 }
 
-// Dial returns the link to a process at an address: the one that there is, or a new one. ErrRefused when somebody else
-// answers there.
+// Dial returns the link to a process at an address: the one that there is, whoever made it, or a new one. One connection
+// for both ways saves acknowledgements. ErrRefused when somebody else answers there.
 func (n *Endpoint) Dial(ctx context.Context, node uint64, addr string) (*Link, error) {
 	n.mu.Lock()
-	have, closed := n.dialled[node], n.closed
+	have, closed := n.present(node), n.closed
 	n.mu.Unlock()
 	switch {
 	case closed:
 		return nil, fmt.Errorf("link to %s: %w", addr, net.ErrClosed)
-	case have != nil && have.Up():
+	case have != nil:
 		return have, nil
 	}
 	conn, name, err := n.hail(ctx, node, addr)
@@ -212,7 +212,7 @@ func (n *Endpoint) Dial(ctx context.Context, node uint64, addr string) (*Link, e
 		l.fail(net.ErrClosed)
 		return nil, fmt.Errorf("link to %s: %w", addr, net.ErrClosed)
 	}
-	if have := n.dialled[node]; have != nil && have.Up() { // somebody was faster
+	if have := n.present(node); have != nil { // somebody was faster
 		l.fail(net.ErrClosed)
 		return have, nil
 	}
@@ -227,6 +227,17 @@ func (n *Endpoint) Dial(ctx context.Context, node uint64, addr string) (*Link, e
 		}
 	})
 	return l, nil
+}
+
+// present returns a link to a process that is up; nil when there is none. mu is held.
+func (n *Endpoint) present(node uint64) *Link {
+	if l := n.dialled[node]; l != nil && l.Up() {
+		return l
+	}
+	if l := n.accepted[node]; l != nil && l.Up() {
+		return l
+	}
+	return nil
 }
 
 // hail connects and says hello.
@@ -260,11 +271,11 @@ func (n *Endpoint) hail(ctx context.Context, node uint64, addr string) (net.Conn
 	return conn, name, nil
 }
 
-// Accepted returns the link that a process made; nil when there is none.
-func (n *Endpoint) Accepted(node uint64) *Link {
+// To returns a link to a process, whoever made it; nil when there is none.
+func (n *Endpoint) To(node uint64) *Link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.accepted[node]
+	return n.present(node)
 }
 
 // closeTimeout is how long the ends of links have to take what is under way when one closes.
