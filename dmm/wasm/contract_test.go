@@ -1,8 +1,11 @@
 package wasm_test
 
 import (
+	"math"
 	"testing"
 	"time"
+
+	"github.com/tetratelabs/wazero"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dmm/dmmtest"
@@ -49,5 +52,46 @@ func TestSpecIsTold(t *testing.T) {
 	ds := set.Take(nil)
 	if len(ds) == 0 || ds[len(ds)-1].Value.Float != 9 {
 		t.Errorf("got %+v, want 9 at the end", ds)
+	}
+}
+
+// A guest computes what it would without its steps being counted.
+func TestCountingChangesNothing(t *testing.T) {
+	ctx := t.Context()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer func() {
+		if err := r.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, name := range []string{"ewma", "lastfour", "work", "faults"} {
+		t.Run(name, func(t *testing.T) {
+			plain, err := r.InstantiateWithConfig(ctx, guest(t, name), wazero.NewModuleConfig().WithName(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fold := plain.ExportedFunction("fold")
+			s := newShadow(t, compile(t, name))
+			s.Write(0, 1)
+			for i := range 200 {
+				x := math.Floor(100 * math.Abs(math.Sin(float64(i))))
+				if name == "faults" {
+					x += 12 // what it does no harm for
+				}
+				before := s.Level()
+				if i == 0 && name == "lastfour" { // it began with the sample 0
+					if _, err := fold.Call(ctx, 0, math.Float64bits(0)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := fold.Call(ctx, math.Float64bits(before), math.Float64bits(x))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Write(x, 1); math.Float64bits(s.Level()) != want[0] || s.Fault() != nil {
+					t.Fatalf("fold(%v, %v): got %v, %v, want %v", before, x, s.Level(), s.Fault(), math.Float64frombits(want[0]))
+				}
+			}
+		})
 	}
 }
