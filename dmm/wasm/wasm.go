@@ -71,8 +71,9 @@ type Module struct {
 	instances map[*instance]struct{} // nil once closed
 }
 
-// Compile checks and compiles a guest; it may keep to itself what of the bytes it needs. ErrGuest when they are none.
-// The caller closes the Module.
+// Compile checks and compiles a guest, whose bytes stay the caller's. ErrGuest when they are none. It takes a millisecond
+// for a small guest, and some seconds for the worst that the bounds allow. Close releases the Module at once; one that
+// nobody holds, nor anything made of it, is released in time.
 func Compile(ctx context.Context, guest []byte) (*Module, error) {
 	m, err := compile(ctx, guest)
 	if err != nil {
