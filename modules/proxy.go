@@ -43,7 +43,8 @@ type Proxy struct {
 	// mu guards what follows, and orders what is sent: what is numbered under it is queued under it, also across
 	// connections; it is written without.
 	mu       sync.Mutex
-	conn     *wire.Conn // nil while there is none
+	conn     *wire.Conn    // nil while there is none
+	cut      chan struct{} // closed when conn is forgotten
 	welcome  wire.Welcome
 	last     uint64 // the latest number given to a call, a batch, a watch or a subscription
 	calls    map[uint64]*call
@@ -177,7 +178,7 @@ func (p *Proxy) attach(conn *wire.Conn, w wire.Welcome) error {
 		p.fresh = true
 	}
 	p.other = p.welcome.Kernel != w.Kernel
-	p.conn, p.welcome = conn, w
+	p.conn, p.welcome, p.cut = conn, w, make(chan struct{})
 	p.packs = conn.Coding() == wire.CBOR
 	p.repeat(conn)
 	conn.Kick()
@@ -190,6 +191,7 @@ func (p *Proxy) detach(conn *wire.Conn) {
 	defer p.mu.Unlock()
 	if p.conn == conn {
 		p.conn = nil
+		close(p.cut)
 	}
 	for id, c := range p.calls {
 		if c.sent && !c.repeat {
@@ -280,17 +282,28 @@ func (p *Proxy) closed() error {
 	return dsv.ErrClosed
 }
 
+// farewell bounds the wait for the kernel to take a bye. It then ends the connection: if this end did, while the kernel
+// writes, the kernel might see that first and take the participant for lost.
+const farewell = time.Second
+
 // Close says bye, with the reason when the participant ends because of an error, and lets Run end. It may be called
-// twice and from any goroutine.
+// twice and from any goroutine but Run's.
 func (p *Proxy) Close(reason error) error {
 	p.mu.Lock()
-	conn, again := p.conn, p.leaving
+	conn, cut, again := p.conn, p.cut, p.leaving
 	p.leaving = true
 	p.mu.Unlock()
 	if conn == nil || again {
 		return nil
 	}
 	f := wire.FaultOf(reason)
-	_ = conn.Send(&wire.Frame{Bye: &wire.Bye{Code: f.Code, Msg: f.Msg}})
+	if conn.Send(&wire.Frame{Bye: &wire.Bye{Code: f.Code, Msg: f.Msg}}) == nil {
+		late := time.NewTimer(farewell)
+		defer late.Stop()
+		select {
+		case <-cut:
+		case <-late.C:
+		}
+	}
 	return conn.Close()
 }

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"container/heap"
+	"slices"
 
 	"github.com/eve-emulation/eve/dsv"
 )
@@ -13,8 +14,12 @@ type pool struct {
 	used     float64 // by offers and grants
 	last     int64   // the number of the latest entry
 	entries  map[int64]*entry
-	due      dues // entries by the instant of their end
+	due      dues     // entries by the instant of their end
+	ended    []*entry // grants that ended, oldest first: whoever asked may yet say that it did not learn of one
 }
+
+// maxEnded bounds the grants that ended and are remembered.
+const maxEnded = 1024
 
 // An entry is an offer until it is granted, and then a grant.
 type entry struct {
@@ -58,14 +63,20 @@ func (p *pool) grant(id int64, request string, until dsv.Instant) *entry {
 	return e
 }
 
-// release ends an offer or a grant of a request; nil when it is no more.
+// release ends an offer or a grant of a request, also a grant that has ended by itself, but none twice: then it is nil.
 func (p *pool) release(id int64, request string) *entry {
 	e := p.entries[id]
-	if e == nil || e.request != request {
+	if e != nil && e.request == request {
+		heap.Remove(&p.due, e.index)
+		p.forget(e)
+		return e
+	}
+	i := slices.IndexFunc(p.ended, func(e *entry) bool { return e.id == id && e.request == request })
+	if i < 0 {
 		return nil
 	}
-	heap.Remove(&p.due, e.index)
-	p.forget(e)
+	e = p.ended[i]
+	p.ended = slices.Delete(p.ended, i, i+1)
 	return e
 }
 
@@ -76,6 +87,12 @@ func (p *pool) expire(at dsv.Instant) *entry {
 	}
 	e := heap.Pop(&p.due).(*entry) //nolint:forcetypeassert // ours
 	p.forget(e)
+	if e.granted {
+		if len(p.ended) == maxEnded {
+			p.ended = slices.Delete(p.ended, 0, maxEnded/2)
+		}
+		p.ended = append(p.ended, e)
+	}
 	return e
 }
 

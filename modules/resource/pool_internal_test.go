@@ -21,6 +21,7 @@ func TestPool(t *testing.T) {
 			granted bool
 		}
 		var model []kept
+		ended := map[int64]string{} // grants, by the request
 		find := func(id int64) int {
 			for i := range model {
 				if model[i].id == id {
@@ -65,11 +66,14 @@ func TestPool(t *testing.T) {
 			"release": func(t *rapid.T) {
 				id, request := anID(), aRequest()
 				i := find(id)
-				want := i >= 0 && model[i].request == request
+				want := i >= 0 && model[i].request == request || ended[id] == request
 				if got := p.release(id, request) != nil; got != want {
 					t.Fatalf("release %d of %s: %v, want %v", id, request, got, want)
 				}
 				if want {
+					delete(ended, id)
+				}
+				if want && i >= 0 {
 					remove(i)
 				}
 			},
@@ -79,6 +83,9 @@ func TestPool(t *testing.T) {
 					i := find(e.id)
 					if i < 0 || model[i].until > now {
 						t.Fatalf("entry %d has ended at %d", e.id, now)
+					}
+					if model[i].granted {
+						ended[e.id] = e.request
 					}
 					remove(i)
 				}
