@@ -63,6 +63,8 @@ func bench(ts *testscript.TestScript) *workbench {
 //	taken VARIABLE              sets VARIABLE to an address on which something listens
 //	free VARIABLE               sets VARIABLE to an address on which nothing listens
 //	program DOC FILE LINES      writes the first Python program that a document shows, which has at most so many lines
+//	stdoutof NAME REGEXP        looks at what a program that was started has printed
+//	mode FILE MODE              checks the permissions of a file: 0600
 //	kernelof RUN VARIABLE       sets VARIABLE to HOST:PORT of a live run's kernel
 //	json FILE PATH REGEXP       looks at a value of a JSON file, which may be stdout: clients.crowd.errors.all
 //	tiny DIR SIZE               mounts a small file system (needs root)
@@ -75,7 +77,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		run  func(ts *testscript.TestScript, args []string) error
 	}{
 		"exits": {2, exits}, "start": {2, start}, "await": {2, await}, "signal": {2, signal}, "killmodule": {1, killModule},
-		"ends": {2, ends}, "alone": {0, alone}, "taken": {1, taken}, "free": {1, free}, "json": {3, jsonValue}, "kernelof": {2, kernelOf}, "program": {3, program},
+		"ends": {2, ends}, "alone": {0, alone}, "taken": {1, taken}, "free": {1, free}, "json": {3, jsonValue}, "kernelof": {2, kernelOf}, "stdoutof": {2, stdoutOf}, "mode": {2, mode},
+		"program": {3, program},
 		"tiny": {2, tiny}, "fifo": {1, fifo}, "send": {3, send}, "audit": {3, audit},
 	}
 	out := map[string]func(*testscript.TestScript, bool, []string){}
@@ -270,6 +273,25 @@ func program(ts *testscript.TestScript, args []string) error {
 		return fmt.Errorf("%s: want a program of at most %s lines, got %d", args[0], args[2], strings.Count(text, "\n"))
 	}
 	return os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600)
+}
+
+func stdoutOf(ts *testscript.TestScript, args []string) error {
+	text := ts.ReadFile(args[0] + ".out")
+	if !regexp.MustCompile("(?m)" + args[1]).MatchString(text) {
+		return fmt.Errorf("%s has not printed %s, but:\n%s", args[0], args[1], text)
+	}
+	return nil
+}
+
+func mode(ts *testscript.TestScript, args []string) error {
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	if err != nil {
+		return err
+	}
+	if got := fmt.Sprintf("%#o", info.Mode().Perm()); got != args[1] {
+		return fmt.Errorf("%s has mode %s, want %s", args[0], got, args[1])
+	}
+	return nil
 }
 
 func kernelOf(ts *testscript.TestScript, args []string) error {

@@ -137,6 +137,9 @@ func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	if err != nil {
 		return err
 	}
+	if x.hand != nil {
+		x.hand.ask(x)
+	}
 	kctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	var failed error
@@ -167,11 +170,7 @@ func (x *execution) prepare(ctx context.Context) error {
 	if x.hand == nil {
 		return nil
 	}
-	if err := errors.Join(x.startServers(ctx), x.startRest(ctx)); err != nil {
-		return err
-	}
-	x.hand.ask(x)
-	return nil
+	return errors.Join(x.startServers(ctx), x.startRest(ctx))
 }
 
 func (x *execution) live(ctx context.Context, begun func(int64)) error {
@@ -199,6 +198,11 @@ func (x *execution) live(ctx context.Context, begun func(int64)) error {
 	start, err := x.await(ctx)
 	if err != nil {
 		return err
+	}
+	if x.hand != nil { // a server may have been started twice, and be elsewhere
+		if err := x.place(ctx); err != nil {
+			return err
+		}
 	}
 	x.t0.Store(start.T0)
 	if _, err := x.kernel.Space().Write(ctx, scenario.StartName, dsv.IntValue(start.T0)); err != nil {
