@@ -394,7 +394,8 @@ func (p *peer) attach(r *wire.Req, res *wire.Res) error {
 		}
 		list.List = append(list.List, wp)
 	}
-	res.Peers = list
+	frames := split(list)
+	res.Peers = frames[0]
 	ctx, stop := context.WithCancel(p.ctx)
 	a.watcher, a.stop = w, stop
 	p.sources[r.Name] = a
@@ -406,6 +407,11 @@ func (p *peer) attach(r *wire.Req, res *wire.Res) error {
 		case <-ready:
 		case <-ctx.Done():
 			return
+		}
+		for _, f := range frames[1:] {
+			if p.conn.Send(&wire.Frame{Peers: f}) != nil {
+				return
+			}
 		}
 		a.run(ctx, p, r.Name)
 	})
@@ -442,10 +448,40 @@ func (a *attached) run(ctx context.Context, p *peer, channel dsv.Name) {
 				f.List = append(f.List, wp)
 			}
 		}
-		if p.conn.Send(&wire.Frame{Peers: f}) != nil {
-			return
+		for _, f := range split(f) {
+			if p.conn.Send(&wire.Frame{Peers: f}) != nil {
+				return
+			}
 		}
 	}
+}
+
+// maxPeers bounds about the bytes of one list of members.
+const maxPeers = 256 << 10
+
+// split makes lists that fit a message: the last one carries the version, for only then all is told.
+func split(all *wire.Peers) []*wire.Peers {
+	var lists []*wire.Peers
+	list, size := &wire.Peers{Channel: all.Channel}, 0
+	for _, p := range all.List {
+		n := 128 + len(p.Member) + len(p.Link)
+		if p.Filter != nil {
+			n += len(p.Filter.Expr) + 4*len(p.Filter.Wasm)/3
+		}
+		for name, v := range p.Facts {
+			n += 64 + len(name)
+			if v.Text != nil {
+				n += len(*v.Text)
+			}
+		}
+		if size += n; size > maxPeers && len(list.List) > 0 {
+			lists = append(lists, list)
+			list, size = &wire.Peers{Channel: all.Channel}, n
+		}
+		list.List = append(list.List, p)
+	}
+	list.Version = all.Version
+	return append(lists, list)
 }
 
 func (a *attached) close() {

@@ -247,6 +247,7 @@ func (x *exchange) end() {
 	}
 	for _, o := range outlets {
 		o.desk.Close()
+		o.end()
 	}
 	if links != nil {
 		links.Close()

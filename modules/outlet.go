@@ -130,7 +130,7 @@ func (o *outlet) apply(n news) {
 		}
 		seen[p.Sink.ID] = true
 		if w.Left {
-			delete(o.targets, p.Sink.ID)
+			o.remove(p.Sink.ID)
 			continue
 		}
 		o.add(p, vias[p.Sink.ID.Node])
@@ -143,7 +143,11 @@ func (o *outlet) apply(n news) {
 		case n.partial && t.missing.IsZero():
 			t.missing = now
 		}
-		return n.whole && !n.partial && !seen[id] || !t.missing.IsZero() && now.Sub(t.missing) > forgetAfter
+		if n.whole && !n.partial && !seen[id] || !t.missing.IsZero() && now.Sub(t.missing) > forgetAfter {
+			t.out.Set(nil, nil)
+			return true
+		}
+		return false
 	})
 	list := slices.SortedFunc(maps.Values(o.targets), byLink)
 	o.list.Store(&list)
@@ -151,6 +155,23 @@ func (o *outlet) apply(n news) {
 
 // forgetAfter is how long a sink may be unknown to a kernel that has just begun.
 const forgetAfter = GiveUpAfter
+
+// end releases the filters.
+func (o *outlet) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, t := range o.targets {
+		t.out.Set(nil, nil)
+	}
+}
+
+// remove removes a sink; mu is held.
+func (o *outlet) remove(id egs.SinkID) {
+	if t := o.targets[id]; t != nil {
+		t.out.Set(nil, nil)
+		delete(o.targets, id)
+	}
+}
 
 // connect makes the links to the processes of new sinks, side by side.
 func (o *outlet) connect(list []wire.Peer) map[uint64]*neighbour {

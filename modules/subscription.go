@@ -110,7 +110,7 @@ func (s *subscription) Describe(ctx context.Context, facts map[string]dsv.Value)
 
 // SetOut implements egs.Subscription.
 func (s *subscription) SetOut(ctx context.Context, f egs.FilterSpec) error {
-	if _, err := f.Compile(s.c); err != nil {
+	if err := f.Check(s.c); err != nil {
 		return local(err, "filter", s.c.Name)
 	}
 	return s.change(ctx, wire.OpFilter, func() { s.out = f })

@@ -144,9 +144,9 @@ func (h *Hub) register(r Registration, inbox *Inbox) (*Known, error) {
 	if err != nil {
 		return nil, fmt.Errorf("subscribe %.80s: %w", r.Channel, err)
 	}
-	out, err := r.Peer.Out.Compile(c.decl)
-	if err == nil {
-		err = checkFacts(r.Peer.Sink.Facts)
+	var out Filter
+	if err = checkFacts(r.Peer.Sink.Facts); err == nil {
+		out, err = r.Peer.Out.Compile(c.decl)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("subscribe %s: %w", r.Channel, err)
@@ -280,6 +280,7 @@ func (c *channel) leave(id SinkID) {
 		return
 	}
 	delete(c.sinks, id)
+	s.out.Set(nil, nil)
 	c.relist()
 	if s.inbox == nil {
 		s.mu.Lock()

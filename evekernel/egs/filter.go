@@ -64,6 +64,15 @@ func (s FilterSpec) Compile(c *Channel) (Filter, error) {
 	return compileExpr(s.Expr, c)
 }
 
+// Check tells whether Compile would make a filter.
+func (s FilterSpec) Check(c *Channel) error {
+	f, err := s.Compile(c)
+	if err == nil {
+		(&installed{f: f}).discard()
+	}
+	return err
+}
+
 // A formula is an expression over an event and a sink.
 type formula struct {
 	f       *expr.Formula
@@ -80,6 +89,7 @@ type origin struct {
 const (
 	fromPriority = -1 - iota
 	fromSize
+	fromData
 	fromFact
 )
 
@@ -162,13 +172,24 @@ type installed struct {
 	fault func(error)
 }
 
-// Set replaces the filter; nil lets all pass. fault, which may be nil, is told once if the filter faults.
+// Set replaces the filter; nil lets all pass. fault, which may be nil, is told once if the filter faults. A filter that a
+// FilterSpec made is the Slot's from now on.
 func (s *Slot) Set(f Filter, fault func(error)) {
-	if f == nil {
-		s.p.Store(nil)
+	var p *installed
+	if f != nil {
+		p = &installed{f, fault}
+	}
+	s.p.Swap(p).discard()
+}
+
+// discard releases what the filter holds.
+func (p *installed) discard() {
+	if p == nil {
 		return
 	}
-	s.p.Store(&installed{f, fault})
+	if d, ok := p.f.(interface{ discard() }); ok {
+		d.discard()
+	}
 }
 
 // A fallible filter is one that can fault without a panic.
@@ -178,18 +199,23 @@ type fallible interface {
 
 // Pass asks the filter. When it faults, the event goes on.
 func (s *Slot) Pass(e *Event, sink *Sink) bool {
-	p := s.p.Load()
-	if p == nil {
-		return true
+	for {
+		p := s.p.Load()
+		if p == nil {
+			return true
+		}
+		ok, err := ask(p.f, e, sink)
+		if err == nil {
+			return ok
+		}
+		if s.p.CompareAndSwap(p, nil) {
+			p.discard()
+			if p.fault != nil {
+				p.fault(err)
+			}
+			return true
+		} // replaced meanwhile: ask its successor
 	}
-	ok, err := ask(p.f, e, sink)
-	if err == nil {
-		return ok
-	}
-	if s.p.CompareAndSwap(p, nil) && p.fault != nil {
-		p.fault(err)
-	}
-	return true
 }
 
 func ask(f Filter, e *Event, sink *Sink) (ok bool, err error) {
