@@ -53,7 +53,7 @@ func TestClose(t *testing.T) {
 
 // A module may be closed while its guests are called.
 func TestCloseUnderCalls(t *testing.T) {
-	for range 20 {
+	for range 10 {
 		m, err := wasm.Compile(t.Context(), guest(t, "work"))
 		if err != nil {
 			t.Fatal(err)

@@ -27,6 +27,8 @@ const startSteps = 10
 
 // instantiate begins a guest: its start function, and _initialize where it has that.
 func (m *Module) instantiate() (*instance, error) {
+	m.begin.RLock()
+	defer m.begin.RUnlock()
 	in := &instance{module: m, stack: make([]uint64, max(2, len(m.exports.inputs)))}
 	m.mu.Lock()
 	closed := m.instances == nil
@@ -46,9 +48,6 @@ func (m *Module) instantiate() (*instance, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.instances == nil {
-		return nil, errors.Join(&Fault{Function: "start", Err: ErrClosed}, guest.Close(ctx))
-	}
 	m.instances[in] = struct{}{}
 	return in, nil
 }

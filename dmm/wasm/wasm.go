@@ -67,6 +67,8 @@ type Module struct {
 	compiled wazero.CompiledModule
 	exports  exports
 
+	begin sync.RWMutex // held for reading while an instance begins, so that Close waits for it
+
 	mu        sync.Mutex             // guards instances
 	instances map[*instance]struct{} // nil once closed
 }
@@ -127,10 +129,12 @@ func (m *Module) try() error {
 
 // Close detaches all that was made of the module and releases it. It may be called twice, and waits for calls under way.
 func (m *Module) Close() error {
+	m.begin.Lock()
 	m.mu.Lock()
 	instances := m.instances
 	m.instances = nil
 	m.mu.Unlock()
+	m.begin.Unlock()
 	var errs []error
 	for in := range instances {
 		errs = append(errs, in.close())

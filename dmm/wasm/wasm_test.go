@@ -153,7 +153,7 @@ func TestSteps(t *testing.T) {
 		s := newShadow(t, compile(t, "work"))
 		n := 0.0
 		for s.Write(0, 1); s.Fault() == nil; s.Write(n, 1) {
-			n += 10
+			n += 100
 		}
 		if !errors.Is(s.Fault(), wasm.ErrSteps) {
 			t.Fatal(s.Fault())
