@@ -10,7 +10,7 @@ type Fold struct {
 	some   bool
 	value  Value // Mean: the sum of weight × sample
 	weight float64
-	hists  HistSum
+	hists  *HistSum // of Hists, once something was folded in
 	t0, t1 Instant
 }
 
@@ -27,7 +27,7 @@ func (f *Fold) Add(d *Delta) {
 		f.t0, f.t1 = min(f.t0, d.T0), max(f.t1, d.T1)
 	}
 	if f.rule == Hists {
-		f.hists.Add(d.Value.Hist)
+		f.sum().Add(d.Value.Hist)
 	} else {
 		f.merge(d.Value, newest)
 	}
@@ -80,11 +80,13 @@ func foldFloat(rule Merge, a, b float64) float64 {
 
 // Set replaces everything by one whole value, as a Write does, at the instant t1 of the fold's own time.
 func (f *Fold) Set(v Value, weight float64) {
-	f.hists.Reset()
+	if f.hists != nil {
+		f.hists.Reset()
+	}
 	f.some, f.weight, f.value = true, weight, v
 	switch f.rule {
 	case Hists:
-		f.hists.Add(v.Hist)
+		f.sum().Add(v.Hist)
 	case Mean:
 		f.value.Float = foldFloat(Sum, f.value.Float*weight, 0)
 	}
@@ -94,11 +96,27 @@ func (f *Fold) Set(v Value, weight float64) {
 func (f *Fold) Empty() bool { return !f.some }
 
 // Reset empties the fold.
-func (f *Fold) Reset() { *f = Fold{kind: f.kind, rule: f.rule} }
+func (f *Fold) Reset() {
+	if f.hists != nil {
+		f.hists.Reset()
+	}
+	*f = Fold{kind: f.kind, rule: f.rule, hists: f.hists}
+}
+
+// sum returns what histograms are added to.
+func (f *Fold) sum() *HistSum {
+	if f.hists == nil {
+		f.hists = new(HistSum)
+	}
+	return f.hists
+}
 
 // Raw returns the folded value as a Delta carries it: for Mean the sum.
 func (f *Fold) Raw() Value {
 	if f.rule == Hists {
+		if f.hists == nil { // readers may come at the same time, so nothing is kept
+			return HistValue(new(HistSum).Hist())
+		}
 		return HistValue(f.hists.Hist())
 	}
 	return f.value

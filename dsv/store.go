@@ -25,10 +25,13 @@ type Store struct {
 	writer   WriterID // the greatest that was restored
 	watches  followers
 	graves   []grave // by revision
-	log      changeLog
-	scratch  event // for changes that nobody but the Recorder sees
-	recErr   error // the first error of the Recorder's Declare or Record
-	closed   bool
+
+	directory directory
+
+	log     changeLog
+	scratch event // for changes that nobody but the Recorder sees
+	recErr  error // the first error of the Recorder's Declare or Record
+	closed  bool
 }
 
 var _ Space = (*Store)(nil)
@@ -58,7 +61,7 @@ type sub struct {
 
 // NewStore returns an empty Store. rec may be nil; it stays the caller's, who closes it after the Store.
 func NewStore(rec Recorder) *Store {
-	return &Store{rec: rec, flush: flusher{rec: rec, run: make(chan struct{}, 1)}, vars: map[Name]*variable{}}
+	return &Store{rec: rec, flush: flusher{rec: rec, run: make(chan struct{}, 1)}, vars: map[Name]*variable{}, watches: newFollowers()}
 }
 
 // SetRevision continues after r, where that is later than what was written: for a Store that succeeds another one.
@@ -126,6 +129,7 @@ func (s *Store) LastWriter() WriterID {
 // admit makes the variable known to lookups and watches. Callers hold mu.
 func (s *Store) admit(v *variable) {
 	s.vars[v.decl.Name] = v
+	s.directory.put(v)
 	s.watches.of(v.decl.Name, func(w *watch) { v.attach(w) })
 }
 
@@ -449,6 +453,7 @@ func (s *Store) Delete(_ context.Context, n Name) error {
 	if err == nil {
 		v.deleted = true
 		delete(s.vars, n)
+		s.directory.dead++
 		s.log.lost = max(s.log.lost, v.forgot)
 		s.changed(v, nil)
 		s.bury(n, v.revision)
@@ -481,8 +486,8 @@ func (s *Store) Declarations() []Declaration {
 
 // Written says whether a variable that the pattern matches has a value from r or before.
 func (s *Store) Written(pattern string, r Revision) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	found := false
 	s.matching(pattern, func(v *variable) { found = found || v.revision > 0 && v.revision <= r })
 	return found
@@ -502,7 +507,7 @@ func (s *Store) Close() error {
 	was := s.closed
 	s.closed = true
 	s.watches.all((*watch).end)
-	s.watches = followers{}
+	s.watches = newFollowers()
 	s.mu.Unlock()
 	if was {
 		return nil

@@ -126,6 +126,7 @@ type watch struct {
 	mode    Mode
 	wake    chan struct{} // signalled, cap 1, when there is something to see
 	subs    []*sub        // guarded by the Store's mu, as live is
+	place   int           // among the followers of its name or first part, likewise
 	live    bool          // the Store knows it
 
 	mu     sync.Mutex     // guards what follows; taken after the Store's
@@ -255,7 +256,9 @@ func (s *Store) detach(w *watch) {
 		return
 	}
 	w.live = false
-	s.watches.remove(w)
+	if !s.closed {
+		s.watches.remove(w)
+	}
 	for _, sub := range w.subs {
 		subs, last := sub.v.subs, len(sub.v.subs)-1
 		subs[sub.at] = subs[last]
@@ -435,9 +438,9 @@ func (w *watch) poll() (Update, bool, error) {
 func (w *watch) gap() Revision {
 	after := w.after
 	w.mu.Unlock()
-	w.s.mu.RLock()
+	w.s.mu.Lock()
 	oldest := w.s.oldest(w.pattern)
-	w.s.mu.RUnlock()
+	w.s.mu.Unlock()
 	w.mu.Lock()
 	return max(after, oldest)
 }
