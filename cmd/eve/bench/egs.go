@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -210,7 +211,7 @@ func (x *events) costs(ctx context.Context) error {
 			d := drill{Prefix: fmt.Sprintf("near_%d_%d", size, round), Count: n, Size: size}
 			out, err := d.run(ctx, x.near, x.bus)
 			if err != nil {
-				return fmt.Errorf("events from a module's process: %w", err)
+				return x.stalled("events from a module's process", err)
 			}
 			if err := x.drilled(out, d, fromModule); err != nil {
 				return err
@@ -274,7 +275,7 @@ func (x *events) natsDelivery(ctx context.Context, n, size int) error {
 			return err
 		}
 		if err := await(ctx, x.nats, 1); err != nil {
-			return fmt.Errorf("events over nats: %w", err)
+			return x.stalled("events over nats", err)
 		}
 	}
 	got, err := x.collect()
@@ -285,4 +286,26 @@ func (x *events) natsDelivery(ctx context.Context, n, size int) error {
 		x.sample(at(delivery(size), fromNATS), float64(r.Got-r.Sent)/1e9)
 	}
 	return nil
+}
+
+// stalled tells how far the sinks had come when an answer was missing.
+func (x *events) stalled(what string, err error) error {
+	got, cerr := x.collect()
+	if cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	var told []string
+	for _, g := range got {
+		t := fmt.Sprintf("%d", g.Count)
+		if g.Lost > 0 {
+			t += fmt.Sprintf(" (%d lost)", g.Lost)
+		}
+		if g.Fault != "" {
+			t += " (" + g.Fault + ")"
+		}
+		told = append(told, t)
+	}
+	back := x.bus.back.Stats()
+	return fmt.Errorf("%s: the sinks have got %s; of the answers %d came, %d were lost, %d late: %w",
+		what, strings.Join(told, ", "), back.Delivered, back.Lost, back.Late, err)
 }

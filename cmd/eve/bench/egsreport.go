@@ -169,6 +169,7 @@ func (x *events) reportFan(r *Report) {
 		t.Rows = append(t.Rows, Row{Name: row.name, Ours: fig(ours, row.pick), Peers: map[string]Figure{fromNATS: fig(fromNATS, row.pick)}})
 	}
 	r.Tables = append(r.Tables, t)
+	r.Shapes = append(r.Shapes, Always("speed", "every event of the fan-out comes to every sink", x.fan[ours].lost, x.fan[ours].sent))
 	if x.nats != nil {
 		r.Shapes = append(r.Shapes, goal(AtLeast("speed", "fan-out for each CPU second of all processes, over NATS", Ratio(fig(ours, perCPU), fig(fromNATS, perCPU)), 1)))
 	}

@@ -76,7 +76,7 @@ func (x *events) filtered(ctx context.Context, kind string, let int) error {
 	for range n {
 		took, err := x.bus.ask(ctx, channelEight, 100, float64(let), let)
 		if err != nil {
-			return fmt.Errorf("filter %s to %d sinks: %w", kind, let, err)
+			return x.stalled("filter "+name, err)
 		}
 		x.sample("submission, "+name, took)
 		if let == 0 {

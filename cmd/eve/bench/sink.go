@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -47,6 +48,7 @@ type receipts struct {
 	Count int64     `json:"count"`
 	List  []receipt `json:"list"` // of the first ones
 	Lost  uint64    `json:"lost"`
+	Fault string    `json:"fault,omitempty"` // why an answer could not be sent
 }
 
 // keptReceipts bounds what a sink remembers in detail.
@@ -91,7 +93,10 @@ func (h *sinkHost) join(ctx context.Context, j joining) error {
 		if from == insider {
 			to = h.home
 		}
-		_, err := to.Submit(ctx, egs.Event{})
+		n, err := to.Submit(ctx, egs.Event{})
+		if err == nil && n != 1 {
+			err = fmt.Errorf("an answer was handed to %d sinks", n)
+		}
 		return err
 	}
 	for _, n := range j.channels() {
@@ -145,7 +150,11 @@ func (h *sinkHost) take(sent, every int64, lost uint64, answer func() error) {
 	}
 	h.mu.Unlock()
 	if every > 0 && n%every == 0 {
-		_ = answer() // who asked waits in vain, and says so
+		if err := answer(); err != nil { // who asked waits in vain, and asks why
+			h.mu.Lock()
+			h.got.Fault = err.Error()
+			h.mu.Unlock()
+		}
 	}
 }
 
