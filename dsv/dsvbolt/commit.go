@@ -121,10 +121,14 @@ func (db *DB) collect(left int, all bool) (*batch, int) {
 			db.dirty = append(db.dirty, s) // still dirty, behind the others
 			continue
 		}
-		e := s.collect()
+		e, rest := s.collect(transactionBytes - b.bytes)
 		db.buffered -= e.unsaved
 		b.bytes += e.cost()
 		b.entries = append(b.entries, e)
+		if rest {
+			n-- // it is the first of the next transaction
+			break
+		}
 	}
 	clear(db.dirty[:n])
 	db.dirty = db.dirty[n:]
@@ -137,13 +141,20 @@ func (s *series) due() bool {
 	return !s.declared || !s.keeps() || len(s.full) > 0 || fresh >= s.open.saved-chunkHead || s.waits >= passedOver
 }
 
-// collect takes what the file does not have.
-func (s *series) collect() entry {
-	e := entry{s: s, name: s.decl.Name, chunks: s.full, unsaved: s.unsaved}
+// collect takes what the file does not have, of complete chunks only about so many bytes; rest says that this was not
+// all.
+func (s *series) collect(most int) (e entry, rest bool) {
+	e = entry{s: s, name: s.decl.Name, unsaved: s.unsaved}
 	if !s.declared {
 		e.decl, _ = json.Marshal(s.decl) // it has no errors
 	}
-	if !s.open.clean() || len(s.open.b) == 0 && len(s.windows) > 0 {
+	if e.chunks, s.full = s.complete(most); len(s.full) > 0 {
+		rest, e.unsaved = true, 0
+		for _, c := range e.chunks {
+			e.unsaved += len(c.b) - c.saved
+		}
+		e.unsaved = min(max(e.unsaved, 0), s.unsaved)
+	} else if !s.open.clean() || len(s.open.b) == 0 && len(s.windows) > 0 {
 		if c, some := s.snapshot(); some {
 			e.chunks, e.opened = append(e.chunks, c), true
 			s.open.saved, s.open.stale, s.open.stored, s.open.extra = c.saved, false, true, len(s.windows) > 0
@@ -158,9 +169,21 @@ func (s *series) collect() entry {
 	e.last = lastEntry{
 		name: e.name, last: s.last, seen: slices.Clone(s.seen), kind: s.decl.Kind, born: s.born, stored: s.stored,
 	}
-	s.full = nil
-	s.dirty, s.declared, s.unsaved, s.waits = false, true, 0, 0
-	return e
+	s.unsaved -= e.unsaved
+	s.dirty, s.declared, s.waits = rest, true, 0
+	return e, rest
+}
+
+// complete divides the complete chunks into the first ones, of about so many bytes but one at least, and the others.
+func (s *series) complete(most int) (first, others []chunk) {
+	n := 0
+	for i, c := range s.full {
+		if n > most {
+			return slices.Clip(s.full[:i]), s.full[i:]
+		}
+		n += len(c.b)
+	}
+	return s.full, nil
 }
 
 // cost estimates what writing the entry takes.
@@ -209,7 +232,7 @@ func (s *series) putBack(e *entry) {
 			chunks = chunks[:len(chunks)-1]
 		}
 	}
-	s.full = append(chunks, s.full...)
+	s.full = slices.Concat(chunks, s.full)
 }
 
 // find returns the chunk in memory that begins at first, nil when there is none.
