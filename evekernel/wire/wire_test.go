@@ -110,6 +110,21 @@ func golden(t testing.TB) map[string]*wire.Frame {
 			Sub: 1, Channel: "alarms", From: "probe", At: 1_500_000_000, Data: []byte{0, 0xff},
 			Attrs: map[string]*wire.Value{"level": value(t, dsv.FloatValue(0.5))},
 		}},
+		"evt_relayed": {Evt: &wire.Evt{
+			Channel: "alarms", At: 1_500_000_000, Priority: 2, ID: 1 << 40, To: []wire.Address{{Node: 1<<32 | 1, Sub: 3, Seq: 7}},
+		}},
+		"evt_answer": {Evt: &wire.Evt{Channel: "alarms", From: "probe", Re: 1 << 40, Node: 2<<32 | 1}},
+		"subscribe": {Req: &wire.Req{ID: 9, Op: wire.OpSubscribe, Name: "alarms", Sub: 3, Sink: &wire.Sink{
+			Link: "127.0.0.1:4711", Numbered: true, Facts: map[string]*wire.Value{"load": value(t, dsv.FloatValue(0.5))},
+			Filter: &wire.Filter{Expr: "level > 0.8 and sink.load < 0.5"},
+		}}},
+		"res_attach": {Res: &wire.Res{ID: 10, Peers: &wire.Peers{Channel: "alarms", Version: 4, List: []wire.Peer{
+			{Node: 1<<32 | 1, Sub: 3, Member: "probe", Link: "127.0.0.1:4711", Facts: map[string]*wire.Value{"load": value(t, dsv.FloatValue(0.5))}},
+		}}}},
+		"peers": {Peers: &wire.Peers{Channel: "alarms", Version: 5, List: []wire.Peer{
+			{Node: 1<<32 | 1, Sub: 3, Member: "probe", Left: true},
+			{Node: 3<<32 | 1, Sub: 1, Member: "other", Filter: &wire.Filter{Wasm: []byte{0, 0x61, 0x73, 0x6d}}},
+		}}},
 		"tick": {Tick: &wire.Tick{At: 1_000_000_000}},
 		"bye":  {Bye: &wire.Bye{Msg: "the run ends"}},
 	}
