@@ -104,8 +104,8 @@ func (p *Proxy) post(b *batch) error {
 	}
 	p.sent = append(p.sent, b)
 	p.mu.Unlock()
-	if conn != nil {
-		_ = conn.Flush() // a connection that was lost is repaired
+	if conn != nil && conn.Flush() == nil { // a connection that was lost is repaired
+		conn.Back()
 	}
 	return nil
 }

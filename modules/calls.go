@@ -20,7 +20,7 @@ func (p *Proxy) wait(ctx context.Context, c *call) (*wire.Res, error) {
 		return nil, context.Cause(ctx)
 	}
 	c.res = make(chan *wire.Res, 1)
-	id, err := p.send(c)
+	id, err := p.send(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -40,14 +40,16 @@ func (p *Proxy) wait(ctx context.Context, c *call) (*wire.Res, error) {
 	}
 }
 
-// send numbers and registers a call and sends it, if there is a connection; a new connection sends it otherwise.
-func (p *Proxy) send(c *call) (uint64, error) {
+// send numbers and registers a call and sends it, if there is a connection; a new connection sends it otherwise. A lone
+// caller reads its answer itself.
+func (p *Proxy) send(ctx context.Context, c *call) (uint64, error) {
 	p.mu.Lock()
 	c.req.ID = p.next()
 	id := p.last
 	p.calls[id] = c
 	conn := p.conn
 	c.sent = conn != nil
+	alone := len(p.calls) == 1 && len(p.sent) == 0
 	if conn != nil {
 		if err := conn.Queue(&wire.Frame{Req: &c.req}); unsendable(err) {
 			delete(p.calls, id)
@@ -56,11 +58,35 @@ func (p *Proxy) send(c *call) (uint64, error) {
 		}
 	}
 	p.mu.Unlock()
-	if conn != nil {
-		_ = conn.Flush() // a connection that was lost is repaired
+	if conn == nil {
+		return id, nil
+	}
+	if conn.Flush() == nil { // a connection that was lost is repaired
+		p.await(ctx, conn, alone && !waits(c.req.Op), func() bool { return len(c.res) > 0 })
 	}
 	return id, nil
 }
+
+// waits tells requests whose answer may be long in coming.
+func waits(op wire.Op) bool { return op == wire.OpJoin }
+
+// await reads for a caller that waits alone, until its answer is there, or the connection's own goroutine has to read.
+func (p *Proxy) await(ctx context.Context, conn *wire.Conn, alone bool, done func() bool) {
+	if !alone {
+		conn.Back()
+		return
+	}
+	conn.Help(ctx, quick, done)
+	p.mu.Lock()
+	others := len(p.calls) > 0 || len(p.sent) > 0
+	p.mu.Unlock()
+	if others {
+		conn.Back()
+	}
+}
+
+// quick tells frames that any goroutine may handle: nobody else's code is called with them.
+func quick(f *wire.Frame) bool { return f.Res != nil || f.Ack != nil || f.Upd != nil || f.Gap != nil }
 
 // tell sends a request whose answer nobody waits for, if there is a connection.
 func (p *Proxy) tell(r wire.Req) {

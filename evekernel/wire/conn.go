@@ -19,8 +19,8 @@ type Conn struct {
 	sock  *socket
 	codec *Codec
 	out   outbox
+	turns turns
 	in    []byte // the message that is read; the reader's
-	rest  []byte // of the first message, after its first frame
 
 	beforeWait func() // the reader's
 
@@ -44,6 +44,8 @@ func newConn(ws *websocket.Conn, sock *socket) (*Conn, error) {
 	ws.EnableWriteCompression(false)
 	ws.SetReadLimit(MaxMessage)
 	c := &Conn{ws: ws, sock: sock, codec: codec}
+	c.turns.role, c.turns.back = make(chan struct{}, 1), make(chan struct{}, 1)
+	c.turns.role <- struct{}{}
 	c.out.room.L = &c.out.mu
 	c.out.kick = make(chan struct{}, 1)
 	return c, nil
@@ -65,7 +67,7 @@ func (c *Conn) recv(d time.Duration) (*Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.rest = b[n:]
+	c.turns.rest = b[n:]
 	return f, nil
 }
 
@@ -149,27 +151,11 @@ func (c *Conn) loop(handle func(*Frame) error, pongs chan<- string) (err error, 
 		return nil
 	})
 	c.sock.quiet = DeadAfter
-	c.sock.before = c.answer
-	b := c.rest
-	c.rest = nil
-	for {
-		for len(b) > 0 {
-			f, n, err := c.codec.next(b)
-			if err != nil {
-				return err, false
-			}
-			b = b[n:]
-			if err := handle(f); err != nil {
-				return err, false
-			}
-		}
-		if b, err = c.message(DeadAfter); err != nil {
-			return err, !errors.Is(err, ErrProtocol)
-		}
-		if len(b) == 0 {
-			return fmt.Errorf("receive: an empty message: %w", ErrProtocol), false
-		}
+	if !c.sock.framed {
+		c.sock.before = c.answer
 	}
+	c.turns.handle = handle
+	return c.turn()
 }
 
 // attend sends pings and pongs, and what it is kicked to send.

@@ -57,6 +57,7 @@ func (d Dialer) dial(ctx context.Context, url, token string, h Hello) (*Conn, We
 	if err != nil {
 		return nil, Welcome{}, refusal(err, res)
 	}
+	sock.framed = true // a kernel says nothing before hello, so nothing of a frame was read
 	c, err := newConn(ws, sock)
 	if err != nil {
 		_ = ws.Close()

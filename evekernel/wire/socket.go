@@ -2,9 +2,13 @@ package wire
 
 import (
 	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -21,9 +25,16 @@ type socket struct {
 	net.Conn
 
 	// The reader's, once the handshake is over.
-	before func()        // called before each read
+	before func()        // called before each read; a participant's socket has none
 	quiet  time.Duration // a read that takes longer fails; 0 for the deadlines that are set
 	readBy time.Time
+
+	// A participant's socket hands on the bytes of one WebSocket frame at a time: so nothing is left behind in the
+	// buffers above it when its reader changes.
+	framed bool
+	buf    []byte // what was read and not handed on: from r to w
+	r, w   int
+	left   int // of the frame that is being handed on
 
 	// The writer's; the WebSocket has one at a time.
 	writeBy time.Time
@@ -37,15 +48,126 @@ func (s *socket) Read(b []byte) (int, error) {
 	if s.before != nil {
 		s.before()
 	}
-	if s.quiet > 0 {
+	if s.framed {
+		return s.readFrame(b)
+	}
+	return s.read(b)
+}
+
+// read reads from below. Silence of quiet is an error; a deadline that somebody moved to interrupt another read is not.
+func (s *socket) read(b []byte) (int, error) {
+	for {
+		if s.quiet > 0 {
+			if by := time.Now().Add(s.quiet); by.Sub(s.readBy) > slack {
+				s.readBy = by
+				if err := s.Conn.SetReadDeadline(by); err != nil {
+					return 0, err
+				}
+			}
+		}
+		n, err := s.Conn.Read(b)
+		if n > 0 || s.quiet == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(s.readBy) {
+			return n, err
+		}
+		s.readBy = time.Time{} // it has to be set again
+	}
+}
+
+// readFrame hands on what there is of the present frame.
+func (s *socket) readFrame(b []byte) (int, error) {
+	for s.left == 0 {
+		n, ok := frameSize(s.buf[s.r:s.w])
+		if ok {
+			s.left = n
+			break
+		}
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+	if s.r == s.w && s.left >= len(s.buf) { // past the buffer
+		n, err := s.read(b[:min(len(b), s.left)])
+		s.left -= n
+		return n, err
+	}
+	if s.r == s.w {
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, s.buf[s.r:min(s.w, s.r+s.left)])
+	s.r += n
+	s.left -= n
+	return n, nil
+}
+
+// fill reads more into the buffer.
+func (s *socket) fill() error {
+	s.room()
+	n, err := s.read(s.buf[s.w:])
+	s.w += n
+	return err
+}
+
+func (s *socket) room() {
+	if s.buf == nil {
+		s.buf = make([]byte, readBuffer)
+	}
+	if s.r > 0 {
+		s.w = copy(s.buf, s.buf[s.r:s.w])
+		s.r = 0
+	}
+}
+
+// wait waits until there is something of the next message, or ctx ends: then nothing is lost, and the error is the
+// context's.
+func (s *socket) wait(ctx context.Context) error {
+	if s.r < s.w {
+		return nil
+	}
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { _ = s.Conn.SetReadDeadline(time.Unix(1, 0)) })
+		defer stop()
+	}
+	s.room()
+	for {
 		if by := time.Now().Add(s.quiet); by.Sub(s.readBy) > slack {
 			s.readBy = by
 			if err := s.Conn.SetReadDeadline(by); err != nil {
-				return 0, err
+				return err
 			}
 		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n, err := s.Conn.Read(s.buf[s.w:])
+		s.w += n
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(s.readBy) {
+			return err
+		}
+		s.readBy = time.Time{} // it has to be set again
 	}
-	return s.Conn.Read(b)
+}
+
+// frameSize returns how long the WebSocket frame is that begins with b, head and all; ok is false while b is too short to
+// tell. A length that no frame has is left to the reader above.
+func frameSize(b []byte) (n int, ok bool) {
+	if len(b) < 2 {
+		return 0, false
+	}
+	head, size := 2, uint64(b[1]&0x7f)
+	if b[1]&0x80 != 0 {
+		head += 4
+	}
+	switch {
+	case size == 126 && len(b) < 4, size == 127 && len(b) < 10:
+		return 0, false
+	case size == 126:
+		head, size = head+2, uint64(binary.BigEndian.Uint16(b[2:]))
+	case size == 127:
+		head, size = head+8, min(binary.BigEndian.Uint64(b[2:]), 1<<40)
+	}
+	return head + int(size), true
 }
 
 // SetWriteDeadline implements net.Conn: the deadline holds, or one that is earlier by less than a second.
