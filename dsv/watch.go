@@ -8,117 +8,6 @@ import (
 	"sync"
 )
 
-// The bounds of what the Store keeps for watchers in mode All, each in changes and in bytes.
-const (
-	queueChanges = 16 << 10
-	queueBytes   = 16 << 20
-	logChanges   = 64 << 10
-	logBytes     = 64 << 20
-)
-
-// event is one change, shared by the log and all watches.
-type event struct {
-	v    *variable
-	u    Update // its Delta, where not nil, is d
-	d    Delta
-	size int
-}
-
-// bytes estimates the memory that an event keeps alive.
-func (e *event) bytes() int {
-	n := 400 + len(e.u.Reading.Value.Text) + len(e.u.Reading.Value.Bytes)
-	if h := e.d.Value.Hist; h != nil {
-		n += 64
-		if f := h.flat.Load(); f != nil {
-			n += 12 * len(f.buckets)
-		}
-	}
-	if h := e.u.Reading.Value.Hist; h != nil && len(h.parts) > 0 {
-		if f := h.parts[0].flat.Load(); f != nil { // shared by those that came before the next merge
-			n += 12 * len(f.buckets) / mergeAfter
-		}
-	}
-	return n
-}
-
-// copied returns the update with memory of its own.
-func (e *event) copied() Update {
-	u := e.u
-	u.Reading.Value = u.Reading.Value.Clone().apart()
-	if u.Delta != nil {
-		d := e.d
-		d.Value = d.Value.Clone()
-		u.Delta = &d
-	}
-	return u
-}
-
-// changeLog is the bounded log from which watches resume. It is kept once a watch in mode All was opened.
-type changeLog struct {
-	on     bool
-	events []*event // a ring
-	head   int
-	n      int
-	bytes  int
-	lost   Revision // the newest change of a variable that exists no more which the log does not have
-}
-
-func (l *changeLog) push(e *event) {
-	if !l.on {
-		return
-	}
-	if l.events == nil {
-		l.events = make([]*event, logChanges)
-	}
-	for l.n == logChanges || l.n > 0 && l.bytes+e.size > logBytes {
-		l.drop()
-	}
-	l.events[(l.head+l.n)%logChanges] = e
-	l.n++
-	l.bytes += e.size
-}
-
-func (l *changeLog) drop() {
-	e := l.events[l.head]
-	l.events[l.head] = nil
-	l.head = (l.head + 1) % logChanges
-	l.n--
-	l.bytes -= e.size
-	if e.v.deleted {
-		l.lost = max(l.lost, e.u.Revision)
-	} else {
-		e.v.forgot = e.u.Revision
-	}
-}
-
-// since calls fn for the changes after r, in order.
-func (l *changeLog) since(r Revision, fn func(*event)) {
-	for i := range l.n {
-		if e := l.events[(l.head+i)%logChanges]; e.u.Revision > r {
-			fn(e)
-		}
-	}
-}
-
-// oldest returns the least revision after which the log has every change that the pattern matches. Callers hold mu.
-func (s *Store) oldest(pattern string) Revision {
-	r := s.log.lost
-	s.matching(pattern, func(v *variable) { r = max(r, v.forgot) })
-	return r
-}
-
-// startLog begins the log. Callers hold mu.
-func (s *Store) startLog() {
-	if s.log.on {
-		return
-	}
-	s.log.on = true
-	s.log.lost = s.revision
-	for _, v := range s.vars {
-		v.forgot = v.revision
-	}
-}
-
 // watch is a Watch of a Store.
 type watch struct {
 	s       *Store
@@ -140,15 +29,6 @@ type watch struct {
 	ended  bool // the Store closed
 	closed bool
 	notify func() // called instead of a signal to wake
-}
-
-// slot holds what a Latest watch knows of one variable that it did not deliver.
-type slot struct {
-	newest  *event // nil when there is nothing new
-	first   bool   // newest is the only one
-	whole   bool   // one of them was no delta
-	fold    *Fold
-	skipped int
 }
 
 // Watch implements Space.
@@ -309,66 +189,6 @@ func (w *watch) queue(e *event) {
 	w.bytes += e.size
 	w.after = e.u.Revision
 	w.signal()
-}
-
-// put notes a change for a watch in mode Latest.
-func (w *watch) put(s *slot, e *event) {
-	if s.newest == nil {
-		s.newest, s.first, s.whole, s.skipped = e, true, e.u.Delta == nil, 0
-		w.slots = append(w.slots, s)
-		w.signal()
-		return
-	}
-	s.skipped++
-	switch {
-	case s.whole || e.u.Delta == nil:
-		s.whole = true
-	case s.first:
-		if s.fold == nil {
-			s.fold = NewFold(e.v.decl.Kind, e.v.decl.Merge)
-		}
-		s.fold.Reset()
-		s.fold.Add(&s.newest.d)
-		s.fold.Add(&e.d)
-	default:
-		s.fold.Add(&e.d)
-	}
-	s.newest, s.first = e, false
-}
-
-// died notes that a slot ends with the deletion of its variable. Where that of a former variable of the name was not
-// delivered either, one of them is enough: so a watch holds two slots for a name at most.
-func (w *watch) died(s *slot, e *event) {
-	former := w.dead[e.u.Name]
-	if former == nil {
-		if w.dead == nil {
-			w.dead = map[Name]*slot{}
-		}
-		w.dead[e.u.Name] = s
-		return
-	}
-	former.newest, former.first, former.whole = e, false, true
-	former.skipped += s.skipped + 1
-	s.newest = nil
-	if i := slices.Index(w.slots, s); i >= 0 {
-		w.slots = slices.Delete(w.slots, i, i+1)
-	}
-}
-
-// take returns what a slot holds, and empties it.
-func (s *slot) take() Update {
-	u := s.newest.copied()
-	u.Skipped = s.skipped
-	if s.whole {
-		u.Delta = nil
-	} else if !s.first {
-		u.Delta.Value = s.fold.Raw().Clone()
-		u.Delta.Weight = s.fold.Weight()
-		u.Delta.T0, u.Delta.T1 = s.fold.Span()
-		s.fold.Reset()
-	}
-	s.newest = nil
-	return u
 }
 
 func (w *watch) signal() {
