@@ -6,17 +6,20 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/eve-emulation/eve/cmd/eve/app"
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/modules"
 )
 
 var long = flag.Bool("long", false, "run the scripts that take long, too")
 
-// TestMain lets the test binary be eve, for scripts and for the modules that it starts. This eve knows one module more:
-// one that never becomes ready.
+// TestMain lets the test binary be eve, for scripts and for the modules that it starts. This eve knows two kinds of modules more:
+// one that never becomes ready, and one that counts.
 func TestMain(m *testing.M) {
 	// Scripts wait more than they work. -parallel, which is parsed later, still wins.
 	if err := flag.Set("test.parallel", "4"); err != nil {
@@ -32,8 +35,33 @@ func TestMain(m *testing.M) {
 				})
 			},
 		}
-		app.Main(append(app.Shipped(), idle)...)
+		beats := modules.Spec{
+			Name: "beats", Help: "counts ten times a second, in NAME.beats",
+			New: func() modules.Module { return modules.Func(beat) },
+		}
+		app.Main(append(app.Shipped(), idle, beats)...)
 	}})
+}
+
+// beat is the module that counts.
+func beat(ctx context.Context, env *modules.Env) error {
+	name := dsv.Name(env.Name + ".beats")
+	if err := env.Measure(dmm.Spec{Name: name, Manipulator: "count", Sync: dmm.Trigger{Every: 100 * time.Millisecond}}); err != nil {
+		return err
+	}
+	if err := env.Ready(ctx); err != nil {
+		return err
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			env.Var(name).Write(env.Now(), 1)
+		}
+	}
 }
 
 // TestScripts runs the commands as users do. The files in testdata/script each test one command or one fault; those

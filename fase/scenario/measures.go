@@ -86,7 +86,7 @@ func (c *compiler) check(m *Measure, n *named[rawMeasure]) bool {
 // addition is a variable of a module's.
 func (c *compiler) addition(n *named[rawMeasure], standard []Measure) (Measure, bool) {
 	owner, _, dotted := strings.Cut(n.name, ".")
-	mod := slices.IndexFunc(c.plan.Modules, func(m Module) bool { return m.Name == owner })
+	mod := slices.IndexFunc(c.plan.Modules, func(m Module) bool { return m.owns(owner) })
 	if _, err := dsv.ParseName(n.name); err != nil || !dotted || mod < 0 {
 		known := make([]string, len(standard))
 		for i, s := range standard {
@@ -148,7 +148,7 @@ func (c *compiler) lookup(name dsv.Name) (dsv.Declaration, bool) {
 		return d, true
 	}
 	owner, _, dotted := strings.Cut(string(name), ".")
-	if dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.Name == owner }) {
+	if dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.owns(owner) }) {
 		return dsv.Declaration{Name: name, Kind: dsv.Float}, true
 	}
 	return dsv.Declaration{}, false
@@ -311,7 +311,7 @@ func (c *compiler) settable(name dsv.Name) bool {
 		return true
 	}
 	owner, _, dotted := strings.Cut(string(name), ".")
-	return dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.Name == owner })
+	return dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.owns(owner) })
 }
 
 func (c *compiler) whatSettable(name dsv.Name) string {

@@ -7,6 +7,7 @@
 package scenario
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -87,6 +88,24 @@ type Module struct {
 	Config []byte // JSON; nil without one
 	Exec   []string
 	Count  int
+}
+
+// Instances are the names of the modules that the entry stands for: its own, or NAME_1, NAME_2 and so on where there are
+// several.
+func (m Module) Instances() []string {
+	if m.Count <= 1 {
+		return []string{m.Name}
+	}
+	names := make([]string, m.Count)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s_%d", m.Name, i+1)
+	}
+	return names
+}
+
+// owns reports whether variables that begin with a name are the entry's.
+func (m Module) owns(name string) bool {
+	return m.Name == name || slices.Contains(m.Instances(), name)
 }
 
 // A Measure is one measured variable, and who writes it.

@@ -37,7 +37,11 @@ func (a *App) checkCommand() *cobra.Command {
 }
 
 func (a *App) tellPlan(plan *scenario.Plan) error {
-	fmt.Fprintf(a.out, "%s: %s\n%v with %v of warm-up, seed %d\n", plan.Name, plan.About, plan.Duration, plan.Warmup, plan.Seed)
+	title := plan.Name
+	if plan.About != "" {
+		title += ": " + plan.About
+	}
+	fmt.Fprintf(a.out, "%s\n%v with %v of warm-up, seed %d\n", title, plan.Duration, plan.Warmup, plan.Seed)
 	for _, w := range plan.Warnings {
 		fmt.Fprintln(a.out, "warning:", w.Error())
 	}

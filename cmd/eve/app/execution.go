@@ -314,7 +314,7 @@ func (x *execution) stop() {
 		order = append(order, c.Name)
 	}
 	for _, m := range x.plan.Modules {
-		order = append(order, instances(m)...)
+		order = append(order, m.Instances()...)
 	}
 	for _, p := range x.processes() {
 		order = append(order, p.name)

@@ -55,20 +55,8 @@ func (x *execution) parties(ps []process) []string {
 	}
 	for _, m := range x.plan.Modules {
 		if len(m.Exec) == 0 {
-			names = append(names, instances(m)...)
+			names = append(names, m.Instances()...)
 		}
-	}
-	return names
-}
-
-// instances are the names of the modules that one entry of the scenario starts.
-func instances(m scenario.Module) []string {
-	if m.Count <= 1 {
-		return []string{m.Name}
-	}
-	var names []string
-	for i := range m.Count {
-		names = append(names, fmt.Sprintf("%s_%d", m.Name, i+1))
 	}
 	return names
 }
@@ -212,7 +200,7 @@ func (x *execution) startRest(ctx context.Context) error {
 }
 
 func (x *execution) startModule(ctx context.Context, m scenario.Module) error {
-	for _, name := range instances(m) {
+	for _, name := range m.Instances() {
 		if len(m.Exec) == 0 {
 			if err := x.start(ctx, m.Kind, name, m.Config); err != nil {
 				return err

@@ -168,7 +168,11 @@ func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder
 	err = e.run(ctx, func(t0 int64) {
 		wall = time.Now().Add(time.Duration(t0 - mono.Now()))
 		env.T0 = &wall
-		v.say(fmt.Sprintf("%d modules are ready; the run takes %v", len(e.names), plan.Duration))
+		ready := ""
+		if n := len(e.names); n > 0 {
+			ready = fmt.Sprintf("%d modules are ready; ", n)
+		}
+		v.say(ready + fmt.Sprintf("the run takes %v", plan.Duration))
 		wg.Go(func() {
 			_ = v.follow(vctx, e.kernel.Space(), func() dsv.Instant { return dsv.Instant(mono.Now() - t0) })
 		})
@@ -180,6 +184,7 @@ func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder
 	err = errors.Join(err, e.kernel.Close())
 	modules, died := e.modules()
 	extras.Modules, extras.Interrupted = modules, e.early
+	extras.Warnings = append(extras.Warnings, warnings(e.kernel.Losses())...)
 	if err == nil && died != "" {
 		err = errors.New(died)
 	}
