@@ -83,7 +83,7 @@ func declare(ctx context.Context, space *Proxy, s dmm.Spec) error {
 	if err != nil {
 		return err
 	}
-	if have := i.Declaration; i.Manipulated == "" && have.Kind != d.Kind || have.Merge != d.Merge {
+	if have := i.Declaration; i.Manipulated == "" && (have.Kind != d.Kind || have.Merge != d.Merge) {
 		return fmt.Errorf("declared as %v merged by %v, %s makes %v merged by %v: %w",
 			have.Kind, have.Merge, s.Manipulator, d.Kind, d.Merge, dsv.ErrExists)
 	}
@@ -198,6 +198,9 @@ func (e *Env) finish(ctx context.Context) error {
 	}
 	for _, made := range e.made {
 		errs = append(errs, made.Close())
+	}
+	for len(e.logs) > 0 { // what the last synchronisation had to say; nobody else reads any more
+		e.proxy.log(<-e.logs)
 	}
 	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -183,6 +184,13 @@ func TestScenarioManipulates(t *testing.T) {
 		"probe.wasm": {Wasm: read("ewma.wasm")},
 		"probe.bad":  {Wasm: read("faults.wasm")},
 		"probe.own":  {Name: "half"},
+		"probe.far":  {Name: "mean"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = k.Manipulate(t.Context(), evekernel.Manipulation{ // behind the module's mean
+		Declaration: dsv.Declaration{Name: "probe.far"}, Recipe: withCount(dmm.Recipe{Name: "max"}, 1), FromKind: dsv.Float, FromMerge: dsv.Mean,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +200,7 @@ func TestScenarioManipulates(t *testing.T) {
 	}
 	half := dmm.Manipulator{Name: "half", Kind: dsv.Float, Merge: dsv.Sum, New: func(dmm.Spec) dmm.Shadow { return &halves{} }}
 	link := modules.Link{Name: "probe", URL: k.URL(), Token: k.Token(), Manipulators: dmm.Registry{half}}
-	names := []dsv.Name{"probe.hist", "probe.expr", "probe.wasm", "probe.bad", "probe.own", "probe.plain"}
+	names := []dsv.Name{"probe.hist", "probe.expr", "probe.wasm", "probe.bad", "probe.own", "probe.plain", "probe.far"}
 	err = modules.Run(t.Context(), modules.Func(func(ctx context.Context, env *modules.Env) error {
 		for _, n := range names {
 			if err := env.Measure(dmm.Spec{Name: n, Manipulator: "count"}); err != nil {
@@ -207,7 +215,7 @@ func TestScenarioManipulates(t *testing.T) {
 				env.Var(n).Write(1, x)
 			}
 		}
-		return nil
+		return nil // what is left is synchronised
 	}), link)
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +231,12 @@ func TestScenarioManipulates(t *testing.T) {
 	if got, err := k.Space().Read(t.Context(), "probe.hist"); err != nil || got.Value.Hist.Count() != 3 {
 		t.Errorf("probe.hist: got %+v, %v", got, err)
 	}
-	_ = r
+	until(t, k.Space(), "probe.far", func(r dsv.Reading) bool { return math.Abs(r.Value.Float-28.0/3) < 1e-12 })
+	for late := time.Now().Add(patience); !strings.Contains(r.log(), "probe: variable probe.bad goes on without its manipulator: "); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("nobody names the guest that failed:\n%s", r.log())
+		}
+	}
 }
 
 // halves adds up halves of samples.
