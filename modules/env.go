@@ -62,7 +62,9 @@ func newEnv(link Link) *Env {
 func (e *Env) Space() dsv.Space { return e.proxy }
 
 // ReadFresh asks the kernel for a variable. The Space's Read answers from a copy what is read often.
-func (e *Env) ReadFresh(ctx context.Context, n dsv.Name) (dsv.Reading, error) { return e.proxy.ReadFresh(ctx, n) }
+func (e *Env) ReadFresh(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
+	return e.proxy.ReadFresh(ctx, n)
+}
 
 // Services is the run's barriers, groups and channels.
 func (e *Env) Services() egs.Service { return e.proxy }

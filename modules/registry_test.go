@@ -23,10 +23,10 @@ func TestRegistryManipulators(t *testing.T) {
 		t.Error("a Spec without New is no kind of module")
 	}
 	for want, bad := range map[string]dmm.Manipulator{
-		"there is one of that name":    {Name: "ewma", Kind: dsv.Float, New: good.New, OneWriter: true},
-		"it makes no shadows":          {Name: "mine", Kind: dsv.Float, Merge: dsv.Sum},
-		"does not hold for hist":       {Name: "mine", Kind: dsv.Histogram, Merge: dsv.Sum, New: good.New},
-		"it has one writer":            {Name: "mine", Kind: dsv.Float, Merge: dsv.Last, New: good.New},
+		"there is one of that name":         {Name: "ewma", Kind: dsv.Float, New: good.New, OneWriter: true},
+		"it makes no shadows":               {Name: "mine", Kind: dsv.Float, Merge: dsv.Sum},
+		"does not hold for hist":            {Name: "mine", Kind: dsv.Histogram, Merge: dsv.Sum, New: good.New},
+		"it has one writer":                 {Name: "mine", Kind: dsv.Float, Merge: dsv.Last, New: good.New},
 		"register manipulator: name \"My\"": {Name: "My", Kind: dsv.Float, Merge: dsv.Sum, New: good.New},
 	} {
 		_, err := modules.NewRegistry(modules.Spec{Name: "extra", Manipulators: []dmm.Manipulator{bad}})
