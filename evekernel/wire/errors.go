@@ -26,6 +26,7 @@ const (
 	CodeNoHistory    Code = "no_history"
 	CodeBarrier      Code = "failed_barrier"
 	CodeAttributes   Code = "attributes"
+	CodeFilter       Code = "filter"
 	CodeUnauthorized Code = "unauthorized"
 	CodeProtocol     Code = "protocol"
 	CodeCanceled     Code = "canceled"
@@ -60,6 +61,7 @@ func sentinels() []sentinel {
 		{CodeNoHistory, dsv.ErrNoHistory},
 		{CodeBarrier, egs.ErrBarrier},
 		{CodeAttributes, egs.ErrAttributes},
+		{CodeFilter, egs.ErrFilter},
 		{CodeUnauthorized, ErrUnauthorized},
 		{CodeProtocol, ErrProtocol},
 		{CodeCanceled, context.Canceled},
