@@ -3,6 +3,7 @@ package report
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -39,6 +40,11 @@ type ChartSeries struct {
 	Bound  bool      // drawn thin, dashed and grey: what the others must not cross
 }
 
+// any tells whether there is anything to draw.
+func (s ChartSeries) any() bool {
+	return slices.ContainsFunc(s.Ys, func(y float64) bool { return !math.IsNaN(y) })
+}
+
 const (
 	chartHeight vg.Length = 230
 	chartGap    vg.Length = 22
@@ -63,7 +69,7 @@ func (c Chart) labels() []ChartSeries {
 	for _, p := range c.Panels {
 		for _, s := range p.Series {
 			switch {
-			case s.Label == "" || seen[s.Label]:
+			case s.Label == "" || seen[s.Label] || !s.any():
 			case s.Bound:
 				bounds = append(bounds, s)
 			default:
@@ -113,17 +119,12 @@ func (c Chart) paint(canvas draw.Canvas) {
 	}
 	n := vg.Length(len(c.Panels))
 	width := (pictureWidth - 2*margin - chartGap*(n-1)) / max(n, 1)
-	var cells []chartCell
-	top := vg.Length(math.Inf(1))
 	for i, p := range c.Panels {
 		left := canvas.Min.X + margin + vg.Length(i)*(width+chartGap)
 		area := canvas
 		area.Rectangle = vg.Rectangle{Min: vg.Point{X: left, Y: canvas.Min.Y + margin}, Max: vg.Point{X: left + width, Y: y}}
-		cells = append(cells, c.layOut(area, p))
-		top = min(top, cells[i].data.Max.Y)
-	}
-	for _, k := range cells { // labels at the end of an axis take room above: all begin at the lowest
-		k.inner.Max.Y += top - k.data.Max.Y
+		k := c.layOut(area, p)
+		k.inner.Max.Y += y - headStrip - 5 - k.data.Max.Y // a label at the end of an axis takes room above: all begin at one height
 		k.data = k.plot.DataCanvas(k.inner)
 		k.paint()
 	}
@@ -197,9 +198,14 @@ func (k chartCell) paint() {
 	}
 	k.area.FillText(textStyle(9, ink(), true), vg.Point{X: k.data.Min.X, Y: k.data.Max.Y + 6}, shorten(k.Title, 90))
 	k.area.FillText(foot, vg.Point{X: (k.data.Min.X + k.data.Max.X) / 2, Y: k.area.Min.Y}, k.XLabel)
+	room := (k.data.Max.X - k.data.Min.X) / vg.Length(max(len(k.Groups), 1))
 	for i, name := range k.Groups {
 		x := k.data.X(k.plot.X.Norm(float64(i)))
-		for r, line := range twoLines(name) {
+		lines := []string{shorten(name, 40)}
+		if foot.Width(lines[0]) > room-4 {
+			lines = twoLines(lines[0])
+		}
+		for r, line := range lines {
 			k.area.FillText(foot, vg.Point{X: x, Y: k.data.Min.Y - groupRow*vg.Length(r+1) - 3}, line)
 		}
 	}
@@ -207,14 +213,13 @@ func (k chartCell) paint() {
 
 // twoLines breaks a name of several words near its middle.
 func twoLines(s string) []string {
-	s = shorten(s, 40)
 	best := -1
 	for i, r := range s {
 		if r == ' ' && (best < 0 || abs(i-len(s)/2) < abs(best-len(s)/2)) {
 			best = i
 		}
 	}
-	if best < 0 || len(s) < 14 {
+	if best < 0 {
 		return []string{s}
 	}
 	return []string{s[:best], strings.TrimSpace(s[best:])}
@@ -227,6 +232,9 @@ func (c Chart) panel(p ChartPanel) (k *panel, from, to float64) {
 	k = &panel{log: p.LogY, label: p.FormatY}
 	from, to = math.Inf(1), math.Inf(-1)
 	for _, s := range p.Series {
+		if !s.any() {
+			continue
+		}
 		l := line{color: c.color(s.Label), width: 1.5}
 		if s.Bound {
 			l.color, l.width, l.dashes = paleInk(), 1, dash(1)

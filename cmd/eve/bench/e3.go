@@ -56,14 +56,16 @@ type stint struct {
 	rate float64
 }
 
-// A meter counts what a connection sends: with gorilla, one write is one message.
+// A meter counts the messages that a connection sends: gorilla writes each with one call. Pings and pongs are none.
 type meter struct {
 	net.Conn
 	messages *atomic.Int64
 }
 
 func (m meter) Write(b []byte) (int, error) {
-	m.messages.Add(1)
+	if len(b) > 0 && b[0]&0x0f < 8 { // the opcode of a WebSocket frame; from 8 on it is control
+		m.messages.Add(1)
+	}
 	return m.Conn.Write(b)
 }
 
@@ -156,11 +158,7 @@ func (x *e3) round(ctx context.Context, k *kernel, w way, rate float64, stints [
 	}
 	busy.Wait()
 	took := time.Since(start).Seconds()
-	if w.spec.Sync.Every > 0 { // the last window ends later
-		time.Sleep(w.spec.Sync.Every + 20*time.Millisecond)
-	} else {
-		time.Sleep(20 * time.Millisecond)
-	}
+	time.Sleep(2*w.spec.Sync.Every + 20*time.Millisecond) // the last window ends later, and then one that tells of silence
 	if x.found[w.name] == nil {
 		x.found[w.name] = map[float64]*saving{}
 	}
@@ -263,7 +261,8 @@ func (x *e3) report(r *Report) {
 		f := x.found[w.name][top]
 		if w.count > 0 {
 			fall := Ratio(per(One, without.messages, without.updates), per(One, f.messages, f.updates))
-			r.Shapes = append(r.Shapes, Within("E3", fmt.Sprintf("messages fall by %d under %s", w.count, w.name), fall, 0.9*float64(w.count), 1.1*float64(w.count)))
+			// What comes together when the host is busy travels in one message, so they may fall by more.
+			r.Shapes = append(r.Shapes, AtLeast("E3", fmt.Sprintf("messages fall by %d under %s", w.count, w.name), fall, 0.95*float64(w.count)))
 		}
 	}
 	for _, w := range ways()[1:] {
