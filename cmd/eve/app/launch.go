@@ -152,7 +152,7 @@ func (x *execution) death(e evekernel.ModuleEvent) error {
 	return nil
 }
 
-// place writes the initial mappings, with the addresses that the servers have told.
+// place writes the initial mappings, with the addresses that the servers have told. It may be called again.
 func (x *execution) place(ctx context.Context) error {
 	addresses := map[string]string{}
 	for _, s := range x.plan.Servers {
@@ -172,6 +172,9 @@ func (x *execution) place(ctx context.Context) error {
 			}
 		}
 		name := service.MapName(x.plan.Topology.Services[svc])
+		if r, err := x.kernel.Space().Read(ctx, name); err == nil && r.Value.Text == m.Encode() {
+			continue // placed before
+		}
 		if _, err := x.kernel.Space().Write(ctx, name, dsv.TextValue(m.Encode())); err != nil {
 			return err
 		}
