@@ -22,6 +22,9 @@ const defaultGrace = 3 * time.Second
 // maxLosing bounds the sessions that ended without a last synchronisation which are remembered; the oldest go first.
 const maxLosing = 4096
 
+// maxSync bounds the bytes of a trigger in words.
+const maxSync = 200
+
 // A measured is one variable that a session synchronises: what a loss of the session costs it.
 type measured struct {
 	sync  string      // the trigger, in words
@@ -53,7 +56,7 @@ func (s *session) measures(n dsv.Name, sync string, now dsv.Instant) {
 	if s.measured == nil {
 		s.measured = map[dsv.Name]measured{}
 	}
-	s.measured[n] = measured{sync: sync, since: max(now, 0)}
+	s.measured[n] = measured{sync: printable(sync[:min(len(sync), maxSync)]), since: max(now, 0)}
 }
 
 // loses notes that a session's connection ended without a bye: what it had not synchronised then is lost unless it comes
@@ -62,9 +65,21 @@ func (k *Kernel) loses(s *session) {
 	s.mu.Lock()
 	vars := maps.Clone(s.measured)
 	s.mu.Unlock()
+	latest := map[time.Duration]dsv.Instant{} // by period
 	for n, m := range vars {
 		if p, ok := k.store.Progress(n, s.writer); ok && p.Epoch == s.epoch {
 			m.since = max(m.since, p.T1)
+			vars[n] = m
+		}
+		if every := period(m.sync); every > 0 {
+			latest[every] = max(latest[every], m.since)
+		}
+	}
+	// Where nothing was written nothing is sent. A variable of the same period tells that the writer was at work; one
+	// period is for those whose turn was yet to come.
+	for n, m := range vars {
+		if every := period(m.sync); every > 0 {
+			m.since = max(m.since, latest[every].Add(-every))
 			vars[n] = m
 		}
 	}
@@ -75,6 +90,20 @@ func (k *Kernel) loses(s *session) {
 	if s.connected() { // again, meanwhile
 		k.losses.finds(s)
 	}
+}
+
+// period returns the period of a trigger in words, as "every 100ms or 500 writes"; 0 when it has none.
+func period(sync string) time.Duration {
+	_, rest, ok := strings.Cut(sync, "every ")
+	if !ok {
+		return 0
+	}
+	word, _, _ := strings.Cut(rest, " ")
+	d, err := time.ParseDuration(word)
+	if err != nil {
+		return 0
+	}
+	return d
 }
 
 func (l *losses) add(x *losing) {
