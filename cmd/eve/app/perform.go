@@ -185,7 +185,6 @@ func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder
 	modules, died := e.modules()
 	extras.Modules, extras.Interrupted = modules, e.early
 	extras.Warnings = append(extras.Warnings, warnings(e.kernel.Losses())...)
-	extras.Warnings = append(extras.Warnings, warnings(e.kernel.Losses())...)
 	if err == nil && died != "" {
 		err = errors.New(died)
 	}
