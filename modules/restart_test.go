@@ -353,8 +353,8 @@ func TestRestartKeepsApart(t *testing.T) {
 	}
 }
 
-// TestRestartRestoresGroups checks that members of a group are so at a kernel that succeeds another one, and that a watch
-// of the latest values learns what a variable fell back to.
+// TestRestartRestoresGroups checks that members of a group, and sinks of a channel, are so at a kernel that succeeds another
+// one, and that a watch of the latest values learns what a variable fell back to.
 func TestRestartRestoresGroups(t *testing.T) {
 	m := newMortal(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -364,6 +364,10 @@ func TestRestartRestoresGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.Open(ctx, egs.Channel{Name: "news"}); err != nil {
+		t.Fatal(err)
+	}
+	sub, err := p.Subscribe(ctx, egs.SubscribeRequest{Channel: "news"})
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []dsv.Declaration{{Name: "base", Kind: dsv.Int, Durable: true}, {Name: "x", Kind: dsv.Int}} {
@@ -406,7 +410,24 @@ func TestRestartRestoresGroups(t *testing.T) {
 			t.Fatalf("members are %v (error %v)", ms, err)
 		}
 	}
-	if err := p.Publish(ctx, egs.Event{Channel: "news"}); err != nil {
-		t.Error(err)
+	got := make(chan error, 1)
+	go func() {
+		_, err := sub.Next(ctx)
+		got <- err
+	}()
+	publisher := connect(t, m.link("publisher")) // who is new finds who was there before
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		if err := publisher.Publish(ctx, egs.Event{Channel: "news"}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-got:
+			if err != nil {
+				t.Error(err)
+			}
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
 	}
 }
