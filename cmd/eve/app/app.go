@@ -134,10 +134,10 @@ func (a *App) root() *cobra.Command {
 		commands  []*cobra.Command
 	}{
 		{"run", "Run a scenario:", []*cobra.Command{a.runCommand(), a.simCommand(), a.checkCommand(), a.varsCommand()}},
+		{"live", "Look at a live run, and steer it:", []*cobra.Command{a.watchCommand(), a.setCommand()}},
 		{"write", "Write one:", []*cobra.Command{a.initCommand(), a.scenariosCommand(), a.fmtCommand(), a.schemaCommand()}},
 		{"look", "Look at runs:", []*cobra.Command{a.runsCommand(), a.reportCommand(), a.exportCommand()}},
 		{"alone", "Without a scenario:", []*cobra.Command{a.serveCommand(), a.loadCommand(), a.benchCommand()}},
-		{"live", "Look at a live run, and steer it:", []*cobra.Command{a.watchCommand(), a.setCommand()}},
 		{"hand", "By hand:", []*cobra.Command{a.kernelCommand(), a.moduleCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -30,9 +30,9 @@ type hand struct {
 }
 
 func (h *hand) flags(c *cobra.Command) {
-	c.Flags().StringVar(&h.listen, "listen", "127.0.0.1:7300", "`HOST:PORT` for modules to connect to; port 0 is any free one")
+	c.Flags().StringVar(&h.listen, "listen", "127.0.0.1:7300", "modules connect to `HOST:PORT`; port 0 is any free one")
 	c.Flags().BoolVar(&h.remote, "allow-remote", false, "allow an address that other hosts can reach; nothing is encrypted")
-	c.Flags().StringVar(&h.tokenFile, "token-file", "eve.token", "`FILE` with the token that modules have to show; made, for its owner alone, if it does not exist")
+	c.Flags().StringVar(&h.tokenFile, "token-file", "eve.token", "what modules have to show, in `FILE`; made, for its owner alone, if it does not exist")
 }
 
 // check completes it: an error is the user's.

@@ -173,7 +173,7 @@ type reach struct {
 func (r *reach) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.run, "run", "", "the live run of the run folder `DIR`; default the latest below runs")
 	c.Flags().StringVar(&r.kernel, "kernel", "", "the kernel at `URL`: ws://HOST:PORT/eve, or HOST:PORT")
-	c.Flags().StringVar(&r.tokenFile, "token-file", "", "`FILE` with the token that --kernel wants; default the environment's EVE_TOKEN")
+	c.Flags().StringVar(&r.tokenFile, "token-file", "", "the token that --kernel wants, in `FILE`; default the environment's EVE_TOKEN")
 }
 
 // given reports whether a run was named.

@@ -35,8 +35,8 @@ func (a *App) moduleCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&r.kernel, "kernel", "", "the kernel at `URL`: ws://HOST:PORT/eve, or HOST:PORT")
-	c.Flags().StringVar(&r.tokenFile, "token-file", "", "`FILE` with the kernel's token; default the environment's EVE_TOKEN")
-	c.Flags().StringVar(&address, "address", "", "`HOST` under which others reach what the module listens on; default the scenario's, which is this host alone")
+	c.Flags().StringVar(&r.tokenFile, "token-file", "", "the kernel's token, in `FILE`; default the environment's EVE_TOKEN")
+	c.Flags().StringVar(&address, "address", "", "others reach what the module listens on under `HOST`; default the scenario's, which is this host alone")
 	return c
 }
 
