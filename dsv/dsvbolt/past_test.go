@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -108,6 +110,29 @@ func TestResolutionSaves(t *testing.T) {
 	must(t, db.History("x", 0, dsv.Never, func(dsv.Update) error { n++; return nil }))
 	if want := seconds + 1; n != want {
 		t.Errorf("%d entries for %d deltas, want %d", n, rev, want)
+	}
+}
+
+// TestWindowsAreInOneChunk writes windows to the file while they are open, where the chunk that they end up in is the
+// next one.
+func TestWindowsAreInOneChunk(t *testing.T) {
+	db := create(t, filepath.Join(t.TempDir(), "run.db"))
+	must(t, db.Declare(dsv.Declaration{Name: "x", Kind: dsv.Text, History: true, Resolution: 100}))
+	const n = 30
+	for i := range n {
+		at := dsv.Instant(100*i + 50)
+		must(t, db.Record(dsv.Update{Name: "x", Revision: dsv.Revision(i + 1), Delta: &dsv.Delta{
+			Name: "x", Writer: 1, Seq: uint64(i), T0: at - 1, T1: at, Value: dsv.TextValue(strings.Repeat("x", 3000)), Weight: 1,
+		}}))
+		must(t, db.Flush())
+	}
+	for range 2 {
+		var got []dsv.Instant
+		must(t, db.History("x", 0, dsv.Never, func(u dsv.Update) error { got = append(got, u.Delta.T1); return nil }))
+		if len(got) != n || !slices.IsSorted(got) || len(slices.Compact(got)) != n {
+			t.Errorf("%d windows, want %d: %v", len(got), n, got)
+		}
+		db = reopen(t, db, true)
 	}
 }
 
