@@ -34,6 +34,7 @@ var layout = []struct {
 	{"evekernel/wire/wiretest", nil},
 	{"modules", []string{"dsv", "dmm", "evekernel/link", "dmm/expr", "dmm/recipe", "dmm/wasm", "evekernel/wire", "evekernel/egs", "internal/mono"}},
 	{"modules/...", []string{"dsv", "dmm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "fase/...", "rdr"}},
+	{"modules/resource/resourcetest", []string{"dsv", "modules/resource"}},
 	{"fase/step", []string{"dsv"}},
 	{"fase/stat", []string{"dsv"}},
 	{"fase/exact", []string{"dsv"}},
