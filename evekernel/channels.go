@@ -29,6 +29,9 @@ type sinks struct {
 	mu     sync.Mutex // guards what follows
 	bySub  map[uint64]*sink
 	expiry *time.Timer // while there is no connection
+
+	answers   *egs.Inbox // to what the session asked; nil before the first
+	answering bool       // somebody sends them
 }
 
 // A sink is a participant's subscription as the kernel keeps it: its inbox holds what goes through the kernel.
@@ -132,17 +135,44 @@ func (k *Kernel) answer(node uint64, e *egs.Event) error {
 	if s == nil {
 		return fmt.Errorf("answer %s: who asked has left: %w", e.Channel, dsv.ErrNotFound)
 	}
-	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
-	if conn == nil {
-		return fmt.Errorf("answer %s: who asked is not connected: %w", e.Channel, dsv.ErrClosed)
+	s.sinks.mu.Lock()
+	defer s.sinks.mu.Unlock()
+	if s.sinks.answers == nil {
+		s.sinks.answers = egs.NewInbox(egs.InboxConfig{Channel: c, Sink: &egs.Sink{}, Transit: true})
 	}
-	f, err := wire.FromEvent(0, *e, c)
-	if err != nil {
-		return err
+	s.sinks.answers.Put(e)
+	if !s.sinks.answering && k.begin() {
+		defer k.work.Done()
+		s.sinks.answering = true
+		k.work.Go(func() { k.sendAnswers(s) })
 	}
-	return conn.Send(&wire.Frame{Evt: f})
+	return nil
+}
+
+// sendAnswers sends the answers that wait for a session, so that who answers does not wait for who asked.
+func (k *Kernel) sendAnswers(s *session) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // Next takes what there is
+	for {
+		s.sinks.mu.Lock()
+		e, err := s.sinks.answers.Next(now)
+		if err != nil {
+			s.sinks.answering = false
+			s.sinks.mu.Unlock()
+			return
+		}
+		s.sinks.mu.Unlock()
+		s.mu.Lock()
+		conn := s.conn
+		s.mu.Unlock()
+		c, err := k.hub.Channel(e.Channel)
+		if err != nil || conn == nil {
+			continue // nobody waits for it any more
+		}
+		if f, err := wire.FromEvent(0, e, c); err == nil {
+			_ = conn.Send(&wire.Frame{Evt: f}) // a connection that is lost ends its own reading
+		}
+	}
 }
 
 // happen takes an event from a participant: an answer, an event for named sinks, or one for all.

@@ -36,7 +36,12 @@ type exchange struct {
 	lastDesk uint64
 	news     []news // what the kernel told of members, not yet applied
 	applies  bool   // somebody applies them
-	over     bool
+
+	arrivals     []arrival // not yet handed over
+	arrivalBytes int
+	hands        bool // somebody hands them over
+
+	over bool
 
 	work sync.WaitGroup
 }
@@ -141,12 +146,59 @@ func (x *exchange) happened(f *wire.Evt) error {
 		return fmt.Errorf("event: %w: %w", err, wire.ErrProtocol)
 	}
 	e.Lost = 0 // the numbers tell
-	if f.Re != 0 {
+	switch {
+	case f.Re != 0:
 		o.desk.Answer(&e)
-	} else {
+	case s.handled:
+		x.arrived(s.inbox, e)
+	default:
 		s.inbox.Put(&e)
 	}
 	return nil
+}
+
+// An arrival is an event that came through the kernel for a sink with a handler.
+type arrival struct {
+	box *egs.Inbox
+	e   egs.Event
+}
+
+// The bounds of arrivals.
+const (
+	maxArrivals     = 1024
+	maxArrivalBytes = 4 << 20
+)
+
+// arrived hands an event over by another goroutine than that of the connection, which has to read what the handler may wait
+// for. What there is no room for is missing in the count of the events after it.
+func (x *exchange) arrived(box *egs.Inbox, e egs.Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over || len(x.arrivals) >= maxArrivals || x.arrivalBytes+len(e.Data) > maxArrivalBytes && len(x.arrivals) > 0 {
+		return
+	}
+	x.arrivals = append(x.arrivals, arrival{box, e})
+	x.arrivalBytes += len(e.Data)
+	if !x.hands {
+		x.hands = true
+		x.work.Go(x.handOver)
+	}
+}
+
+func (x *exchange) handOver() {
+	for {
+		x.mu.Lock()
+		as := x.arrivals
+		x.arrivals, x.arrivalBytes = nil, 0
+		x.hands = len(as) > 0
+		x.mu.Unlock()
+		if len(as) == 0 {
+			return
+		}
+		for i := range as {
+			as[i].box.Put(&as[i].e)
+		}
+	}
 }
 
 // again lists the requests that make sinks and sources known to a kernel after a lost connection. Another kernel may not

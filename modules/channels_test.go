@@ -581,3 +581,37 @@ func TestDeadPeer(t *testing.T) {
 		}
 	}
 }
+
+// TestHandlersUseTheirService checks that a handler may ask the kernel for something, on every path but those where it is
+// the kernel itself that waits.
+func TestHandlersUseTheirService(t *testing.T) {
+	k, _ := opened(t)
+	ps := participants(t, k)
+	ctx := within(t)
+	for _, to := range []string{"direct", "relayed", "text"} {
+		for _, from := range []string{"direct_too", "inside"} {
+			done := make(chan error, 1)
+			s, err := ps[to].Subscribe(ctx, egs.SubscribeRequest{Channel: "alarms", Handler: func(egs.Event) {
+				_, err := ps[to].Members(ctx, "team")
+				done <- err
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := ps[from].Publish(ctx, egs.Event{Channel: "alarms"}); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Errorf("%s to %s: %v", from, to, err)
+				}
+			case <-ctx.Done():
+				t.Fatalf("%s to %s: the handler waits for ever", from, to)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

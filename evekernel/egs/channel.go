@@ -260,7 +260,7 @@ func (h *Hub) Leave(n dsv.Name, id SinkID) {
 	}
 }
 
-// LeaveAll removes all sinks of a process.
+// LeaveAll removes all sinks of a process, and what was kept to count its events.
 func (h *Hub) LeaveAll(node uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -269,6 +269,11 @@ func (h *Hub) LeaveAll(node uint64) {
 			if id.Node == node {
 				c.leave(id)
 			}
+		}
+		for _, s := range c.sinks {
+			s.mu.Lock()
+			maps.DeleteFunc(s.numbers, func(k numbered, _ uint64) bool { return k.node == node })
+			s.mu.Unlock()
 		}
 	}
 }
