@@ -615,3 +615,86 @@ func TestHandlersUseTheirService(t *testing.T) {
 		}
 	}
 }
+
+// TestChannelsOutliveTheKernel checks that members of a channel go on with a kernel that begins again and knows nothing of
+// them, on links and through it, and that nothing is lost or comes twice.
+func TestChannelsOutliveTheKernel(t *testing.T) {
+	ctx := within(t)
+	one, err := evekernel.New(evekernel.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	running, crash := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() { ran <- one.Run(running) }()
+	if err := one.Hub().Open(alarms()); err != nil {
+		t.Fatal(err)
+	}
+	r := newRelay(t, one.Addr().String())
+	member := func(name string) *modules.Proxy {
+		l := linkTo(one, wire.CBOR)
+		l.Name, l.Dial, l.NoLinks = name, r.dial, name == "relayed"
+		return connect(t, l)
+	}
+	ps := []*modules.Proxy{member("source"), member("direct"), member("relayed")}
+	var sinks []egs.Subscription
+	for _, p := range ps[1:] {
+		s, err := p.Subscribe(ctx, egs.SubscribeRequest{Channel: "alarms"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sinks = append(sinks, s)
+	}
+	src, err := ps[0].Attach(ctx, "alarms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit := func(n int64, to ...egs.Subscription) {
+		t.Helper()
+		if _, err := src.Submit(ctx, egs.Event{Values: []dsv.Value{{}, {}, dsv.IntValue(n)}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range to {
+			if e, err := s.Next(ctx); err != nil || e.Values[2].Int != n {
+				t.Fatalf("got %+v (error %v), want event %d", e, err, n)
+			}
+		}
+	}
+	submit(1, sinks...)
+	r.stop()
+	crash()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	submit(2, sinks[0]) // the link goes on; what goes through the kernel is lost
+	two, _ := open(t, evekernel.Config{Token: one.Token()})
+	r.resume(two.Addr().String())
+	for _, p := range ps {
+		if _, err := p.Members(ctx, "team"); err != nil { // it is back
+			t.Fatal(err)
+		}
+	}
+	late, err := two.Hub().Member("late").Subscribe(ctx, egs.SubscribeRequest{Channel: "alarms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(src.Sinks()) != 3 {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("sinks are %+v, want three", src.Sinks())
+		case <-time.After(time.Millisecond):
+		}
+	}
+	submit(3, append(sinks, late)...)
+	for i, want := range []uint64{0, 1} {
+		if st := sinks[i].Stats(); st.Lost != want || st.Late != 0 {
+			t.Errorf("sink %d counts %+v, want %d lost", i, st, want)
+		}
+	}
+}
