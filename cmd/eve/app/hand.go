@@ -149,19 +149,19 @@ func quoted(s string) string {
 // ask tells how to start the modules of a run.
 func (h *hand) ask(x *execution) {
 	at := reachable(x.kernel)
-	text := "the kernel listens on " + at
+	listens := "the kernel listens on " + at
 	if h.remote {
-		text += "; nothing is encrypted: whoever sees the traffic sees the token"
+		listens += "; nothing is encrypted: whoever sees the traffic sees the token"
 	}
-	text += "\nstart these, each where it is to run:\n"
+	lines := []string{listens, "start these, each where it is to run:", ""}
 	for _, c := range h.commands {
-		text += "\n  " + strings.ReplaceAll(c, "KERNEL", at)
+		lines = append(lines, "  "+strings.ReplaceAll(c, "KERNEL", at))
 	}
-	text += "\n"
 	if h.remote {
-		text += "\nHOST is the address under which the others reach that server. Elsewhere, --token-file names a copy of the file."
+		lines = append(lines, "",
+			"HOST is the address under which the others reach that server. Elsewhere, --token-file names a copy of the file.")
 	}
-	x.tell(strings.TrimRight(text, "\n"))
+	x.tell(strings.Join(lines, "\n"))
 	x.tell("")
 	h.asked = true
 	x.tell("waiting for " + strings.Join(x.names, ", "))
