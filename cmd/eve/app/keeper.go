@@ -24,10 +24,22 @@ func keep(ctx context.Context, store dsv.Recorder) (_ context.Context, _ *keeper
 // Record implements dsv.Recorder.
 func (k *keeper) Record(u dsv.Update) error {
 	err := k.Recorder.Record(u)
-	if err != nil {
-		k.fail(&lossError{err})
+	lost := err
+	if f, ok := k.Recorder.(interface{ Failing() error }); ok && lost == nil {
+		lost = f.Failing() // a store that waits for room
+	}
+	if lost != nil {
+		k.fail(&lossError{lost})
 	}
 	return err
+}
+
+// Past implements dsv.Historian for a store that does.
+func (k *keeper) Past(n dsv.Name, from, to dsv.Instant, after dsv.Revision, fn func(dsv.Update) error) error {
+	if h, ok := k.Recorder.(dsv.Historian); ok {
+		return h.Past(n, from, to, after, fn)
+	}
+	return dsv.ErrNoHistory
 }
 
 // A lossError says that the store keeps no more.
