@@ -255,6 +255,9 @@ func (l *Link) flushOnce() bool {
 	if err == nil {
 		_, err = l.conn.Write(out)
 	}
+	if err == nil {
+		err = l.conn.SetWriteDeadline(time.Time{}) // else Flush, which sets none, would meet this one once it has passed
+	}
 	if err != nil {
 		l.fail(err)
 	}
