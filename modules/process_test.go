@@ -287,7 +287,7 @@ func TestCannotStart(t *testing.T) {
 		{evekernel.ModuleSpec{Name: "one", Argv: []string{"/no/such/program"}}, "start module one: fork/exec /no/such/program: no such file or directory"},
 		{evekernel.ModuleSpec{Name: "One", Argv: []string{"true"}}, "not a variable name"},
 		{evekernel.ModuleSpec{Name: "a.b", Argv: []string{"true"}}, "not a variable name"},
-		{evekernel.ModuleSpec{Name: "one"}, "want either a program or a function"},
+		{evekernel.ModuleSpec{Name: "one"}, "want a program, a function, or somebody else who starts it: one of them"},
 	} {
 		if err := k.Start(t.Context(), c.spec); err == nil || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("start: %v, want %q", err, c.want)
