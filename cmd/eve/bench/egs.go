@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
-	"github.com/eve-emulation/eve/evekernel/egs"
 )
 
 // sinkCount is how many sinks the published experiments have.
@@ -24,7 +23,7 @@ func EGS(ctx context.Context, cfg Config) (*Report, error) {
 	if err := CheckEventPeers(cfg.Peers); err != nil {
 		return nil, err
 	}
-	x := &events{cfg: cfg, rounds: pick(cfg, 15, 2), times: map[string]*sampler{}}
+	x := &events{cfg: cfg, rounds: pick(cfg, 25, 2), times: map[string]*sampler{}}
 	return measure("egs", cfg, func(r *Report) error {
 		defer x.close()
 		if err := x.open(ctx); err != nil {
@@ -64,10 +63,8 @@ type events struct {
 	nats   *natsBus
 
 	times   map[string]*sampler // by what and where
-	filter  map[string]egs.Filter
-	missing []string // filters that could not be made, and why
-	leaks   int      // events that came through a filter that blocks them
-	blocked int      // events that a filter blocked
+	leaks   int                 // events that came through a filter that blocks them
+	blocked int                 // events that a filter blocked
 	fan     map[string]*fanned
 }
 

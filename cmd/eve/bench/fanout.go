@@ -42,20 +42,13 @@ func (x *events) fanRound(ctx context.Context, system string, b bus, server int)
 		return err
 	}
 	forget(b)
-	cpu := func() float64 {
-		sum := ownCPU() + processCPU(server)
-		for _, s := range x.sinks {
-			sum += s.cpu()
-		}
-		return sum
-	}
-	before, start := cpu(), time.Now()
+	before, start := x.cpu(server), time.Now()
 	sent, err := fanSend(ctx, b, pick(x.cfg, 40, 2))
 	if err != nil && !errors.Is(err, errNoAnswer) {
 		return err
 	}
 	stalled := err != nil
-	took, used := time.Since(start).Seconds(), cpu()-before
+	took, used := time.Since(start).Seconds(), x.cpu(server)-before
 	got, err := x.collect()
 	if err != nil {
 		return err

@@ -45,10 +45,6 @@ func measure(name string, cfg Config, experiments ...func(*Report) error) (*Repo
 	return r, err
 }
 
-func (r *Report) note(format string, args ...any) {
-	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
-}
-
 // Ends tells how a command that made this report ends: with NotCertified when a shape is inconclusive, with ExpectFailed when
 // one does not hold. Quick settings decide nothing but the hard bounds, which hold at any speed.
 func (r *Report) Ends() runs.Ends {
