@@ -215,10 +215,7 @@ func TestMarket(t *testing.T) {
 			}
 			got := m.audit([]string{"one", "guest"}, []string{"one", "two", "three"}, nil)
 			t.Log(got, "spared", m.count("guest.spared"), "asked", m.count("guest.asked"))
-			if got.Outcomes["granted"] < requests {
-				t.Errorf("outcomes are %v, want most of both granted", got)
-			}
-			for _, n := range []dsv.Name{"one.grants", "two.grants", "three.grants", "guest.spared"} {
+			for _, n := range []dsv.Name{"one.grants", "two.grants", "three.grants", "guest.spared", "guest.granted"} {
 				if m.count(n) == 0 {
 					t.Errorf("%s is 0", n)
 				}
