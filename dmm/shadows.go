@@ -28,11 +28,22 @@ func (s *last) Write(x, _ float64) {
 	case dsv.Float:
 		s.value = dsv.FloatValue(x)
 	case dsv.Int:
-		s.value = dsv.IntValue(int64(math.Round(min(max(x, -1<<62), 1<<62))))
+		s.value = dsv.IntValue(whole(x))
 	default:
 		return
 	}
 	s.n++
+}
+
+// whole returns the int that is nearest to x.
+func whole(x float64) int64 {
+	switch {
+	case x >= math.MaxInt64:
+		return math.MaxInt64
+	case x <= math.MinInt64:
+		return math.MinInt64
+	}
+	return int64(math.Round(x))
 }
 
 func (s *last) WriteValue(v dsv.Value) {
@@ -92,10 +103,10 @@ func (s *count) Take() (dsv.Value, float64) {
 	return dsv.IntValue(n), float64(n)
 }
 
-func (s *sum) Write(x, _ float64)     { s.x += x; s.w++ }
+func (s *sum) Write(x, _ float64)     { s.x = plus(s.x, x); s.w++ }
 func (s *sum) WriteValue(v dsv.Value) { writeNumber(s, v) }
 
-func (s *mean) Write(x, w float64)     { s.x += x; s.w += w }
+func (s *mean) Write(x, w float64)     { s.x, s.w = plus(s.x, x), plus(s.w, w) }
 func (s *mean) WriteValue(v dsv.Value) { writeNumber(s, v) }
 
 func (s *rate) Write(_, _ float64)   { s.x++ }
@@ -122,7 +133,7 @@ func (s *ewma) Write(x, _ float64) {
 	if !s.some {
 		s.average, s.some = x, true
 	} else {
-		s.average += s.alpha * (x - s.average)
+		s.average = average(s.average, x, s.alpha)
 	}
 	s.w++
 }
@@ -195,9 +206,9 @@ func Records(chunk []byte) iter.Seq[[]byte] {
 
 func (s *count) Merge(v dsv.Value, _ float64) { s.n += v.Int }
 
-func (s *sum) Merge(v dsv.Value, w float64)  { s.x, s.w = s.x+v.Float, s.w+w }
-func (s *mean) Merge(v dsv.Value, w float64) { s.x, s.w = s.x+v.Float, s.w+w }
-func (s *rate) Merge(v dsv.Value, _ float64) { s.x += v.Float }
+func (s *sum) Merge(v dsv.Value, w float64)  { s.x, s.w = plus(s.x, v.Float), plus(s.w, w) }
+func (s *mean) Merge(v dsv.Value, w float64) { s.x, s.w = plus(s.x, v.Float), plus(s.w, w) }
+func (s *rate) Merge(v dsv.Value, _ float64) { s.x = plus(s.x, v.Float) }
 
 func (s *least) Merge(v dsv.Value, w float64) {
 	if s.w == 0 || v.Float < s.x {
@@ -231,7 +242,7 @@ func levelSum(before, x, _ float64) float64 {
 	if before != before {
 		return x
 	}
-	return before + x
+	return plus(before, x)
 }
 
 func levelMin(before, x, _ float64) float64 {
@@ -252,5 +263,22 @@ func levelEWMA(before, x, alpha float64) float64 {
 	if before != before {
 		return x
 	}
-	return before + alpha*(x-before)
+	return average(before, x, alpha)
+}
+
+// plus adds without leaving the finite numbers, which no Space takes.
+func plus(a, b float64) float64 {
+	sum := a + b
+	if sum-sum == 0 {
+		return sum
+	}
+	return math.Copysign(math.MaxFloat64, a)
+}
+
+// average moves an average towards x by the share alpha of what is between them.
+func average(before, x, alpha float64) float64 {
+	if by := x - before; by-by == 0 {
+		return before + alpha*by
+	}
+	return (1-alpha)*before + alpha*x
 }

@@ -60,11 +60,16 @@ func (s *shard) windowOf(v *Var, at dsv.Instant) Shadow {
 			return nowhere{}
 		}
 		s.cur = v.man.New(v.spec)
-		s.timed, _ = s.cur.(Timed)
-		s.leveler, _ = s.cur.(Leveler)
+		s.meet()
 	}
 	s.n++
 	return s.cur
+}
+
+// meet notes what cur is beside a Shadow.
+func (s *shard) meet() {
+	s.timed, _ = s.cur.(Timed)
+	s.leveler, _ = s.cur.(Leveler)
 }
 
 // nowhere takes what is written after the end.
@@ -150,6 +155,7 @@ func (s *shard) roll(v *Var, at dsv.Instant) {
 			s.cur, s.older = s.older, s.cur
 			s.ahead, s.late, s.overtaken = true, s.n, s.seen
 			s.start, s.end, s.n = s.end, end, 0
+			s.meet()
 			return
 		}
 	}

@@ -89,7 +89,8 @@ func (v *Var) WriteValue(at dsv.Instant, x dsv.Value) {
 	if v == nil {
 		return
 	}
-	if f, ok := x.Number(); ok && v.man.Merge != dsv.Append {
+	exact := x.Kind == dsv.Int && v.man.AnyKind && v.total.Kind() == dsv.Int // a float does not hold every int
+	if f, ok := x.Number(); ok && v.man.Merge != dsv.Append && !exact {
 		v.Write(at, f)
 		return
 	}
@@ -172,7 +173,7 @@ func (v *Var) merged(s *shard, x dsv.Value, weight float64) float64 {
 	return n
 }
 
-// put writes a value that is no number.
+// put writes a whole value.
 func (v *Var) put(at dsv.Instant, x dsv.Value) {
 	s := v.lock()
 	shadow := s.window(v, at)
@@ -180,6 +181,10 @@ func (v *Var) put(at dsv.Instant, x dsv.Value) {
 	shadow.WriteValue(x)
 	r, is := shadow.(*records)
 	due := is && len(r.chunk) >= maxChunk
+	if v.level {
+		n, _ := x.Number()
+		due = s.look(v, n, 1)
+	}
 	if v.count > 0 && s.tally(v) {
 		due = true
 	}
