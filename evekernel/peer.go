@@ -251,10 +251,11 @@ func (p *peer) service(r *wire.Req, res *wire.Res) error {
 }
 
 func (p *peer) join(r *wire.Req, res *wire.Res) error {
-	if m := p.k.module(p.s.name); m != nil && r.Name == egs.StartBarrier {
-		m.becameReady()
-	}
-	s, err := p.member.Join(p.ctx, r.Name)
+	s, err := p.k.hub.Join(p.ctx, p.s.name, r.Name, func() {
+		if m := p.k.module(p.s.name); m != nil && r.Name == egs.StartBarrier {
+			m.becameReady()
+		}
+	})
 	if err == nil {
 		res.Start = &wire.Start{T0: wire.Int(s.T0), Boot: s.Boot}
 	}

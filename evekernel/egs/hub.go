@@ -235,20 +235,29 @@ type member struct {
 }
 
 func (m *member) Join(ctx context.Context, n dsv.Name) (Start, error) {
+	return m.h.Join(ctx, m.name, n, func() {})
+}
+
+// Join joins a barrier as the member. joined is called once the member is not missing any more, before its join can
+// bring about the start.
+func (h *Hub) Join(ctx context.Context, member string, n dsv.Name, joined func()) (Start, error) {
 	if _, err := dsv.ParseName(string(n)); err != nil {
 		return Start{}, fmt.Errorf("join: %w", err)
 	}
-	m.h.mu.Lock()
-	b := m.h.barrier(n)
-	b.joined[m.name]++
-	delete(b.missing, m.name)
-	m.h.release(n, b)
-	m.h.mu.Unlock()
+	h.mu.Lock()
+	b := h.barrier(n)
+	b.joined[member]++
+	delete(b.missing, member)
+	h.mu.Unlock()
+	joined()
+	h.mu.Lock()
+	h.release(n, b)
+	h.mu.Unlock()
 	s, err := b.wait(ctx, n)
 	if err != nil {
-		m.h.mu.Lock()
-		b.withdraw(m.name)
-		m.h.mu.Unlock()
+		h.mu.Lock()
+		b.withdraw(member)
+		h.mu.Unlock()
 	}
 	return s, err
 }
