@@ -15,6 +15,7 @@ import (
 // The bounds of watches of derived values.
 const (
 	leastEvery   = 10 * time.Millisecond
+	mostEvery    = time.Hour
 	defaultEvery = time.Second
 	mostWindow   = 10 * time.Minute
 
@@ -185,23 +186,23 @@ func (k *Kernel) past(ctx context.Context, base dsv.Declaration, now dsv.Reading
 	if base.Merge == dsv.Last && now.T1 <= from {
 		w.Add(dsv.Delta{Name: base.Name, T0: now.T1, T1: now.T1, Value: now.Value, Weight: 1}) // it still holds
 	}
-	err := k.history(ctx, base.Name, from, to, w.Add)
+	_, err := k.history(ctx, base.Name, from, max(to, 1), w.Add) // a To of 0 would mean no bound
 	return w.Sum(from, to), err
 }
 
-// history calls add with what the history has of (from, to].
-func (k *Kernel) history(ctx context.Context, n dsv.Name, from, to dsv.Instant, add func(dsv.Delta)) error {
-	req := dsv.HistoryRequest{Name: n, From: from, To: max(to, 1)} // a To of 0 would mean no bound
+// history calls add with what the history has of (from, to], and tells which change was the last one.
+func (k *Kernel) history(ctx context.Context, n dsv.Name, from, to dsv.Instant, add func(dsv.Delta)) (dsv.Revision, error) {
+	req := dsv.HistoryRequest{Name: n, From: from, To: to}
 	for {
 		page, err := k.store.History(ctx, req)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, d := range page.Deltas {
 			add(d)
 		}
 		if !page.More {
-			return nil
+			return dsv.Revision(page.Cursor), nil
 		}
 		req.Cursor = page.Cursor
 	}
@@ -216,12 +217,11 @@ type derivedWatch struct {
 	window, every time.Duration
 	of            dsv.Watch
 
-	began bool        // the value at which the watch began has come
-	next  dsv.Instant // when a value is due
-	last  dsv.Revision
-	now   dsv.Reading    // of the variable; without a kind before the first
-	sums  *dmm.Window    // where there is a window
-	known []dsv.Progress // how far the history told of each writer
+	next dsv.Instant // when a value is due
+	last dsv.Revision
+	now  dsv.Reading  // of the variable; without a kind before the first
+	sums *dmm.Window  // where there is a window
+	seen dsv.Revision // how far the history told
 }
 
 // follow opens the watch of a derived value.
@@ -233,8 +233,8 @@ func (k *Kernel) follow(ctx context.Context, n dsv.Name, base dsv.Declaration, f
 	if w.every == 0 {
 		w.every = defaultEvery
 	}
-	if w.every < leastEvery {
-		return nil, fmt.Errorf("every %v: at least %v: %w", w.every, leastEvery, dsv.ErrTooLarge)
+	if w.every < leastEvery || w.every > mostEvery {
+		return nil, fmt.Errorf("every %v: want %v to %v: %w", w.every, leastEvery, mostEvery, dsv.ErrTooLarge)
 	}
 	if err := checkWindow(w.window); err != nil {
 		return nil, err
@@ -244,51 +244,52 @@ func (k *Kernel) follow(ctx context.Context, n dsv.Name, base dsv.Declaration, f
 		return nil, err
 	}
 	now := k.Now()
-	if w.window > 0 {
-		w.sums = dmm.NewWindow(base, w.window+w.every)
-		err := k.history(ctx, base.Name, now.Add(-w.window), now, w.add) // it begins with what there is
-		if err != nil && !errors.Is(err, dsv.ErrNoHistory) {
-			_ = w.of.Close()
-			return nil, err
-		}
-		w.known = w.newest()
+	if err := w.begin(ctx, now); err != nil {
+		return nil, errors.Join(err, w.of.Close())
 	}
 	w.next = w.after(now)
 	return w, nil
 }
 
-// newest is how far each writer has come by what the history told.
-func (w *derivedWatch) newest() []dsv.Progress {
-	var ps []dsv.Progress
-	for _, d := range w.sums.Deltas(math.MinInt64, dsv.Never) {
-		i := progressOf(ps, d.Writer)
-		if i < 0 {
-			ps = append(ps, dsv.Progress{Writer: d.Writer})
-			i = len(ps) - 1
+// mostTries bounds how often a history is read that grows meanwhile.
+const mostTries = 10
+
+// begin has the window begin with what the history has of it, and the watch with what comes after that.
+func (w *derivedWatch) begin(ctx context.Context, now dsv.Instant) error {
+	newest, some := w.poll()
+	for try := 1; w.window > 0; try++ {
+		w.sums = dmm.NewWindow(w.base, w.window+w.every)
+		var err error
+		w.seen, err = w.k.history(ctx, w.base.Name, now.Add(-w.window), dsv.Never, w.sums.Add)
+		if errors.Is(err, dsv.ErrNoHistory) {
+			break
 		}
-		if p := &ps[i]; d.Epoch > p.Epoch || d.Epoch == p.Epoch && d.Seq > p.Seq {
-			p.Epoch, p.Seq = d.Epoch, d.Seq
+		if err != nil {
+			return err
+		}
+		w.k.store.Revision() // waits until watches were told what the history has
+		u, more := w.poll()
+		if !more {
+			break
+		}
+		newest, some = u, true
+		if u.Revision <= w.seen || try == mostTries {
+			break
 		}
 	}
-	return ps
-}
-
-func progressOf(ps []dsv.Progress, w dsv.WriterID) int {
-	for i := range ps {
-		if ps[i].Writer == w {
-			return i
-		}
+	if some {
+		w.take(newest)
 	}
-	return -1
+	return nil
 }
 
-// told says whether the history told of the delta.
-func (w *derivedWatch) told(d *dsv.Delta) bool {
-	i := progressOf(w.known, d.Writer)
-	return i >= 0 && (d.Epoch < w.known[i].Epoch || d.Epoch == w.known[i].Epoch && d.Seq <= w.known[i].Seq)
+// poll returns what the watch of the variable has already.
+func (w *derivedWatch) poll() (u dsv.Update, ok bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	u, err := w.of.Next(ctx)
+	return u, err == nil
 }
-
-func (w *derivedWatch) add(d dsv.Delta) { w.sums.Add(d) }
 
 // after returns the first multiple of the period after t.
 func (w *derivedWatch) after(t dsv.Instant) dsv.Instant {
@@ -307,14 +308,11 @@ func (w *derivedWatch) Next(ctx context.Context) (dsv.Update, error) {
 	for {
 		u, err := w.of.Next(due)
 		switch {
-		case err == nil && u.Deleted:
-			w.began, w.now, w.known = true, dsv.Reading{}, nil
-			if w.sums != nil {
-				w.sums = dmm.NewWindow(w.base, w.window+w.every)
-			}
-			return dsv.Update{Name: w.name, Revision: w.rise(u.Reading.T1), Deleted: true}, nil
 		case err == nil:
 			w.take(u)
+			if u.Deleted {
+				return dsv.Update{Name: w.name, Revision: w.rise(u.Reading.T1), Deleted: true}, nil
+			}
 		case ctx.Err() != nil:
 			return dsv.Update{}, fmt.Errorf("watch %s: %w", w.name, context.Cause(ctx))
 		case due.Err() != nil:
@@ -327,17 +325,18 @@ func (w *derivedWatch) Next(ctx context.Context) (dsv.Update, error) {
 
 // take takes a change of the variable.
 func (w *derivedWatch) take(u dsv.Update) {
-	first := !w.began
-	w.began = true
 	w.now = u.Reading
 	switch {
-	case w.sums == nil:
+	case w.sums == nil || u.Revision <= w.seen:
+	case u.Deleted:
+		w.sums = dmm.NewWindow(w.base, w.window+w.every)
 	case u.Delta != nil:
-		if !w.told(u.Delta) {
-			w.sums.Add(*u.Delta)
-		}
-	case w.base.Merge == dsv.Last && (!first || w.sums.Len() == 0):
+		w.sums.Add(*u.Delta)
+	case w.base.Merge == dsv.Last:
 		w.sums.Add(dsv.Delta{Name: u.Name, T0: u.Reading.T1, T1: u.Reading.T1, Value: u.Reading.Value, Weight: 1})
+	}
+	if u.Deleted {
+		w.now = dsv.Reading{}
 	}
 }
 

@@ -108,3 +108,79 @@ func readOver(t *testing.T, k *evekernel.Kernel, p *modules.Proxy) {
 		t.Errorf("the watch begins with %+v, %v, want 1100", u, err)
 	}
 }
+
+// TestDerivedWatchMissesNothing has a watch of a window tell what came between its beginning and the first look at it, once.
+func TestDerivedWatchMissesNothing(t *testing.T) {
+	db, err := dsvbolt.Create(filepath.Join(t.TempDir(), "run.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	k, _ := open(t, evekernel.Config{Lead: time.Millisecond, Recorder: db})
+	begin(t, k)
+	s, n := k.Space(), dsv.Name("app.requests")
+	if err := s.Create(t.Context(), dsv.Declaration{Name: n, Kind: dsv.Int, Merge: dsv.Sum, History: true}); err != nil {
+		t.Fatal(err)
+	}
+	seq := map[dsv.WriterID]uint64{}
+	add := func(w dsv.WriterID) {
+		t.Helper()
+		seq[w]++
+		d := dsv.Delta{Name: n, Writer: w, Epoch: 1, Seq: seq[w], T1: max(1, k.Now()), Value: dsv.IntValue(1), Weight: 1}
+		if err := s.Sync(t.Context(), []dsv.Delta{d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		add(1)
+		add(2)
+	}
+	w, err := s.Watch(t.Context(), dsv.WatchRequest{Pattern: "app.requests.count", Window: 10 * time.Minute, Every: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	add(2)
+	add(1)
+	ctx, cancel := contextFor(t)
+	defer cancel()
+	for want := 8.0; ; {
+		u, err := w.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Reading.T1 < k.Now()-dsv.At(time.Second) {
+			continue
+		}
+		if u.Reading.Value.Float != want {
+			t.Errorf("after %v got %v", want, u.Reading.Value)
+		}
+		if want++; want > 10 {
+			return
+		}
+		add(1)
+	}
+}
+
+// TestDerivedBounds refuses windows and periods that nobody can serve.
+func TestDerivedBounds(t *testing.T) {
+	eachCoding(t, func(t *testing.T, k *evekernel.Kernel, link modules.Link) {
+		p := connect(t, link)
+		if err := p.Create(t.Context(), dsv.Declaration{Name: "a.n", Kind: dsv.Int, Merge: dsv.Sum}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []dsv.WatchRequest{
+			{Window: -1}, {Window: math.MaxInt64}, {Window: math.MinInt64}, {Every: -1}, {Every: 1}, {Every: math.MaxInt64},
+		} {
+			r.Pattern = "a.n.count"
+			if w, err := p.Watch(t.Context(), r); err == nil {
+				t.Errorf("%v and %v: no error", r.Window, r.Every)
+				_ = w.Close()
+			}
+		}
+	})
+}
