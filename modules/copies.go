@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
@@ -39,7 +38,7 @@ type replica struct {
 
 	mu    sync.Mutex // guards what follows
 	last  *held      // the newest that is known
-	own   uint64     // counts the writes of this process
+	own   uint64     // counts the writes of this process, and deletions
 	dirty bool       // there was one since the kernel was asked
 }
 
@@ -85,7 +84,7 @@ func (l *replica) age() time.Duration {
 	return time.Since(h.at)
 }
 
-// asks notes, before the kernel is asked, how much this process has written.
+// asks tells, before the kernel is asked, how much there was that may make its answer old.
 func (l *replica) asks() uint64 {
 	if l == nil {
 		return 0
@@ -95,14 +94,15 @@ func (l *replica) asks() uint64 {
 	return l.own
 }
 
-// told takes the kernel's answer to a question that was asked when this process had written as much as own.
+// told takes the kernel's answer to a question that was asked when asks returned own: what was written or deleted since
+// may not be in it.
 func (l *replica) told(r dsv.Reading, own uint64) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.own == own && l.dirty {
+	if l.own == own {
 		l.dirty = false
 		l.hold(r)
 	}
@@ -115,6 +115,11 @@ func (l *replica) wrote() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ask()
+}
+
+// ask has the next read ask the kernel. mu is held.
+func (l *replica) ask() {
 	l.own++
 	l.dirty = true
 	l.cur.Store(nil)
@@ -125,8 +130,8 @@ func (l *replica) put(u dsv.Update) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if u.Deleted {
-		l.last, l.dirty = nil, true
-		l.cur.Store(nil)
+		l.last = nil
+		l.ask()
 		return
 	}
 	l.hold(u.Reading)
@@ -156,9 +161,6 @@ func (c *copies) often(n dsv.Name, now time.Time) bool {
 
 // keep begins a copy of a variable that is read often.
 func (p *Proxy) keep(n dsv.Name) {
-	if _, _, derived := dmm.Derived(n); derived {
-		return // it is made anew each time that it is asked for
-	}
 	now := time.Now()
 	p.sweepCopies(now)
 	if !p.copies.often(n, now) {
@@ -231,13 +233,16 @@ func (p *Proxy) sweepCopies(now time.Time) {
 	}
 	p.mu.Lock()
 	conn := p.conn
-	for _, l := range p.replicas {
-		if !l.unread.Swap(true) {
-			continue
+	p.changeCopies(func(m map[dsv.Name]*replica) {
+		for id, l := range p.replicas {
+			if !l.unread.Swap(true) {
+				continue
+			}
+			delete(p.replicas, id)
+			delete(m, l.name)
+			p.queue(wire.Req{Op: wire.OpUnwatch, Watch: wire.Uint(id)})
 		}
-		p.dropCopy(l)
-		p.queue(wire.Req{Op: wire.OpUnwatch, Watch: wire.Uint(l.id)})
-	}
+	})
 	p.mu.Unlock()
 	if conn != nil {
 		conn.Kick()

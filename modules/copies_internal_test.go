@@ -55,3 +55,33 @@ func TestOften(t *testing.T) {
 		t.Errorf("%d names are kept, at most %d should be", len(c.recent), maxCopies)
 	}
 }
+
+// TestCopyOfDeleted checks that an answer from before a deletion, which is handled after it, does not bring the value
+// back, and that an answer that is newer than the copy makes it so.
+func TestCopyOfDeleted(t *testing.T) {
+	reading := func(r dsv.Revision) dsv.Reading {
+		return dsv.Reading{Value: dsv.IntValue(int64(r)), Revision: r}
+	}
+	l := &replica{name: "x"}
+	l.put(dsv.Update{Name: "x", Revision: 1, Reading: reading(1)})
+	own := l.asks()
+	l.told(reading(2), own)
+	if r, ok := l.read(); !ok || r.Revision != 2 {
+		t.Errorf("revision %d (%v) is read, 2 was", r.Revision, ok)
+	}
+	l.put(dsv.Update{Name: "x", Revision: 1, Reading: reading(1)})
+	if r, ok := l.read(); !ok || r.Revision != 2 {
+		t.Errorf("revision %d (%v) is read after an update that is older than 2", r.Revision, ok)
+	}
+	own = l.asks()
+	l.put(dsv.Update{Name: "x", Revision: 3, Deleted: true})
+	l.told(reading(2), own)
+	if r, ok := l.read(); ok {
+		t.Errorf("revision %d is read of a variable that was deleted", r.Revision)
+	}
+	own = l.asks()
+	l.told(reading(4), own)
+	if r, ok := l.read(); !ok || r.Revision != 4 {
+		t.Errorf("revision %d (%v) is read of a variable that was made again, want 4", r.Revision, ok)
+	}
+}
