@@ -119,35 +119,56 @@ func (s *socket) room() {
 	}
 }
 
-// wait waits until there is something of the next message, or ctx ends: then nothing is lost, and the error is the
-// context's.
-func (s *socket) wait(ctx context.Context) error {
-	if s.r < s.w {
-		return nil
-	}
-	if ctx.Done() != nil {
+// wait waits until the next frame is here, or ctx ends: then nothing is lost, and the error is the context's. whole is
+// false for a frame that only who can wait longer should read: what is no message in one frame, or does not fit the buffer.
+func (s *socket) wait(ctx context.Context) (whole bool, err error) {
+	whole, known := s.next()
+	if !known && ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, func() { _ = s.Conn.SetReadDeadline(time.Unix(1, 0)) })
 		defer stop()
 	}
-	s.room()
-	for {
+	for ; !known; whole, known = s.next() {
 		if by := time.Now().Add(s.quiet); by.Sub(s.readBy) > slack {
 			s.readBy = by
 			if err := s.Conn.SetReadDeadline(by); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return false, ctx.Err()
 		}
+		s.room()
 		n, err := s.Conn.Read(s.buf[s.w:])
 		s.w += n
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(s.readBy) {
-			return err
+		switch {
+		case n > 0 || err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(s.readBy):
+			return false, err
+		default:
+			s.readBy = time.Time{} // it has to be set again
 		}
-		s.readBy = time.Time{} // it has to be set again
 	}
+	return whole, nil
 }
+
+// next tells whether the frame that comes next is a whole message in the buffer; known is false while it may become one.
+func (s *socket) next() (whole, known bool) {
+	b := s.buf[s.r:s.w]
+	if len(b) > 0 && b[0] != finText && b[0] != finBinary {
+		return false, true
+	}
+	n, ok := frameSize(b)
+	if ok && n > len(s.buf) {
+		return false, true
+	}
+	return true, ok && len(b) >= n
+}
+
+// The first byte of a WebSocket frame that is a message.
+const (
+	finText   = 0x81
+	finBinary = 0x82
+)
 
 // frameSize returns how long the WebSocket frame is that begins with b, head and all; ok is false while b is too short to
 // tell. A length that no frame has is left to the reader above.

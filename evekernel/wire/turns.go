@@ -123,10 +123,11 @@ func (c *Conn) Help(ctx context.Context, mine func(*Frame) bool, done func() boo
 	strange := false
 	for t.ended == nil && !strange && !done() {
 		if len(t.rest) == 0 {
-			if err := c.sock.wait(ctx); err != nil {
-				if ctx.Err() == nil {
-					t.ended, t.lost = receiveError(err, DeadAfter), true
-				}
+			whole, err := c.sock.wait(ctx)
+			if err != nil && ctx.Err() == nil {
+				t.ended, t.lost = receiveError(err, DeadAfter), true
+			}
+			if strange = !whole; strange {
 				break
 			}
 		}

@@ -210,3 +210,85 @@ func TestFragments(t *testing.T) {
 		t.Errorf("run: %v after %d of %d", err, i, len(sizes))
 	}
 }
+
+// TestHelpIsInterrupted checks that a caller that reads is let go when its context ends, also when something has come
+// that is no whole message: a ping, or a part of one.
+func TestHelpIsInterrupted(t *testing.T) {
+	codec := codec(t, wire.CBOR)
+	for name, part := range map[string][]byte{
+		"a ping":           {0x89, 1, '?'},
+		"a head":           {0x82},
+		"half a message":   {0x82, 100, 0xa1},
+		"half a large one": append([]byte{0x82, 126, 0xff, 0xff}, make([]byte, 20_000)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := make(chan struct{})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				up := websocket.Upgrader{Subprotocols: []string{wire.CBOR.Protocol()}}
+				ws, err := up.Upgrade(w, r, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer func() { _ = ws.Close() }()
+				say := func(f *wire.Frame) {
+					b, err := codec.Encode(f)
+					if err == nil {
+						err = ws.WriteMessage(websocket.BinaryMessage, b)
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				_, _, _ = ws.ReadMessage()
+				say(&wire.Frame{Welcome: &wire.Welcome{Proto: 1, Session: "s", Writer: 1, Epoch: 1}})
+				for id := wire.Uint(1); id <= 200; id++ { // more than it takes until callers read
+					if _, _, err := ws.ReadMessage(); err != nil {
+						t.Error(err)
+					}
+					say(&wire.Frame{Res: &wire.Res{ID: id}})
+				}
+				_, _, _ = ws.ReadMessage()
+				if _, err := ws.NetConn().Write(part); err != nil {
+					t.Error(err)
+				}
+				<-end
+			}))
+			defer srv.Close()
+			defer close(end)
+			conn, _, err := wire.Dial(t.Context(), "ws"+strings.TrimPrefix(srv.URL, "http")+wire.Path, "", wire.Hello{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers := make(chan wire.Uint, 1)
+			ran := make(chan error, 1)
+			go func() {
+				ran <- conn.Run(context.Background(), func(f *wire.Frame) error {
+					answers <- f.Res.ID
+					return nil
+				})
+			}()
+			for id := wire.Uint(1); id <= 201; id++ {
+				if err := conn.Send(&wire.Frame{Req: &wire.Req{ID: id, Op: wire.OpRead}}); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				if id == 201 {
+					time.AfterFunc(100*time.Millisecond, cancel)
+				}
+				conn.Help(ctx, any1, func() bool { return len(answers) > 0 })
+				cancel()
+				if id <= 200 {
+					<-answers
+				}
+			}
+			select {
+			case err := <-ran:
+				t.Fatalf("the caller waited until the connection was lost: %v", err)
+			default:
+			}
+			_ = conn.Close()
+			<-ran
+		})
+	}
+}
