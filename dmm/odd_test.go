@@ -79,3 +79,16 @@ func TestLevelOfTheWindow(t *testing.T) {
 		t.Error("9 is above 5, and nothing is due")
 	}
 }
+
+// TestLateWriteCuts has a write that is late, and reaches the count, synchronise the window that it went to.
+func TestLateWriteCuts(t *testing.T) {
+	for _, manipulator := range []string{"count", "last"} {
+		set := newSet(t, dmm.Spec{Name: "x", Manipulator: manipulator, Sync: dmm.Trigger{Every: time.Second, Count: 2}})
+		v := set.Var("x")
+		v.Write(dsv.At(1500*time.Millisecond), 1)
+		v.Write(dsv.At(900*time.Millisecond), 1)
+		if ds := set.Take(nil); len(ds) != 1 || ds[0].Weight != 2 {
+			t.Errorf("%s: after two writes got %+v", manipulator, ds)
+		}
+	}
+}

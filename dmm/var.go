@@ -78,9 +78,10 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 	if v.count > 0 && s.tally(v) {
 		fired = true
 	}
+	since := s.start
 	s.mu.Unlock()
 	if fired {
-		v.cut(at)
+		v.cut(max(at, since+1)) // of the window that it went to, where it was late
 	}
 }
 
@@ -136,9 +137,10 @@ func (v *Var) Merge(at dsv.Instant, x dsv.Value, weight float64) {
 	if v.count > 0 && s.tally(v) {
 		fired = true
 	}
+	since := s.start
 	s.mu.Unlock()
 	if fired {
-		v.cut(at)
+		v.cut(max(at, since+1)) // of the window that it went to, where it was late
 	}
 }
 
@@ -188,9 +190,10 @@ func (v *Var) put(at dsv.Instant, x dsv.Value) {
 	if v.count > 0 && s.tally(v) {
 		due = true
 	}
+	since := s.start
 	s.mu.Unlock()
 	if due {
-		v.cut(at)
+		v.cut(max(at, since+1))
 	}
 }
 

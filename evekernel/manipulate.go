@@ -203,19 +203,39 @@ func (f *front) Write(v dsv.Value) {
 	f.v.WriteValue(at, v)
 }
 
-// Merge implements dsv.Front.
+// Merge implements dsv.Front. What a delta carries belongs to the window in which it ended, if that is still open.
 func (f *front) Merge(d *dsv.Delta) {
 	at := f.m.k.Now()
+	if d.T1 > 0 {
+		at = min(at, d.T1)
+	}
 	switch x, number := d.Value.Number(); {
 	case f.what.merges():
-		if d.Weight != 0 || number && x != 0 { // an empty delta says only that there was nothing
-			f.v.Merge(at, d.Value, d.Weight)
+		if empty(d, f.what.FromMerge) {
+			return
 		}
+		weight := d.Weight
+		if m := f.what.FromMerge; m == dsv.Min || m == dsv.Max {
+			weight = max(1, weight) // a sample, also where its writer does not count them
+		}
+		f.v.Merge(at, d.Value, weight)
 	case number && f.what.FromMerge == dsv.Mean:
 		f.v.Write(at, x/d.Weight) // of nothing it is no number, which is ignored
 	default:
 		f.v.WriteValue(at, d.Value)
 	}
+}
+
+// empty says whether a delta tells only that there was nothing. Not every writer gives weights.
+func empty(d *dsv.Delta, rule dsv.Merge) bool {
+	v := &d.Value
+	switch {
+	case d.Weight != 0 || rule == dsv.Min || rule == dsv.Max:
+		return false
+	case v.Kind == dsv.Histogram:
+		return v.Hist.Count() == 0
+	}
+	return v.Int == 0 && v.Float == 0 && len(v.Bytes) == 0
 }
 
 // Gone implements dsv.Front.
@@ -243,8 +263,9 @@ func (m *manipulations) signal() {
 	}
 }
 
-// settleDelay is how long after the end of a window its delta is taken: who read the clock before has written then.
-const settleDelay = time.Millisecond
+// settleDelay is how long after the end of a window its delta is taken: what modules synchronise 5 ms after it has come
+// then. Derived values are told later still.
+const settleDelay = 12 * time.Millisecond
 
 // drive synchronises until ctx ends, and then once more.
 func (m *manipulations) drive(ctx context.Context) {

@@ -398,3 +398,83 @@ func running(t *testing.T, k *evekernel.Kernel) (stop func()) {
 		}
 	}
 }
+
+// TestChainedWindows counts what a module synchronises just after the end of a window in that window, in the kernel too.
+func TestChainedWindows(t *testing.T) {
+	k, _ := open(t, evekernel.Config{Lead: time.Millisecond})
+	begin(t, k)
+	const every = 200 * time.Millisecond
+	n := dsv.Name("probe.beats")
+	what := evekernel.Manipulation{Declaration: dsv.Declaration{Name: n}, Recipe: dmm.Recipe{Name: "count", Sync: dmm.Trigger{Every: every}}}
+	if err := k.Manipulate(t.Context(), what); err != nil {
+		t.Fatal(err)
+	}
+	w, err := k.Space().Watch(t.Context(), dsv.WatchRequest{Pattern: string(n), Mode: dsv.All})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ctx, cancel := contextFor(t)
+	defer cancel()
+	for seq := uint64(1); ; seq++ {
+		end := (k.Now()/dsv.At(every) + 1) * dsv.At(every)
+		for k.Now() <= end.Add(2*time.Millisecond) {
+			time.Sleep(time.Millisecond)
+		}
+		d := dsv.Delta{Name: n, Writer: 501, Epoch: 1, Seq: seq, T0: end.Add(-every), T1: end, Value: dsv.IntValue(1), Weight: 1}
+		if err := k.Space().Sync(t.Context(), []dsv.Delta{d}); err != nil {
+			t.Fatal(err)
+		}
+		timely := k.Now() < end.Add(10*time.Millisecond)
+		for {
+			u, err := w.Next(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u.Delta == nil || u.Delta.Value.Int == 0 {
+				continue
+			}
+			if timely && u.Delta.T1 != end {
+				t.Errorf("what ended at %v was counted at %v", end, u.Delta.T1)
+			}
+			break
+		}
+		if timely {
+			return
+		}
+	}
+}
+
+// TestMergedWithoutWeight folds deltas of writers that do not count their samples.
+func TestMergedWithoutWeight(t *testing.T) {
+	k, _ := open(t, evekernel.Config{Lead: time.Millisecond})
+	var c dsv.Counts
+	c.Add(3)
+	h := dsv.HistValue(c.Take())
+	for _, c := range []struct {
+		name   string
+		values []dsv.Value
+		want   float64
+	}{
+		{"histogram", []dsv.Value{h, h}, 3},
+		{"sum", []dsv.Value{dsv.FloatValue(1), dsv.FloatValue(2)}, 3},
+		{"min", []dsv.Value{dsv.FloatValue(3), dsv.FloatValue(9)}, 3},
+		{"max", []dsv.Value{dsv.FloatValue(0), dsv.FloatValue(-9)}, 0},
+	} {
+		n := dsv.Name("probe." + c.name)
+		what := evekernel.Manipulation{Declaration: dsv.Declaration{Name: n}, Recipe: withCount(dmm.Recipe{Name: c.name}, 2)}
+		if err := k.Manipulate(t.Context(), what); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range c.values {
+			d := dsv.Delta{Name: n, Writer: 501, Epoch: 1, Seq: uint64(i + 1), Value: v}
+			if err := k.Space().Sync(t.Context(), []dsv.Delta{d}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := until(t, k.Space(), n, func(dsv.Reading) bool { return true })
+		if x, _ := r.Value.Number(); x != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, r, c.want)
+		}
+	}
+}
