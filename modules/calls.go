@@ -62,28 +62,17 @@ func (p *Proxy) send(ctx context.Context, c *call) (uint64, error) {
 		return id, nil
 	}
 	if conn.Flush() == nil { // a connection that was lost is repaired
-		p.await(ctx, conn, alone && !waits(c.req.Op), func() bool { return len(c.res) > 0 })
+		if alone && !waits(c.req.Op) {
+			conn.Help(ctx, quick, func() bool { return len(c.res) > 0 })
+		} else {
+			conn.Back()
+		}
 	}
 	return id, nil
 }
 
 // waits tells requests whose answer may be long in coming.
 func waits(op wire.Op) bool { return op == wire.OpJoin }
-
-// await reads for a caller that waits alone, until its answer is there, or the connection's own goroutine has to read.
-func (p *Proxy) await(ctx context.Context, conn *wire.Conn, alone bool, done func() bool) {
-	if !alone {
-		conn.Back()
-		return
-	}
-	conn.Help(ctx, quick, done)
-	p.mu.Lock()
-	others := len(p.calls) > 0 || len(p.sent) > 0
-	p.mu.Unlock()
-	if others {
-		conn.Back()
-	}
-}
 
 // quick tells frames that any goroutine may handle: nobody else's code is called with them.
 func quick(f *wire.Frame) bool { return f.Res != nil || f.Ack != nil || f.Upd != nil || f.Gap != nil }

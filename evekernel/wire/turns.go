@@ -18,7 +18,8 @@ type turns struct {
 	role   chan struct{} // capacity 1: full while somebody reads, and before and after Run
 	back   chan struct{} // capacity 1: Run's goroutine shall read again
 	wanted atomic.Bool   // a caller would have read
-	away   atomic.Bool   // Run's goroutine waits for its turn
+	asked  atomic.Bool   // somebody waits who does not read
+	away   atomic.Bool   // Run's goroutine waits for its turn, or is about to
 	uses   atomic.Uint64 // turns of callers
 
 	// What follows belongs to who has the role.
@@ -48,6 +49,10 @@ func (c *Conn) turn() (err error, lost bool) {
 			continue
 		}
 		t.away.Store(true)
+		if t.asked.Swap(false) || t.wanted.Load() { // who comes later finds it away
+			t.away.Store(false)
+			continue
+		}
 		<-t.role
 		t.rests(timer)
 		t.role <- struct{}{}
@@ -117,6 +122,7 @@ func (c *Conn) Help(ctx context.Context, mine func(*Frame) bool, done func() boo
 	case t.role <- struct{}{}:
 	default:
 		t.wanted.Store(true)
+		c.back()
 		return
 	}
 	t.uses.Add(1)
@@ -140,8 +146,14 @@ func (c *Conn) Help(ctx context.Context, mine func(*Frame) bool, done func() boo
 	}
 }
 
-// Back has Run's goroutine read again, if it does not: somebody waits for an answer and does not Help.
+// Back has Run's goroutine read: somebody waits for an answer and does not Help.
 func (c *Conn) Back() {
+	c.turns.asked.Store(true)
+	c.back()
+}
+
+// back has Run's goroutine read again, if it is away.
+func (c *Conn) back() {
 	if !c.turns.away.Load() {
 		return
 	}
