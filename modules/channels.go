@@ -249,10 +249,25 @@ func (x *exchange) changed(f *wire.Peers) {
 	}
 }
 
-// told queues news; they are applied in order, by one goroutine while there are any.
+// told queues news, once they are whole; they are applied in order, by one goroutine while there are any.
 func (x *exchange) told(n news) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if part := n.o.part; part != nil {
+		n.o.part = nil
+		if n.done == nil {
+			n.done = part.done
+		}
+		if !n.whole { // a new connection's list takes the place of what a lost one began
+			part.peers.List = append(part.peers.List, n.peers.List...)
+			part.peers.Version = n.peers.Version
+			n = news{o: n.o, peers: part.peers, whole: part.whole, partial: part.partial, done: n.done}
+		}
+	}
+	if !x.over && n.peers != nil && n.peers.Version == 0 && len(n.peers.List) > 0 {
+		n.o.part = &n // the last frame has the version
+		return
+	}
 	if x.over {
 		if n.done != nil {
 			close(n.done)

@@ -22,6 +22,7 @@ type outlet struct {
 
 	ready  chan struct{} // closed when the sinks are known, or never will be
 	failed error         // why they never will be
+	part   *news         // of a list of members that comes in several frames; guarded by the exchange's mutex
 
 	list atomic.Pointer[[]*target]
 
@@ -102,7 +103,13 @@ func (o *outlet) attach(ctx context.Context) {
 	}
 	_, err := o.x.p.wait(ctx, c)
 	if err == nil {
-		<-done
+		select {
+		case <-done:
+		case <-o.x.p.done:
+			err = o.x.p.closed()
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
 	}
 	if err != nil {
 		o.x.drop(o)
