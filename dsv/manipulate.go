@@ -108,3 +108,10 @@ func (s *Store) mergeFront(v *variable, d *Delta, to []fronted) ([]fronted, erro
 	taken.Value = d.Value.Clone()
 	return append(to, fronted{v.front, taken}), nil
 }
+
+// Has says whether there is a variable of that name.
+func (s *Store) Has(n Name) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.vars[n] != nil
+}

@@ -161,6 +161,9 @@ func New(cfg Config) (*Kernel, error) {
 	if err := k.recall(); err != nil {
 		return nil, err
 	}
+	if err := k.manip.recall(); err != nil {
+		return nil, err
+	}
 	return k, nil
 }
 

@@ -91,10 +91,15 @@ func (m *manipulations) admit(ctx context.Context, what *Manipulation, made *rec
 	}
 	name := what.Declaration.Name
 	made.Spec.OnFault = func(_ dsv.Name, err error) { m.k.logf("variable %s goes on without its manipulator: %v", name, err) }
+	m.sync.Lock() // what is being synchronised goes first
+	defer m.sync.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return false, dsv.ErrClosed
+	}
+	if old := m.fronts[name]; old != nil && !m.k.store.Has(name) {
+		m.drop(old) // deleted, and about to be told
 	}
 	if old := m.fronts[name]; old != nil {
 		if old.what.same(*what) {
@@ -118,6 +123,7 @@ func (m *manipulations) admit(ctx context.Context, what *Manipulation, made *rec
 		m.set.Remove(name)
 		return false, err
 	}
+	m.remember(what)
 	m.fronts[name] = f
 	if made.Guest() {
 		m.guests++
@@ -243,17 +249,24 @@ func (f *front) Gone() {
 	m := f.m
 	m.sync.Lock() // what is being synchronised goes first
 	m.mu.Lock()
-	name := f.what.Declaration.Name
-	if m.fronts[name] == f {
-		delete(m.fronts, name)
-		m.set.Remove(name)
-		if f.made.Guest() {
-			m.guests--
-		}
-	}
+	m.drop(f)
 	m.mu.Unlock()
 	m.sync.Unlock()
 	_ = f.made.Close() // it has no files that could fail
+}
+
+// drop forgets a front whose variable was deleted. Callers hold sync and mu.
+func (m *manipulations) drop(f *front) {
+	name := f.what.Declaration.Name
+	if m.fronts[name] != f {
+		return
+	}
+	delete(m.fronts, name)
+	m.set.Remove(name)
+	m.forget(name)
+	if f.made.Guest() {
+		m.guests--
+	}
 }
 
 func (m *manipulations) signal() {
