@@ -149,7 +149,7 @@ func (o *outlet) apply(n news) {
 			t.missing = now
 		}
 		if n.whole && !n.partial && !seen[id] || !t.missing.IsZero() && now.Sub(t.missing) > forgetAfter {
-			t.out.Set(nil, nil)
+			t.out.Shut()
 			return true
 		}
 		return false
@@ -166,14 +166,14 @@ func (o *outlet) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, t := range o.targets {
-		t.out.Set(nil, nil)
+		t.out.Shut()
 	}
 }
 
 // remove removes a sink; mu is held.
 func (o *outlet) remove(id egs.SinkID) {
 	if t := o.targets[id]; t != nil {
-		t.out.Set(nil, nil)
+		t.out.Shut()
 		delete(o.targets, id)
 	}
 }

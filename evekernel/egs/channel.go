@@ -285,7 +285,7 @@ func (c *channel) leave(id SinkID) {
 		return
 	}
 	delete(c.sinks, id)
-	s.out.Set(nil, nil)
+	s.out.Shut()
 	c.relist()
 	if s.inbox == nil {
 		s.mu.Lock()

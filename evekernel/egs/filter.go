@@ -182,6 +182,9 @@ func (s *Slot) Set(f Filter, fault func(error)) {
 	s.p.Swap(p).discard()
 }
 
+// Shut releases the filter; nothing passes any more. It is for a sink that leaves while events flow.
+func (s *Slot) Shut() { s.Set(FilterFunc(func(*Event, *Sink) bool { return false }), nil) }
+
 // discard releases what the filter holds.
 func (p *installed) discard() {
 	if p == nil {
