@@ -28,9 +28,9 @@ type session struct {
 	conn *wire.Conn // the present connection
 	vars []dsv.Name // by number - 1
 
-	folded  foldedSet // requests that wrote to manipulated variables
-	resumed bool      // requests may come again
-	nums    map[dsv.Name]uint64
+	folded foldedSet // requests that wrote to manipulated variables
+	conns  int       // connections that it had
+	nums   map[dsv.Name]uint64
 
 	measured map[dsv.Name]measured
 	left     bool // it said bye
@@ -240,7 +240,6 @@ func (k *Kernel) session(h wire.Hello) (s, former *session, err error) {
 	old := k.sessions[h.Module]
 	switch {
 	case h.Resume != "" && old != nil && old.id == h.Resume:
-		old.resumes()
 		return old, nil, nil
 	case h.Resume != "" && old != nil && (dsv.WriterID(h.Writer) != old.writer || uint32(h.Epoch) < old.epoch):
 		return nil, nil, fmt.Errorf("hello: %s began again meanwhile: %w", h.Module, wire.ErrProtocol)
@@ -281,7 +280,7 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &peer{
-		k: k, s: s, conn: conn, ctx: ctx, member: k.hub.Member(s.name),
+		k: k, s: s, conn: conn, over: s.begins(), ctx: ctx, member: k.hub.Member(s.name),
 		subs: map[uint64]bool{}, sources: map[dsv.Name]*attached{}, slots: make(chan struct{}, maxWaiting),
 	}
 	p.watches = pumps{p: p, byID: map[uint64]*pump{}}

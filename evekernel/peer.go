@@ -30,6 +30,7 @@ type peer struct {
 	k      *Kernel
 	s      *session
 	conn   *wire.Conn
+	over   int             // which of the session's connections it is
 	ctx    context.Context // ends with the connection; a field because handle is a callback
 	member egs.Service
 
@@ -203,7 +204,7 @@ func (p *peer) variable(r *wire.Req, res *wire.Res) error {
 			return fmt.Errorf("write %.80s: %w", r.Name, err)
 		}
 		var rev dsv.Revision
-		if r.Op == wire.OpWrite && p.k.manip.has(r.Name) && p.s.repeated(r.ID) {
+		if r.Op == wire.OpWrite && p.k.manip.has(r.Name) && p.repeated(r.ID) {
 			res.Rev = wire.Uint(p.k.store.Revision())
 			return nil
 		}

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/dsv/dsvbolt"
 	"github.com/eve-emulation/eve/evekernel"
+	"github.com/eve-emulation/eve/evekernel/wire"
 )
 
 // TestManipulatedAfterRestart has the kernel's successor fold what is written as the kernel did, before anybody asks it to.
@@ -109,5 +111,35 @@ func TestManipulatedAndDeletedAtOnce(t *testing.T) {
 		if i, err := s.Info(t.Context(), "a.b"); err != nil || i.Manipulated == "" {
 			t.Fatalf("created after it was deleted: %+v, %v", i, err)
 		}
+	}
+}
+
+// TestWrittenAgain folds a write that is sent again over the next connection once, and every other one, whatever its number.
+func TestWrittenAgain(t *testing.T) {
+	k := open(t, evekernel.Config{})
+	what := evekernel.Manipulation{Declaration: dsv.Declaration{Name: "a.n"}, Recipe: dmm.Recipe{Name: "count", Sync: dmm.Trigger{Count: 1}}}
+	if err := k.Manipulate(t.Context(), what); err != nil {
+		t.Fatal(err)
+	}
+	write := wire.Req{ID: 1, Op: wire.OpWrite, Name: "a.n", Value: &wire.Value{Float: new(1.0)}}
+	one := dial(t, k, wire.Hello{Module: "one"})
+	one.ask(write)
+	one.ask(write) // one at a time, so any number does
+	again := dial(t, k, wire.Hello{Module: "one", Resume: one.w.Session, Writer: one.w.Writer, Epoch: one.w.Epoch})
+	again.ask(write) // this one was sent again
+	again.ask(write)
+	again.ask(write)
+	s, late := k.Space(), time.Now().Add(patience)
+	for {
+		if r, err := s.Read(t.Context(), "a.n"); err == nil && r.Value.Int >= 4 {
+			if r.Value.Int != 4 {
+				t.Errorf("folded %d writes, want 4", r.Value.Int)
+			}
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatal("not all writes were folded")
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
