@@ -5,15 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 )
 
-// listName is the variable that holds the recipes of a run, JSON, and guestPrefix what those of their guests begin with.
+// listName is the variable that holds the recipes of a run, JSON, and guestPrefix what those of their guests begin with;
+// numbers follow, since a variable's name may be as long as names can be.
 const (
 	listName    dsv.Name = "run.measures"
-	guestPrefix dsv.Name = "run.guest."
+	guestPrefix = "run.guest_"
 )
 
 // Publish writes to a space how variables are to be manipulated where their data arise, for Published. Guests travel in
@@ -23,13 +27,16 @@ func Publish(ctx context.Context, space dsv.Space, rs map[dsv.Name]dmm.Recipe) e
 		return nil
 	}
 	list := make(map[dsv.Name]dmm.Recipe, len(rs))
-	for n, r := range rs {
+	guests := 0
+	for _, n := range slices.Sorted(maps.Keys(rs)) {
+		r := rs[n]
 		if r.Wasm != nil {
-			d := dsv.Declaration{Name: guestPrefix + n, Kind: dsv.Bytes, Help: "the guest that folds " + string(n)}
+			d := dsv.Declaration{Name: guestPrefix + dsv.Name(strconv.Itoa(guests)), Kind: dsv.Bytes, Help: "the guest that folds a variable"}
 			if err := put(ctx, space, d, dsv.BytesValue(r.Wasm)); err != nil {
 				return fmt.Errorf("publish recipes: %w", err)
 			}
-			r.Wasm = []byte{0} // there is one
+			r.Wasm = []byte(d.Name) // where it is
+			guests++
 		}
 		list[n] = r
 	}
@@ -52,7 +59,7 @@ func put(ctx context.Context, space dsv.Space, d dsv.Declaration, v dsv.Value) e
 	return err
 }
 
-// A List is the recipes of a run, without the code of guests. A nil List is empty.
+// A List is the recipes of a run; of guests, the name of the variable that holds the code. A nil List is empty.
 type List map[dsv.Name]dmm.Recipe
 
 // Published reads what Publish wrote; nil where nothing was.
@@ -78,7 +85,7 @@ func (l List) Make(ctx context.Context, space dsv.Space, n dsv.Name, own dmm.Reg
 		return nil, false, nil
 	}
 	if r.Wasm != nil {
-		code, err := space.Read(ctx, guestPrefix+n)
+		code, err := space.Read(ctx, dsv.Name(r.Wasm))
 		if err != nil {
 			return nil, true, fmt.Errorf("measure %s: fetch its guest: %w", n, err)
 		}

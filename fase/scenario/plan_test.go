@@ -328,7 +328,7 @@ measure:
 			t.Error(err)
 		}
 	}
-	if r, err := store.Read(t.Context(), "run.guest.probe.wasm"); err != nil || !slices.Equal(r.Value.Bytes, guest) {
+	if r, err := store.Read(t.Context(), "run.guest_0"); err != nil || !slices.Equal(r.Value.Bytes, guest) {
 		t.Errorf("the guest travels as %d bytes, %v, want %d", len(r.Value.Bytes), err, len(guest))
 	}
 }
