@@ -37,6 +37,7 @@ type sinks struct {
 type sink struct {
 	channel *egs.Channel
 	inbox   *egs.Inbox
+	turn    sync.Mutex // held by the connection that delivers: a new one waits until a lost one has ended
 }
 
 // linkSecret is what processes show each other on direct links. It is the same after a restart with the same token.

@@ -137,6 +137,8 @@ func (p *peer) deliver(sub wire.Uint) {
 		return
 	}
 	p.work.Go(func() {
+		s.turn.Lock()
+		defer s.turn.Unlock()
 		for {
 			e, err := s.inbox.Next(p.ctx)
 			if err != nil {
@@ -146,7 +148,12 @@ func (p *peer) deliver(sub wire.Uint) {
 			if err == nil {
 				err = p.conn.Send(&wire.Frame{Evt: f})
 			}
-			if err != nil && !errors.Is(err, dsv.ErrTooLarge) && !errors.Is(err, dsv.ErrKind) {
+			switch {
+			case err == nil:
+			case errors.Is(err, dsv.ErrTooLarge), errors.Is(err, dsv.ErrKind):
+				s.inbox.Lose(e)
+			default:
+				s.inbox.Return(e)
 				return
 			}
 		}

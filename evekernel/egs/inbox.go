@@ -197,6 +197,28 @@ func (b *Inbox) Next(ctx context.Context) (Event, error) {
 	}
 }
 
+// Return puts back what Next gave, which comes again before all others.
+func (b *Inbox) Return(e Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Delivered--
+	b.ready.back(e)
+	b.signal()
+}
+
+// Lose counts what Next gave as lost, with those before it.
+func (b *Inbox) Lose(e Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.Delivered--
+	b.stats.Lost++
+	if b.ready.len() > 0 {
+		b.ready.events[b.ready.head].Lost += 1 + e.Lost
+		return
+	}
+	b.lost += 1 + e.Lost
+}
+
 // Renew says that sources may have begun to count anew.
 func (b *Inbox) Renew() {
 	b.mu.Lock()

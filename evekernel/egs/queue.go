@@ -1,5 +1,7 @@
 package egs
 
+import "slices"
+
 // The bounds of what waits for one subscriber.
 const (
 	queueLength = 1024    // events
@@ -57,6 +59,17 @@ func (q *queue) take() (Event, bool) {
 		q.events, q.head = q.events[:0], 0
 	}
 	return e, true
+}
+
+// back puts what take took before all others.
+func (q *queue) back(e Event) {
+	if q.head > 0 {
+		q.head--
+		q.events[q.head] = e
+	} else {
+		q.events = slices.Insert(q.events, 0, e)
+	}
+	q.bytes += e.size()
 }
 
 func (q *queue) clear() { *q = queue{} }
