@@ -113,7 +113,7 @@ func (t *totals) records(group string) []user.Record {
 		return nil
 	})
 	if err != nil {
-		t.warnings = append(t.warnings, fmt.Sprintf("history of %s is incomplete: %v", RecordsName(group), err))
+		t.broken[RecordsName(group)] = err
 	}
 	slices.SortFunc(rs, func(a, b user.Record) int {
 		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Key, b.Key))

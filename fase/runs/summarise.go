@@ -54,6 +54,8 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	for _, name := range plan.Topology.Services {
 		s.Services[name] = t.service(name)
 	}
+	s.Variables = t.variables(plan)
+	s.Checks = t.checks(plan, s)
 	s.Decisions = append(s.Decisions, t.decisions()...)
 	for _, e := range plan.Expect {
 		s.Expect = append(s.Expect, t.expect(e))
@@ -76,6 +78,9 @@ func (t *totals) setWindow(plan *scenario.Plan, interrupted bool) {
 	}
 	for _, x := range plan.Topology.Servers {
 		ns = append(ns, dsv.Name(x+".in_flight"), dsv.Name(x+".cpu.utilisation"))
+	}
+	if len(ns) == 0 {
+		ns = t.ofModules(plan)
 	}
 	t.to = min(t.to, t.newest(ns...))
 	t.from = min(t.from, t.to)
@@ -154,7 +159,7 @@ func (t *totals) decisions() []Decision {
 		}
 	})
 	if err != nil {
-		t.warnings = append(t.warnings, fmt.Sprintf("history of %s is incomplete: %v", adapt.DecisionsName, err))
+		t.broken[adapt.DecisionsName] = err
 	}
 	slices.SortStableFunc(out, func(a, b Decision) int {
 		switch {
@@ -223,6 +228,7 @@ func (s *Summary) warn(t *totals) {
 		}
 	}
 	s.Warnings = append(s.Warnings, t.warnings...)
+	s.Warnings = append(s.Warnings, Incomplete(t.broken)...)
 }
 
 func (s *Summary) ends(x Extras) Ends {

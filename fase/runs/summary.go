@@ -44,6 +44,8 @@ type Summary struct {
 	Clients   map[string]Client                 `json:"clients"`
 	Servers   map[string]map[Resource]Resourced `json:"servers"`
 	Services  map[string]Service                `json:"services"`
+	Variables map[string]Variable               `json:"variables"` // what modules measured
+	Checks    []Check                           `json:"checks"`
 	Decisions []Decision                        `json:"decisions"`
 	Expect    []Expect                          `json:"expect"`
 	Modules   []Module                          `json:"modules"`
@@ -88,7 +90,7 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// A Distribution describes samples in seconds. Without samples all but Count is NaN, null in JSON. Count, mean and
+// A Distribution describes samples in seconds, or in the unit of their variable. Without samples all but Count is NaN, null in JSON. Count, mean and
 // maximum are exact; quantiles are within 0.1 %.
 type Distribution struct {
 	Count uint64 `json:"count"`
@@ -216,14 +218,16 @@ type Module struct {
 	At    Number `json:"at"`             // when it ended; null while it ran to the end
 }
 
-// Groups lists the client groups, sorted.
-func (s *Summary) Groups() []string { return slices.Sorted(maps.Keys(s.Clients)) }
+// Groups lists the client groups, in the order of CompareNames.
+func (s *Summary) Groups() []string { return names(s.Clients) }
 
-// ServerNames lists the servers, sorted.
-func (s *Summary) ServerNames() []string { return slices.Sorted(maps.Keys(s.Servers)) }
+// ServerNames lists the servers, in the order of CompareNames.
+func (s *Summary) ServerNames() []string { return names(s.Servers) }
 
-// ServiceNames lists the services, sorted.
-func (s *Summary) ServiceNames() []string { return slices.Sorted(maps.Keys(s.Services)) }
+// ServiceNames lists the services, in the order of CompareNames.
+func (s *Summary) ServiceNames() []string { return names(s.Services) }
+
+func names[T any](m map[string]T) []string { return slices.SortedFunc(maps.Keys(m), CompareNames) }
 
 // Bytes returns the content of summary.json: equal summaries give equal bytes.
 func (s *Summary) Bytes() ([]byte, error) {

@@ -2,7 +2,6 @@ package runs
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -15,15 +14,15 @@ type totals struct {
 	history      History
 	declarations map[dsv.Name]dsv.Declaration
 	windows      map[dsv.Name]*dmm.Window
-	texts        map[dsv.Name]string
 	from, to     dsv.Instant
 	warnings     []string
+	broken       map[dsv.Name]error // histories that could not be read whole
 }
 
 func newTotals(h History) *totals {
 	t := &totals{
 		history: h, declarations: map[dsv.Name]dsv.Declaration{}, windows: map[dsv.Name]*dmm.Window{},
-		texts: map[dsv.Name]string{},
+		broken: map[dsv.Name]error{},
 	}
 	for _, d := range h.Declarations() {
 		t.declarations[d.Name] = d
@@ -51,19 +50,21 @@ func (t *totals) window(n dsv.Name) *dmm.Window {
 		return nil
 	})
 	if err != nil {
-		t.warnings = append(t.warnings, fmt.Sprintf("history of %s is incomplete: %v", n, err))
+		t.broken[n] = err
 	}
 	t.windows[n] = w
 	return w
 }
 
-// newest returns the latest instant of the variables that groups and servers write all the time.
+// newest returns the latest instant of variables that are written all the time.
 func (t *totals) newest(ns ...dsv.Name) dsv.Instant {
 	latest := dsv.Instant(0)
 	for _, n := range ns {
-		if w := t.window(n); w != nil {
-			latest = max(latest, w.Newest())
-		}
+		t.passing(n, func(w *dmm.Window) {
+			if w != nil {
+				latest = max(latest, w.Newest())
+			}
+		})
 	}
 	return latest
 }

@@ -1,0 +1,81 @@
+package runs
+
+import (
+	"math"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/stat"
+)
+
+// A Law is an operational law of queueing: it holds of measurements of any system, whatever its distributions, but for what
+// is under way at the ends of the window.
+type Law string
+
+// The laws.
+const (
+	Little      Law = "little"      // mean requests in flight = rate of those that ended × mean response time
+	Utilisation Law = "utilisation" // mean utilisation of a CPU = demand delivered ÷ (window × cores × speed)
+)
+
+// A Check is what a law says of a group of clients, or of a server's CPU, and what was measured, each by variables of
+// their own.
+type Check struct {
+	Law      Law    `json:"law"`
+	Of       string `json:"of"` // group or server
+	Measured Number `json:"measured"`
+	Expected Number `json:"expected"`
+	Error    Number `json:"error"` // |measured − expected| ÷ expected
+	// Edges is the share that requests under way at the ends of the window can make up; beyond MaxCheckError the check
+	// says nothing.
+	Edges   Number       `json:"edges"`
+	Verdict stat.Verdict `json:"verdict"`
+}
+
+// MaxCheckError is up to where a law holds.
+const MaxCheckError = 0.05
+
+// checks compares what was measured apart and is bound by a law. What was not used has no check.
+func (t *totals) checks(plan *scenario.Plan, s *Summary) []Check {
+	out := []Check{}
+	if t.seconds() <= 0 {
+		return out
+	}
+	for _, name := range s.Groups() {
+		c := s.Clients[name]
+		x := Check{Law: Little, Of: name, Measured: Number(t.measured(dsv.Name(name + ".in_flight")).Mean())}
+		x.Expected = t.perSecond(float64(c.Requests)) * c.Response.Mean
+		x.Edges = 2 * c.Response.P99 / Number(t.seconds())
+		out = x.judged(out)
+	}
+	for i := range plan.Servers {
+		h := &plan.Servers[i]
+		r := s.Servers[h.Name]["cpu"]
+		speed := h.Machine.CPU.Speed
+		if speed == 0 {
+			speed = 1
+		}
+		x := Check{Law: Utilisation, Of: h.Name, Measured: r.Utilisation}
+		x.Expected = t.perSecond(float64(r.Delivered) / float64(max(1, h.Machine.CPU.Cores)) / speed)
+		out = x.judged(out)
+	}
+	return out
+}
+
+// judged appends the check with its verdict, if there is anything to check.
+func (x Check) judged(out []Check) []Check {
+	measured, expected := float64(x.Measured), float64(x.Expected)
+	if !(expected > 0) || math.IsNaN(measured) {
+		return out
+	}
+	x.Error = Number(math.Abs(measured-expected) / expected)
+	switch {
+	case !(x.Edges <= MaxCheckError):
+		x.Verdict = stat.Inconclusive
+	case x.Error <= MaxCheckError:
+		x.Verdict = stat.Pass
+	default:
+		x.Verdict = stat.Fail
+	}
+	return append(out, x)
+}

@@ -1,0 +1,39 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eve-emulation/eve/dsv"
+)
+
+// maxNamed bounds the variables that one sentence names.
+const maxNamed = 3
+
+// Incomplete tells of which variables the history could not be read whole: a sentence for each cause.
+func Incomplete(broken map[dsv.Name]error) []string {
+	by := map[string][]string{}
+	for n, err := range broken {
+		if inner := errors.Unwrap(err); inner != nil {
+			err = inner // without the variable's name, which is told anyway
+		}
+		by[err.Error()] = append(by[err.Error()], string(n))
+	}
+	var out []string
+	for cause, ns := range by {
+		slices.SortFunc(ns, CompareNames)
+		out = append(out, fmt.Sprintf("history of %s is incomplete: %s", several(ns), cause))
+	}
+	slices.SortFunc(out, CompareNames)
+	return out
+}
+
+// several names the first of a list, and counts the others.
+func several(ns []string) string {
+	if more := len(ns) - maxNamed; more > 1 {
+		return fmt.Sprintf("%s and %d more variables", strings.Join(ns[:maxNamed], ", "), more)
+	}
+	return strings.Join(ns, ", ")
+}
