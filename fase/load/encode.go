@@ -45,6 +45,9 @@ func AppendCall(b []byte, r *service.Request, services []string, host string) ([
 	if r.Priority != 0 {
 		b = strconv.AppendInt(append(b, "\r\nEve-Priority: "...), int64(r.Priority), 10)
 	}
+	if r.Deadline != 0 {
+		b = strconv.AppendInt(append(b, "\r\nEve-Deadline: "...), int64(r.Deadline), 10)
+	}
 	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(compact))+r.Send, 10)
 	return append(append(b, "\r\n\r\n"...), compact...), nil
 }

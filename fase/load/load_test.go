@@ -114,7 +114,7 @@ func TestRDROnTheWire(t *testing.T) {
 		}
 		h := r.Header
 		seen <- fmt.Sprint(r.Method, " ", r.URL.Path, " ", r.Host == r.Context().Value(http.LocalAddrContextKey).(net.Addr).String(),
-			" ", h.Get("Eve-Key"), " ", h.Get("Eve-Epoch"), " ", h.Get("Eve-Priority"), " ", len(body)-len(compact), " ", err)
+			" ", h.Get("Eve-Key"), " ", h.Get("Eve-Epoch"), " ", h.Get("Eve-Priority"), " ", h.Get("Eve-Deadline"), " ", len(body)-len(compact), " ", err)
 		w.Header().Set("Eve-Epoch", "9")
 		w.WriteHeader(421)
 	}))
@@ -125,8 +125,8 @@ func TestRDROnTheWire(t *testing.T) {
 		r    service.Request
 		want string
 	}{
-		{"to a service", service.Request{Service: 1, Block: block, Key: 0xbeef, Epoch: 4, Send: 3000, Priority: 2}, "POST /rdr/app true beef 4 2 3000 <nil>"},
-		{"to the host", service.Request{Service: -1, Block: block, Key: 1}, "POST /rdr true 1 0  0 <nil>"},
+		{"to a service", service.Request{Service: 1, Block: block, Key: 0xbeef, Epoch: 4, Send: 3000, Priority: 2, Deadline: 5e9}, "POST /rdr/app true beef 4 2 5000000000 3000 <nil>"},
+		{"to the host", service.Request{Service: -1, Block: block, Key: 1}, "POST /rdr true 1 0   0 <nil>"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -12,12 +12,12 @@ type Grant struct {
 }
 
 // Burner is a station whose departures are inputs: it grants at most c slices at a time, somebody consumes them for
-// real, and Met ends them. First come first served grants the whole demand at once; processor sharing grants slices of
-// 1 ms in turn.
+// real, and Met ends them. Processor sharing grants slices of 1 ms in turn; every other discipline grants the whole demand
+// at once, to the first in line.
 type Burner struct {
 	servers int
 	slice   int64 // 0: whole demands
-	line    ring[waiting]
+	line    line
 	running []waiting // granted; demand is what is left beyond the grant
 	grants  []Grant
 	outs    []Grant
@@ -29,11 +29,21 @@ type Burner struct {
 // NewBurner returns a station of c servers; slice is the largest grant, 0 for whole demands.
 func NewBurner(c int, slice int64) *Burner { return &Burner{servers: max(c, 1), slice: slice} }
 
+// NewRankedBurner returns a station of c servers with a line by rank, which grants whole demands.
+func NewRankedBurner(c int) *Burner {
+	b := NewBurner(c, 0)
+	b.line.ranked = true
+	return b
+}
+
 // Arrive implements Station.
-func (b *Burner) Arrive(at dsv.Instant, job Job, demand int64) {
+func (b *Burner) Arrive(at dsv.Instant, job Job, demand int64) { b.ArriveRanked(at, job, demand, 0) }
+
+// ArriveRanked implements Ranked.
+func (b *Burner) ArriveRanked(at dsv.Instant, job Job, demand, rank int64) {
 	b.use.upTo(at)
 	b.use.present++
-	b.line.push(waiting{job, demand})
+	b.line.push(waiting{job, demand}, rank)
 	b.grant()
 }
 
@@ -69,7 +79,7 @@ func (b *Burner) Met(at dsv.Instant, job Job) {
 		}
 		b.running = append(b.running[:i], b.running[i+1:]...)
 		if w.demand > 0 {
-			b.line.push(w)
+			b.line.push(w, 0)
 		} else {
 			b.use.present--
 			b.gone = append(b.gone, job)
@@ -90,7 +100,7 @@ func (b *Burner) Withdraw(at dsv.Instant, job Job) bool {
 			return true
 		}
 	}
-	if b.line.remove(func(w waiting) bool { return w.job == job }) {
+	if b.line.remove(job) {
 		b.use.present--
 		return true
 	}

@@ -23,15 +23,6 @@ const (
 	Burn            // really consumed
 )
 
-// Discipline orders the jobs of a CPU.
-type Discipline uint8
-
-// The disciplines.
-const (
-	FCFS Discipline = iota // first come first served
-	PS                     // processor sharing
-)
-
 // CPUConfig describes the processors. The zero value is one core of speed 1, first come first served.
 type CPUConfig struct {
 	Cores      int     // default 1

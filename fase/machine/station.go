@@ -51,6 +51,16 @@ func (u *use) take(at dsv.Instant) (busy, present float64) {
 	return busy, present
 }
 
+// Ranked is a Station with a line that may go by rank: a job that is brought with a rank stands behind those of a lesser
+// rank and, of its own, behind those that came before it. [NewRanked] and [NewRankedBurner] make such a line; another one
+// ignores the rank. What is served already is not interrupted.
+type Ranked interface {
+	Station
+	// ArriveRanked is Arrive with a rank; Arrive has rank 0. The slots of the jobs that wait in a line by rank are distinct,
+	// and dense: memory grows with the largest.
+	ArriveRanked(at dsv.Instant, job Job, demand, rank int64)
+}
+
 type waiting struct {
 	job    Job
 	demand int64
@@ -63,12 +73,12 @@ type inService struct {
 	seq  uint64
 }
 
-// Queue is a first-come-first-served station of c servers with one line. A job that has to wait starts at the scheduled
+// Queue is a station of c servers with one line, first come first served or by rank. A job that has to wait starts at the scheduled
 // departure of the one before it, however late the station is stepped.
 type Queue struct {
 	servers int
 	speed   float64
-	line    ring[waiting]
+	line    line
 	serving []inService // at most servers, unordered: c is small
 	gone    []Job
 	out     []Job
@@ -76,9 +86,16 @@ type Queue struct {
 	use     use
 }
 
-// NewQueue returns an empty queue of c servers that work at a speed: a demand takes demand/speed.
+// NewQueue returns an empty first-come-first-served queue of c servers that work at a speed: a demand takes demand/speed.
 func NewQueue(c int, speed float64) *Queue {
 	return &Queue{servers: max(c, 1), speed: orOne(speed)}
+}
+
+// NewRanked is NewQueue with a line by rank.
+func NewRanked(c int, speed float64) *Queue {
+	q := NewQueue(c, speed)
+	q.line.ranked = true
+	return q
 }
 
 // after is the instant ns nanoseconds after another, or Never when that is beyond all time.
@@ -97,14 +114,17 @@ func orOne(x float64) float64 {
 }
 
 // Arrive implements Station.
-func (q *Queue) Arrive(at dsv.Instant, job Job, demand int64) {
+func (q *Queue) Arrive(at dsv.Instant, job Job, demand int64) { q.ArriveRanked(at, job, demand, 0) }
+
+// ArriveRanked implements Ranked.
+func (q *Queue) ArriveRanked(at dsv.Instant, job Job, demand, rank int64) {
 	q.use.upTo(at)
 	q.use.present++
 	if len(q.serving) < q.servers {
 		q.start(at, waiting{job, demand})
 		return
 	}
-	q.line.push(waiting{job, demand})
+	q.line.push(waiting{job, demand}, rank)
 }
 
 func (q *Queue) start(at dsv.Instant, w waiting) {
@@ -123,7 +143,7 @@ func (q *Queue) Withdraw(at dsv.Instant, job Job) bool {
 			return true
 		}
 	}
-	if q.line.remove(func(w waiting) bool { return w.job == job }) {
+	if q.line.remove(job) {
 		q.use.present--
 		return true
 	}

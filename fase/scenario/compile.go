@@ -46,9 +46,7 @@ func (s *rawServer) machine() machine.Config {
 	if s.run.v == "burn" {
 		cfg.Run = machine.Burn
 	}
-	if s.discipline.v == "ps" {
-		cfg.CPU.Discipline = machine.PS
-	}
+	cfg.CPU.Discipline, _ = machine.ParseDiscipline(s.discipline.v) // without one: the default
 	return cfg
 }
 

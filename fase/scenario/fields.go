@@ -3,6 +3,8 @@ package scenario
 import (
 	"math"
 	"time"
+
+	"github.com/eve-emulation/eve/fase/machine"
 )
 
 // rawScenario is a scenario file as written: read by the schema, not yet checked against itself.
@@ -126,7 +128,7 @@ func serverFields(s *rawServer) []field {
 	return []field{
 		{key: "cpus", value: whole(&s.cpus, 1, 4096), def: "1", help: "processors"},
 		{key: "speed", value: amount(&s.speed, plainUnit(), bounds{0.001, 1000, "from 0.001 to 1000"}), def: "1", help: "cpu demands are divided by it"},
-		{key: "discipline", value: choice(&s.discipline, "fcfs", "ps"), def: "fcfs", help: "order at the processors: first come first served, or processor sharing"},
+		{key: "discipline", value: choice(&s.discipline, machine.Disciplines()...), def: "fcfs", help: "order at the processors: first come first served, processor sharing, shortest job first, highest priority first, earliest deadline first"},
 		{key: "run", value: choice(&s.run, "hold", "burn"), def: "hold", help: "meet demands in real time without consuming them, or really consume them"},
 		{key: "disk", value: object("disk", []field{
 			{key: "seek", value: duration(&s.seek, 0, false), def: "0s", help: "added to each access"},

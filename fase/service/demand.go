@@ -14,7 +14,7 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		x, _ := h.run.Execution(ref)
 		h.visits[x].cpu += d.N
 		h.hw.meters[resCPU].requested.Write(at, float64(d.N)/1e9)
-		h.hw.cpu.Arrive(at, ref, h.hw.cpuTime(d.N))
+		h.compute(at, x, ref, d.N)
 		h.grants(at)
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
 		ns := h.hw.diskTime(d)
@@ -34,6 +34,17 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		h.reply(at, x, 200, d.N)
 		h.run.Met(at, ref, rdr.OK)
 	}
+}
+
+// compute brings a demand of execution x to the CPU.
+func (h *Host) compute(at dsv.Instant, x uint32, ref step.Ref, demand int64) {
+	ns := h.hw.cpuTime(demand)
+	if h.hw.ranked == nil {
+		h.hw.cpu.Arrive(at, ref, ns)
+		return
+	}
+	u := h.run.Urgency(x)
+	h.hw.ranked.ArriveRanked(at, ref, ns, h.hw.cfg.CPU.Discipline.Rank(ns, u.Priority, u.Deadline))
 }
 
 func (h *Host) acquire(at dsv.Instant, p *machine.Pool, ref step.Ref, d *rdr.Demand) {

@@ -27,7 +27,8 @@ type hardware struct {
 	disk   machine.Station
 	link   *machine.Queue // nil: infinitely fast
 	memory *machine.Pool
-	locks  []lock // in order of first use
+	locks  []lock         // in order of first use
+	ranked machine.Ranked // the CPU, when its discipline goes by rank; else nil
 	// burners of the CPU and the disk under run: burn, else nil
 	burnCPU, burnDisk *machine.Burner
 	diskOps           map[step.Ref]rdr.Demand // what a disk grant is to do
@@ -65,17 +66,18 @@ func newHardware(cfg machine.Config, server string, vars Vars) hardware {
 	hw := hardware{cfg: cfg, memory: machine.NewPool(int64(cfg.Memory))}
 	switch {
 	case cfg.Run == machine.Burn:
-		slice := int64(0)
-		if cfg.CPU.Discipline == machine.PS {
-			slice = machine.Slice
-		}
-		hw.burnCPU, hw.burnDisk = machine.NewBurner(cfg.CPU.Cores, slice), machine.NewBurner(1, 0)
+		hw.burnCPU, hw.burnDisk = newBurner(cfg.CPU), machine.NewBurner(1, 0)
 		hw.cpu, hw.disk = hw.burnCPU, hw.burnDisk
 		hw.diskOps = map[step.Ref]rdr.Demand{}
 	case cfg.CPU.Discipline == machine.PS:
 		hw.cpu, hw.disk = machine.NewSharing(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
+	case cfg.CPU.Discipline.Ranked():
+		hw.cpu, hw.disk = machine.NewRanked(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
 	default:
 		hw.cpu, hw.disk = machine.NewQueue(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
+	}
+	if cfg.CPU.Discipline.Ranked() {
+		hw.ranked = hw.cpu.(machine.Ranked)
 	}
 	if cfg.Link.Rate > 0 {
 		hw.link = machine.NewQueue(1, 1)
@@ -88,6 +90,16 @@ func newHardware(cfg machine.Config, server string, vars Vars) hardware {
 		}
 	}
 	return hw
+}
+
+func newBurner(cpu machine.CPUConfig) *machine.Burner {
+	switch {
+	case cpu.Discipline.Ranked():
+		return machine.NewRankedBurner(cpu.Cores)
+	case cpu.Discipline == machine.PS:
+		return machine.NewBurner(cpu.Cores, machine.Slice)
+	}
+	return machine.NewBurner(cpu.Cores, 0)
 }
 
 func (hw *hardware) next() dsv.Instant {

@@ -46,6 +46,9 @@ type execution struct {
 	ended bool // the main strand has
 	gone  bool // every strand has
 	began dsv.Instant
+
+	urgency Urgency
+
 	first uint32 // list of outstanding ops; none is 0, so ops[0] stays unused
 }
 
@@ -80,14 +83,15 @@ func (r *Runner) Alive(x, gen uint32) bool {
 func (r *Runner) Task(x uint32) *rdr.Task { return &r.tasks[x].Task }
 
 // Begin starts an execution in a reserved slot. Calls made at once count their latency from at: a user's due instant.
-// A priority other than 0 is the caller's, and inherited by calls whose blocks have none.
-func (r *Runner) Begin(at dsv.Instant, x uint32, b *rdr.Block, key rdr.Key, level string, priority int) {
+// What it inherits is from its caller, which has the block's own attributes in it already; where that is nothing, they
+// count from at.
+func (r *Runner) Begin(at dsv.Instant, x uint32, b *rdr.Block, key rdr.Key, level string, inherited Urgency) {
 	t := r.tasks[x]
 	t.began = at
 	t.Start(b, key, level)
-	if priority != 0 {
-		t.SetPriority(priority)
-	}
+	t.urgency = urgency(at, b, key, inherited)
+	t.SetPriority(t.urgency.Priority)
+	t.SetDeadline(0) // so that a call's is that of its own block; what is inherited is an instant
 	r.pump(at, x)
 }
 
@@ -185,8 +189,13 @@ func (r *Runner) call(at dsv.Instant, t *execution, o uint32, d *rdr.Demand) {
 		r.drop(t, o)
 		return
 	}
+	deadline := due(at, d.Deadline)
+	if deadline == 0 {
+		deadline = t.urgency.Deadline
+	}
 	ref := r.Calls.Start(at, min(at, t.began), Request{
-		Service: svc, Block: d.Block, Method: d.Method, Path: d.Path, Key: d.Key, Send: d.N, Priority: d.Priority,
+		Service: svc, Block: d.Block, Method: d.Method, Path: d.Path, Key: d.Key, Send: d.N,
+		Priority: d.Priority, Deadline: deadline,
 	}, Op{r.ref(o)})
 	r.ops[o].call = ref
 }

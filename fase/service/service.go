@@ -59,11 +59,12 @@ type Request struct {
 	Block    *rdr.Block // nil for a plain GET
 	Method   string     // plain HTTP: method and path; empty for an RDR
 	Path     string
-	Key      rdr.Key // every draw of the execution follows from it
-	Epoch    uint32  // of the caller's mapping of the service
-	Send     int64   // bytes of body beyond the block
-	Priority int
-	Local    bool // caller and server are the same server: no link is crossed
+	Key      rdr.Key     // every draw of the execution follows from it
+	Epoch    uint32      // of the caller's mapping of the service
+	Send     int64       // bytes of body beyond the block
+	Priority int         // a larger one is more urgent
+	Deadline dsv.Instant // 0: none
+	Local    bool        // caller and server are the same server: no link is crossed
 }
 
 // Cause says what became of a call.

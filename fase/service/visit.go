@@ -41,7 +41,7 @@ func (h *Host) decide(at dsv.Instant, x uint32) {
 		return
 	}
 	v.begun = true
-	h.run.Begin(at, x, v.req.Block, v.req.Key, level, v.req.Priority)
+	h.run.Begin(at, x, v.req.Block, v.req.Key, level, Urgency{v.req.Priority, v.req.Deadline})
 }
 
 // earlyPatience is how long a request waits for the mapping that its caller has told of. One that never comes is of

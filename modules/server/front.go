@@ -87,6 +87,7 @@ func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.R
 	}
 	req.Epoch = uint32(header(r, "eve-epoch"))
 	req.Priority = int(header(r, "eve-priority"))
+	req.Deadline = dsv.Instant(header(r, "eve-deadline"))
 	return req, engine.Response{}
 }
 

@@ -61,7 +61,7 @@ func (a *App) serveCommand() *cobra.Command {
 	fl.StringVar(&f.run, "run", "hold", "how demands are met: hold (in real time, without consuming) or burn (really consumed)")
 	fl.IntVar(&f.cpus, "cpus", 1, "processors of the emulated machine")
 	fl.Float64Var(&f.speed, "speed", 1, "speed of its processors")
-	fl.StringVar(&f.discipline, "discipline", "fcfs", "discipline of its processors: fcfs or ps")
+	fl.StringVar(&f.discipline, "discipline", "fcfs", "discipline of its processors: "+strings.Join(machine.Disciplines(), ", "))
 	fl.BoolVar(&f.remote, "allow-remote", false, "listen on an address that others can reach")
 	return c
 }
@@ -75,12 +75,9 @@ func (f *serveFlags) config() (server.Config, error) {
 	default:
 		return server.Config{}, fmt.Errorf("--run %s: want hold or burn", f.run)
 	}
-	switch f.discipline {
-	case "fcfs":
-	case "ps":
-		m.CPU.Discipline = machine.PS
-	default:
-		return server.Config{}, fmt.Errorf("--discipline %s: want fcfs or ps", f.discipline)
+	var known bool
+	if m.CPU.Discipline, known = machine.ParseDiscipline(f.discipline); !known {
+		return server.Config{}, fmt.Errorf("--discipline %s: want one of %s", f.discipline, strings.Join(machine.Disciplines(), ", "))
 	}
 	if names := engine.Shipped().Names(); !slices.Contains(names, f.engine) {
 		return server.Config{}, fmt.Errorf("--engine %s: want %s", f.engine, strings.Join(names, " or "))

@@ -1,0 +1,137 @@
+package machine
+
+// line holds the jobs that wait at a station: in order of arrival, or, when it is ranked, the least rank first and ties in
+// order of arrival. It reuses its memory.
+type line struct {
+	ranked bool
+	fifo   ring[waiting]
+	heap   ranks
+}
+
+func (l *line) push(w waiting, rank int64) {
+	if l.ranked {
+		l.heap.push(w, rank)
+		return
+	}
+	l.fifo.push(w)
+}
+
+func (l *line) pop() (w waiting, ok bool) {
+	if l.ranked {
+		return l.heap.pop()
+	}
+	return l.fifo.pop()
+}
+
+// remove takes a job out of the line, in O(log n) when it is ranked; false when it does not wait.
+func (l *line) remove(job Job) bool {
+	if l.ranked {
+		return l.heap.remove(job)
+	}
+	return l.fifo.remove(func(w waiting) bool { return w.job == job })
+}
+
+// ranks is a binary heap of waiting jobs that knows where each of them is: places, by the slot of the job, holds its index
+// in items plus 1. Slots are dense and distinct among the jobs that wait.
+type ranks struct {
+	items  []ranked
+	places []int32
+	seq    uint64
+}
+
+type ranked struct {
+	rank int64
+	seq  uint64
+	waiting
+}
+
+func (h *ranks) less(i, j int) bool {
+	x, y := &h.items[i], &h.items[j]
+	return x.rank < y.rank || x.rank == y.rank && x.seq < y.seq
+}
+
+// put stores an item and notes its place.
+func (h *ranks) put(i int, x ranked) {
+	h.items[i] = x
+	h.places[x.job.Slot()] = int32(i + 1)
+}
+
+func (h *ranks) push(w waiting, rank int64) {
+	slot := int(w.job.Slot())
+	if slot >= len(h.places) {
+		h.places = append(h.places, make([]int32, slot+1-len(h.places))...)
+	}
+	h.seq++
+	h.items = append(h.items, ranked{})
+	h.put(len(h.items)-1, ranked{rank, h.seq, w})
+	h.up(len(h.items) - 1)
+}
+
+func (h *ranks) pop() (w waiting, ok bool) {
+	if len(h.items) == 0 {
+		return w, false
+	}
+	w = h.items[0].waiting
+	h.removeAt(0)
+	return w, true
+}
+
+func (h *ranks) remove(job Job) bool {
+	slot := int(job.Slot())
+	if slot >= len(h.places) {
+		return false
+	}
+	i := int(h.places[slot]) - 1
+	if i < 0 || h.items[i].job != job {
+		return false
+	}
+	h.removeAt(i)
+	return true
+}
+
+func (h *ranks) removeAt(i int) {
+	last := len(h.items) - 1
+	h.places[h.items[i].job.Slot()] = 0
+	moved := h.items[last]
+	h.items = h.items[:last]
+	if i == last {
+		return
+	}
+	h.put(i, moved)
+	h.down(i)
+	h.up(i)
+}
+
+func (h *ranks) swap(i, j int) {
+	x, y := h.items[i], h.items[j]
+	h.put(i, y)
+	h.put(j, x)
+}
+
+func (h *ranks) up(i int) {
+	for i > 0 {
+		p := (i - 1) / 2
+		if !h.less(i, p) {
+			return
+		}
+		h.swap(i, p)
+		i = p
+	}
+}
+
+func (h *ranks) down(i int) {
+	for {
+		c := 2*i + 1
+		if c >= len(h.items) {
+			return
+		}
+		if c+1 < len(h.items) && h.less(c+1, c) {
+			c++
+		}
+		if !h.less(c, i) {
+			return
+		}
+		h.swap(i, c)
+		i = c
+	}
+}
