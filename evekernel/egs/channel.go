@@ -161,7 +161,7 @@ func (h *Hub) register(r Registration, inbox *Inbox) (*Known, error) {
 	s.deliver = r.Deliver
 	s.mu.Unlock()
 	s.out.Set(out, h.fault(c.decl.Name, "OUT", r.Peer.Sink.Member, r.Peer.Out))
-	return c.changed(s, &r.Peer), nil
+	return h.changed(c, s, &r.Peer), nil
 }
 
 // fault tells of a filter that was removed.
@@ -174,10 +174,10 @@ func (h *Hub) fault(channel dsv.Name, side, member string, spec FilterSpec) func
 }
 
 // changed makes the present sinks known to the sources; mu is held.
-func (c *channel) changed(s *entry, p *Peer) *Known {
+func (h *Hub) changed(c *channel, s *entry, p *Peer) *Known {
 	s.peer.Store(p)
 	c.relist()
-	return c.tell(Change{Peer: *p})
+	return h.tell(c, Change{Peer: *p})
 }
 
 func (c *channel) relist() {
@@ -224,7 +224,7 @@ func (h *Hub) change(n dsv.Name, id SinkID, facts map[string]dsv.Value, out *Fil
 	if s.inbox != nil {
 		s.inbox.Describe(&p.Sink)
 	}
-	return c.changed(s, &p), nil
+	return h.changed(c, s, &p), nil
 }
 
 func checkFacts(facts map[string]dsv.Value) error {
@@ -256,7 +256,7 @@ func (h *Hub) Leave(n dsv.Name, id SinkID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c := h.channels[n]; c != nil {
-		c.leave(id)
+		h.leave(c, id)
 	}
 }
 
@@ -267,7 +267,7 @@ func (h *Hub) LeaveAll(node uint64) {
 	for _, c := range h.channels {
 		for id := range c.sinks {
 			if id.Node == node {
-				c.leave(id)
+				h.leave(c, id)
 			}
 		}
 		for _, s := range c.sinks {
@@ -278,8 +278,8 @@ func (h *Hub) LeaveAll(node uint64) {
 	}
 }
 
-// leave removes a sink; the hub's mu is held.
-func (c *channel) leave(id SinkID) {
+// leave removes a sink; mu is held.
+func (h *Hub) leave(c *channel, id SinkID) {
 	s := c.sinks[id]
 	if s == nil {
 		return
@@ -292,5 +292,5 @@ func (c *channel) leave(id SinkID) {
 		s.gone = true
 		s.mu.Unlock()
 	}
-	c.tell(Change{Peer: *s.peer.Load(), Left: true})
+	h.tell(c, Change{Peer: *s.peer.Load(), Left: true})
 }

@@ -190,7 +190,7 @@ func (h *Hub) Gone(member string, cause error) {
 	for _, c := range h.channels {
 		for id, s := range c.sinks {
 			if s.peer.Load().Sink.Member == member {
-				c.leave(id)
+				h.leave(c, id)
 			}
 		}
 	}

@@ -24,8 +24,8 @@ type Watcher struct {
 	notify func(Change)
 
 	// What follows is guarded by the hub's mutex.
-	seen  uint64
 	waits []pending
+	deaf  uint64 // it did not answer in time, and nobody waits for it until it has seen this version; else 0
 }
 
 // A pending is a wait for a watcher to have seen a version.
@@ -36,6 +36,8 @@ type pending struct {
 
 // A Known tells when several sources know of a change.
 type Known struct {
+	h    *Hub
+	c    *channel
 	left int // guarded by the hub's mutex
 	done chan struct{}
 }
@@ -49,7 +51,7 @@ func (h *Hub) Watch(n dsv.Name, notify func(Change)) (*Watcher, []Peer, uint64, 
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("attach %.80s: %w", n, err)
 	}
-	w := &Watcher{h: h, c: c, notify: notify, seen: c.version}
+	w := &Watcher{h: h, c: c, notify: notify}
 	c.watchers[w] = true
 	return w, c.peers(), c.version, nil
 }
@@ -67,12 +69,15 @@ func (c *channel) peers() []Peer {
 }
 
 // tell tells the watchers of a change; the hub's mu is held.
-func (c *channel) tell(ch Change) *Known {
+func (h *Hub) tell(c *channel, ch Change) *Known {
 	c.version++
 	ch.Version = c.version
-	w := &Known{left: len(c.watchers), done: make(chan struct{})}
+	w := &Known{h: h, c: c, done: make(chan struct{})}
 	for v := range c.watchers {
-		v.waits = append(v.waits, pending{c.version, w})
+		if v.deaf == 0 && !ch.Left { // for who leaves nobody waits
+			w.left++
+			v.waits = append(v.waits, pending{c.version, w})
+		}
 		v.notify(ch)
 	}
 	if w.left == 0 {
@@ -93,10 +98,29 @@ func (w *Known) Wait(ctx context.Context) error {
 	select {
 	case <-w.done:
 	case <-late.C:
+		w.giveUp(true)
 	case <-ctx.Done():
+		w.giveUp(false)
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// giveUp ends the wait. With deaf nobody waits any more for the sources that do not know yet, until they do.
+func (w *Known) giveUp(deaf bool) {
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	for v := range w.c.watchers {
+		i := slices.IndexFunc(v.waits, func(p pending) bool { return p.w == w })
+		switch {
+		case i < 0:
+		case deaf:
+			v.deaf = w.c.version
+			v.saw(^uint64(0))
+		default:
+			v.waits = slices.Delete(v.waits, i, i+1)
+		}
+	}
 }
 
 // Seen says that the source applies what it was told up to a version.
@@ -104,6 +128,9 @@ func (w *Watcher) Seen(version uint64) {
 	w.h.mu.Lock()
 	defer w.h.mu.Unlock()
 	w.saw(version)
+	if version >= w.deaf {
+		w.deaf = 0
+	}
 }
 
 // saw is Seen with mu held.
@@ -117,7 +144,6 @@ func (w *Watcher) saw(version uint64) {
 		n++
 	}
 	w.waits = slices.Delete(w.waits, 0, n)
-	w.seen = max(w.seen, version)
 }
 
 // Close ends the watch; nobody waits for it any more. It may be called twice.
