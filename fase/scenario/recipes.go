@@ -89,7 +89,13 @@ func (c *compiler) named() {
 }
 
 func (c *compiler) name(m *rawRecipe) {
-	if m.dmm.v == "" || c.options.AnyKind {
+	if c.options.AnyKind {
+		return
+	}
+	if m.dmm.v == "" {
+		if m.custom() && m.param.written() {
+			c.at(m.param.at, "an expression or a guest takes no parameter", "remove it")
+		}
 		return
 	}
 	known := c.manipulators()
@@ -98,10 +104,16 @@ func (c *compiler) name(m *rawRecipe) {
 		return
 	}
 	man, err := append(dmm.Shipped(), c.options.Manipulators...).Lookup(m.dmm.v)
-	if err == nil && m.param.written() {
-		if err := man.CheckParam(m.param.v); err != nil {
-			c.at(m.param.at, err.Error(), "")
-		}
+	if err != nil {
+		return // it is told
+	}
+	if !m.param.written() {
+		return // where one is due, that is told with what else is wrong
+	}
+	if err := man.CheckParam(m.param.v); err != nil {
+		c.at(m.param.at, err.Error(), "")
+	} else if !man.NeedsParam {
+		c.at(m.param.at, man.Name+" takes no parameter", "remove it")
 	}
 }
 
@@ -126,9 +138,12 @@ func (c *compiler) recipe(m *rawRecipe, name dsv.Name, kind dsv.Kind, standard d
 	}
 	made, err := recipe.Make(context.Background(), name, r, c.options.Manipulators)
 	if err != nil {
-		if m.expr.written() {
+		switch man, _ := append(dmm.Shipped(), c.options.Manipulators...).Lookup(r.Name); {
+		case m.expr.written():
 			c.expression(m.expr.at, err)
-		} else {
+		case man.CheckParam(r.Param) != nil:
+			c.at(m.dmm.at, err.Error(), "add `param:`")
+		default:
 			c.at(at, err.Error(), "")
 		}
 		return dmm.Spec{}, r, false
