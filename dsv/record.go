@@ -59,8 +59,9 @@ func (s *Store) Err() error {
 	return s.recErr
 }
 
-// settle waits until everything recorded is durable.
-func (s *Store) settle() error {
+// Settle waits until everything that was changed before is durable, as far as there is a Recorder. Who waits at the same
+// time shares one flush.
+func (s *Store) Settle() error {
 	if s.rec == nil {
 		return nil
 	}

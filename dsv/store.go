@@ -134,20 +134,10 @@ func (s *Store) admit(v *variable) {
 }
 
 // Create implements Space.
-func (s *Store) Create(_ context.Context, d Declaration) error {
-	if err := d.Check(); err != nil {
-		return fmt.Errorf("create %s: %w", clip(string(d.Name)), err)
-	}
-	if err := s.create(d); err != nil {
-		return fmt.Errorf("create %s: %w", d.Name, err)
-	}
-	if !d.Durable {
-		return nil
-	}
-	if err := s.settle(); err != nil {
-		return fmt.Errorf("create %s: %w", d.Name, err)
-	}
-	return nil
+func (s *Store) Create(ctx context.Context, d Declaration) error {
+	p := Prompt{Store: s}
+	err := p.Create(ctx, d)
+	return p.settle("create", d.Name, err)
 }
 
 func (s *Store) create(d Declaration) error {
@@ -200,41 +190,38 @@ func (s *Store) Read(_ context.Context, n Name) (Reading, error) {
 }
 
 // Write implements Space.
-func (s *Store) Write(_ context.Context, n Name, val Value) (Revision, error) {
-	rev, err := s.put(n, val, nil)
-	if err != nil {
-		return rev, fmt.Errorf("write %s: %w", clip(string(n)), err)
-	}
-	return rev, nil
+func (s *Store) Write(ctx context.Context, n Name, val Value) (Revision, error) {
+	p := Prompt{Store: s}
+	rev, err := p.Write(ctx, n, val)
+	return rev, p.settle("write", n, err)
 }
 
 // TestAndSet implements Space.
-func (s *Store) TestAndSet(_ context.Context, n Name, old Revision, val Value) (Revision, error) {
-	rev, err := s.put(n, val, &old)
-	if err != nil {
-		return rev, fmt.Errorf("test and set %s: %w", clip(string(n)), err)
-	}
-	return rev, nil
+func (s *Store) TestAndSet(ctx context.Context, n Name, old Revision, val Value) (Revision, error) {
+	p := Prompt{Store: s}
+	rev, err := p.TestAndSet(ctx, n, old, val)
+	return rev, p.settle("test and set", n, err)
 }
 
-// put writes a whole value, if old is nil or the variable's revision.
-func (s *Store) put(n Name, val Value, old *Revision) (Revision, error) {
+// put writes a whole value, if old is nil or the variable's revision. durable says that it has to be settled.
+func (s *Store) put(n Name, val Value, old *Revision) (rev Revision, durable bool, err error) {
 	val = val.Clone()
 	s.mu.Lock()
 	v, err := s.find(n)
 	if err == nil && v.front != nil {
-		return s.writeFront(v, val, old)
+		rev, err = s.writeFront(v, val, old)
+		return rev, false, err
 	}
 	if err == nil {
 		err = val.Check(v.decl.Kind)
 	}
 	if err != nil {
 		s.mu.Unlock()
-		return 0, err
+		return 0, false, err
 	}
 	if old != nil && *old != v.revision {
 		defer s.mu.Unlock()
-		return v.revision, ErrStale
+		return v.revision, false, ErrStale
 	}
 	weight := 1.0
 	if val.Kind == Histogram {
@@ -243,12 +230,9 @@ func (s *Store) put(n Name, val Value, old *Revision) (Revision, error) {
 	v.fold.Set(val, weight)
 	s.stamp(v)
 	s.changed(v, nil)
-	rev, durable := v.revision, v.decl.Durable
+	rev, durable = v.revision, v.decl.Durable
 	s.mu.Unlock()
-	if durable {
-		return rev, s.settle()
-	}
-	return rev, nil
+	return rev, durable, nil
 }
 
 // stamp gives a whole write its instant: a delta that ended before it does not replace it under Last. Callers hold mu.
@@ -262,9 +246,18 @@ func (s *Store) stamp(v *variable) {
 
 // Sync implements Space.
 func (s *Store) Sync(_ context.Context, deltas []Delta) error {
-	var errs []error
+	errs, durable := s.sync(deltas)
+	if durable {
+		if err := s.Settle(); err != nil {
+			errs = append(errs, fmt.Errorf("sync: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sync merges deltas. durable says that some have to be settled.
+func (s *Store) sync(deltas []Delta) (errs []error, durable bool) {
 	var fronts []fronted
-	durable := false
 	s.mu.Lock()
 	for i := range deltas {
 		v, err := s.merge(&deltas[i], &fronts)
@@ -277,12 +270,7 @@ func (s *Store) Sync(_ context.Context, deltas []Delta) error {
 	for i := range fronts {
 		fronts[i].f.Merge(&fronts[i].d)
 	}
-	if durable {
-		if err := s.settle(); err != nil {
-			errs = append(errs, fmt.Errorf("sync: %w", err))
-		}
-	}
-	return errors.Join(errs...)
+	return errs, durable
 }
 
 // merge merges one delta, or adds it to those that Fronts take. Callers hold mu.
@@ -343,7 +331,14 @@ func (v *variable) reading() Reading {
 
 // Delete implements Space. Watchers see an update with Deleted set; a variable created again starts from nothing, and
 // knows no repeats of deltas from its former life.
-func (s *Store) Delete(_ context.Context, n Name) error {
+func (s *Store) Delete(ctx context.Context, n Name) error {
+	p := Prompt{Store: s}
+	err := p.Delete(ctx, n)
+	return p.settle("delete", n, err)
+}
+
+// remove deletes a variable. durable says that this has to be settled.
+func (s *Store) remove(n Name) (durable bool, err error) {
 	s.mu.Lock()
 	v, err := s.find(n)
 	if err == nil {
@@ -359,13 +354,7 @@ func (s *Store) Delete(_ context.Context, n Name) error {
 	if err == nil && v.front != nil {
 		v.front.Gone()
 	}
-	if err == nil && v.decl.Durable {
-		err = s.settle()
-	}
-	if err != nil {
-		return fmt.Errorf("delete %s: %w", clip(string(n)), err)
-	}
-	return nil
+	return err == nil && v.decl.Durable, err
 }
 
 // Close ends all watches, once they have delivered what they hold, makes everything recorded durable, and refuses
@@ -380,7 +369,7 @@ func (s *Store) Close() error {
 	if was {
 		return nil
 	}
-	if err := s.settle(); err != nil {
+	if err := s.Settle(); err != nil {
 		return fmt.Errorf("close variables: %w", err)
 	}
 	return nil
