@@ -35,7 +35,6 @@ type entry struct {
 	last    lastEntry
 	chunks  []chunk
 	opened  bool   // the last of chunks takes more changes
-	fresh   uint64 // how many of chunks the file has nothing of
 	unsaved int
 }
 
@@ -160,12 +159,11 @@ func (s *series) collect(most int) (e entry, rest bool) {
 			s.open.saved, s.open.stale, s.open.stored, s.open.extra = c.saved, false, true, len(s.windows) > 0
 		}
 	}
-	for i := range e.chunks {
-		if !e.chunks[i].stored {
-			e.fresh++
+	for _, c := range e.chunks {
+		if !c.stored {
+			s.stored.add(c.first)
 		}
 	}
-	s.stored += e.fresh
 	e.last = lastEntry{
 		name: e.name, last: s.last, seen: slices.Clone(s.seen), kind: s.decl.Kind, born: s.born, stored: s.stored,
 	}
@@ -223,8 +221,12 @@ func (db *DB) wrote(b *batch, took time.Duration, err error) {
 func (s *series) putBack(e *entry) {
 	s.declared = s.declared && e.decl == nil
 	s.unsaved += e.unsaved
-	s.stored -= e.fresh
 	chunks := e.chunks
+	for _, c := range chunks {
+		if !c.stored {
+			s.stored.remove(c.first)
+		}
+	}
 	if e.opened {
 		c := chunks[len(chunks)-1]
 		if grown := s.find(c.first); grown != nil { // it has all that c has

@@ -155,7 +155,8 @@ func syncFolder(path string) error {
 // Open opens a file that Create made. One process may have it open for writing, or several for reading; whoever comes
 // too late waits two seconds and gets ErrInUse. A file that was cut short or damaged is ErrDamaged.
 func Open(path string, readOnly bool) (*DB, error) {
-	if err := checkSize(path); err != nil {
+	m, err := checkFile(path)
+	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	b, err := openBolt(path, readOnly)
@@ -163,7 +164,12 @@ func Open(path string, readOnly bool) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db := newDB(path, b, readOnly)
-	err = db.load()
+	if err = checkBuckets(path); err == nil {
+		err = db.load()
+	}
+	if err == nil && m.behind {
+		db.loseLast()
+	}
 	if err == nil && !readOnly { // what a Store hands out before its first commit
 		err = db.update(func(tx *bolt.Tx) error { return db.takeUp(tx) })
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // A Gap is a stretch of revisions, both ends included, of which the history misses changes: the disk took nothing for
-// so long that memory was full. Last values are not concerned.
+// so long that memory was full. Last values are not concerned, unless it is the file's newest transaction that is
+// missing, because the page that tells it is damaged.
 type Gap struct {
 	From, To dsv.Revision
 }
@@ -28,6 +29,16 @@ func (db *DB) lose(r dsv.Revision) {
 		db.gaps = append(db.gaps, Gap{From: r})
 	}
 	db.gaps[len(db.gaps)-1].To = r
+}
+
+// loseLast notes that the file's last transaction may be missing. Callers hold mu, or are the only ones.
+func (db *DB) loseLast() {
+	newest := dsv.Revision(0)
+	for _, s := range db.series {
+		newest = max(newest, s.last.Revision)
+	}
+	db.gaps = append(db.gaps, Gap{From: newest + 1, To: max(newest+1, db.revision)})
+	db.gapsNew = true
 }
 
 func encodeGaps(gaps []Gap) []byte {

@@ -105,7 +105,7 @@ type history struct {
 	born     dsv.Revision // changes up to here are not told
 	fn       func(dsv.Update) error
 	memory   []chunk // not in the file, or newer than there
-	stored   uint64  // how many chunks the file has
+	stored   chunkSum // which chunks the file has
 
 	since   dsv.Instant // the T1 of the change after
 	spans   []span
@@ -158,8 +158,12 @@ func (h *history) gather(tx *bolt.Tx) error {
 				return err
 			}
 		}
-		if n := len(h.spans) - before; uint64(n) != h.stored {
-			return fmt.Errorf("%d chunks of %d: %w", n, h.stored, ErrDamaged)
+		found := chunkSum{unsummed: h.stored.unsummed}
+		for _, s := range h.spans[before:] {
+			found.add(dsv.Revision(s.first))
+		}
+		if found != h.stored {
+			return fmt.Errorf("%d chunks of %d: %w", found.n, h.stored.n, ErrDamaged)
 		}
 	}
 	for _, c := range h.memory { // newer than what the file has of it
@@ -176,6 +180,9 @@ func (h *history) gather(tx *bolt.Tx) error {
 func (h *history) list(k, v []byte) error {
 	if len(v) < chunkHead || len(k) != 8 {
 		return fmt.Errorf("chunk of %d bytes: %w", len(v), ErrDamaged)
+	}
+	if _, err := unframe(v); err != nil { // before its T1s decide whether it matters
+		return fmt.Errorf("chunk %d: %w", binary.BigEndian.Uint64(k), err)
 	}
 	h.spans = append(h.spans, span{
 		first: binary.BigEndian.Uint64(k), value: v,
@@ -217,12 +224,8 @@ func (h *history) choose() {
 
 // decode calls fn for a chunk's changes.
 func (h *history) decode(s span, fn func(dsv.Update)) error {
-	b, err := unframe(s.value)
-	if err != nil {
-		return fmt.Errorf("chunk %d: %w", s.first, err)
-	}
-	kind := dsv.Kind(b[chunkHead-9])
-	r := &reader{b: b[chunkHead-8:]}
+	kind := dsv.Kind(s.value[chunkHead-1])
+	r := &reader{b: s.value[chunkHead:]}
 	p := predictor{rev: s.first}
 	for len(r.b) > 0 {
 		u, err := readChange(r, &p, h.name, kind)

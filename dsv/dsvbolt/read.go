@@ -36,9 +36,12 @@ func (e *lastEntry) encode() []byte {
 	if same {
 		b[8] |= flagValue
 	}
-	if e.born > 0 || e.stored > 0 {
+	if e.born > 0 || e.stored.n > 0 {
 		b = binary.AppendUvarint(b, uint64(e.born))
-		b = binary.AppendUvarint(b, e.stored)
+		b = binary.AppendUvarint(b, e.stored.n)
+		if !e.stored.unsummed {
+			b = binary.AppendUvarint(b, e.stored.firsts)
+		}
 	}
 	seal(b)
 	return b
@@ -68,7 +71,12 @@ func decodeLast(n dsv.Name, value []byte) (*lastEntry, error) {
 		}
 	}
 	if len(r.b) > 0 {
-		e.born, e.stored = dsv.Revision(r.uvarint()), r.uvarint()
+		e.born, e.stored.n = dsv.Revision(r.uvarint()), r.uvarint()
+		if len(r.b) > 0 {
+			e.stored.firsts = r.uvarint()
+		} else {
+			e.stored.unsummed = e.stored.n > 0
+		}
 	}
 	return e, r.err()
 }
@@ -81,34 +89,43 @@ type lastEntry struct {
 	kind dsv.Kind
 	born dsv.Revision // that of the former variable's deletion
 
-	stored uint64 // the chunks in the file, those of formatOld apart
+	stored chunkSum // of the chunks in the file, those of formatOld apart
 }
 
 // loadSeries reads declarations, last values and progress.
 func (db *DB) loadSeries(tx *bolt.Tx) error {
-	return tx.Bucket([]byte(bucketDeclarations)).ForEach(func(k, v []byte) error {
+	lasts := 0
+	if err := tx.Bucket([]byte(bucketLast)).ForEach(func([]byte, []byte) error { lasts++; return nil }); err != nil {
+		return err
+	}
+	err := tx.Bucket([]byte(bucketDeclarations)).ForEach(func(k, v []byte) error {
 		s := &series{declared: true}
 		text, err := unframe(v)
 		if err == nil {
 			err = json.Unmarshal(text, &s.decl)
 		}
+		n := dsv.Name(k)
+		if err == nil && s.decl.Name != n {
+			err = fmt.Errorf("it is of %s: %w", s.decl.Name, ErrDamaged)
+		}
 		if err != nil {
 			return fmt.Errorf("declaration of %s: %w", k, err)
 		}
-		n := dsv.Name(k)
-		if value := tx.Bucket([]byte(bucketLast)).Get(k); value != nil {
-			e, err := decodeLast(n, value)
-			if err != nil {
-				return fmt.Errorf("last value of %s: %w", n, err)
-			}
-			s.last, s.seen, s.born, s.stored = e.last, e.seen, e.born, e.stored
+		e, err := decodeLast(n, tx.Bucket([]byte(bucketLast)).Get(k))
+		if err != nil {
+			return fmt.Errorf("last value of %s: %w", n, err)
 		}
+		s.last, s.seen, s.born, s.stored = e.last, e.seen, e.born, e.stored
 		if s.keeps() {
 			db.histories++
 		}
 		db.series[n] = s
 		return nil
 	})
+	if err == nil && lasts != len(db.series) {
+		err = fmt.Errorf("%d last values of %d variables: %w", lasts, len(db.series), ErrDamaged)
+	}
+	return err
 }
 
 // Declarations lists what was ever declared, by name, deleted variables included.

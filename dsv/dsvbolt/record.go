@@ -34,7 +34,7 @@ type series struct {
 	predict predictor
 	windows []window // under a resolution: what is not in open yet
 	limit   int      // of a chunk's bytes
-	stored  uint64   // chunks in the file: whether all are found
+	stored  chunkSum // of the chunks in the file
 	unsaved int      // bytes of history that the file does not have
 	waits   int      // commits that passed this series over
 }
@@ -48,6 +48,27 @@ type chunk struct {
 	stored bool         // the file has it, or a part of it
 	stale  bool         // windows have changed since
 	extra  bool         // the file's has windows at its end
+}
+
+// chunkSum tells whether the chunks that are found are those that were stored.
+type chunkSum struct {
+	n        uint64
+	firsts   uint64 // the sum of their first revisions, since their keys have no checksum
+	unsummed bool   // the file was begun without
+}
+
+func (c *chunkSum) add(first dsv.Revision) {
+	c.n++
+	if !c.unsummed {
+		c.firsts += uint64(first)
+	}
+}
+
+func (c *chunkSum) remove(first dsv.Revision) {
+	c.n--
+	if !c.unsummed {
+		c.firsts -= uint64(first)
+	}
 }
 
 // clean says that the file has the chunk as it is.
