@@ -49,7 +49,7 @@ func (r *reactor) welcome(fd int) {
 		_ = netpoll.Close(fd)
 		return
 	}
-	if err := r.poller.Add(fd, tag(0, c.gen, c.slot), netpoll.In); err != nil {
+	if err := r.poller.Add(fd, tag(0, c.gen, c.slot), r.e.events()); err != nil {
 		r.count.Shed++
 		r.conns.put(c)
 		_ = netpoll.Close(fd)
@@ -91,7 +91,7 @@ func (r *reactor) drop(c *conn) {
 	if c.x != nil {
 		r.release(c)
 	}
-	_ = netpoll.Close(int(c.fd))
+	_ = r.poller.CloseWatched(int(c.fd))
 	if c.flags&linger == 0 {
 		r.e.gone(r)
 	}

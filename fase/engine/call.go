@@ -260,7 +260,7 @@ func (r *reactor) hangUp(k *call) {
 			}
 		}
 	}
-	_ = netpoll.Close(int(k.fd))
+	_ = r.poller.CloseWatched(int(k.fd))
 	r.pool.put(k.req)
 	k.req, k.peer, k.fd = nil, nil, -1
 	k.gen++
@@ -314,14 +314,14 @@ func (r *reactor) failCalls() {
 			r.finish(k, ErrStopped)
 		}
 	}
-	r.calls.closeAll()
+	r.calls.closeAll(r.poller)
 }
 
 // closeAll closes what connections are left, without a word.
-func (s *calls) closeAll() {
+func (s *calls) closeAll(p *netpoll.Poller) {
 	for _, k := range s.all {
 		if k.fd >= 0 {
-			_ = netpoll.Close(int(k.fd))
+			_ = p.CloseWatched(int(k.fd))
 			k.fd = -1
 		}
 	}

@@ -22,13 +22,14 @@ import (
 	"time"
 
 	"github.com/eve-emulation/eve/internal/http1"
+	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
 // Config says where and how an engine serves. The zero value of every field but Listen works.
 type Config struct {
 	Listen      string        // address to listen on, "127.0.0.1:8080"; port 0 takes a free one
 	Name        string        // the kind of engine, "reactors" if empty
-	Reactors    int           // loops; 1 if 0
+	Reactors    int           // loops; 1 if 0, and not more than Kind.MaxLoops
 	Backlog     int           // connections that the kernel queues before they are accepted; 4096 if 0
 	MaxHead     int           // bytes of a request's head; 64 KiB if 0
 	MaxBody     int           // bytes of a request's body; 1 MiB if 0
@@ -162,9 +163,10 @@ type Stats struct {
 
 // A Kind is an engine that can be chosen by name.
 type Kind struct {
-	Name   string
-	About  string // one sentence
-	Listen func(cfg Config, handler func(loop int) Handler) (Engine, error)
+	Name     string
+	About    string // one sentence
+	MaxLoops int    // the most loops that it can have; 0 is any number
+	Listen   func(cfg Config, handler func(loop int) Handler) (Engine, error)
 }
 
 // A Registry is the engines that may be chosen.
@@ -178,6 +180,10 @@ func Shipped() Registry {
 			About:  "one epoll loop per thread, each with its own listening socket (SO_REUSEPORT)",
 			Listen: listenReactors,
 		},
+		sped("sped-select", "one loop that waits by select", netpoll.Select, false),
+		sped("sped-poll", "one loop that waits by poll", netpoll.Poll, false),
+		sped("sped-epoll-lt", "one loop that waits by epoll for levels", netpoll.Epoll, false),
+		sped("sped-epoll-et", "one loop that waits by epoll for edges", netpoll.Epoll, true),
 	}
 }
 
@@ -191,13 +197,17 @@ func (r Registry) Names() []string {
 }
 
 // Listen opens the engine that cfg names on the address that cfg names. handler makes each loop's Handler and is called once for
-// each loop, before Listen returns. An unknown name and a taken address are errors.
+// each loop, before Listen returns. An unknown name, more loops than
+// the engine can have and a taken address are errors.
 func (r Registry) Listen(cfg Config, handler func(loop int) Handler) (Engine, error) {
 	if cfg.Name == "" {
 		cfg.Name = "reactors"
 	}
 	for _, k := range r {
 		if k.Name == cfg.Name {
+			if k.MaxLoops > 0 && cfg.Reactors > k.MaxLoops {
+				return nil, fmt.Errorf("listen %s: %d loops; engine %s has at most %d", cfg.Listen, cfg.Reactors, k.Name, k.MaxLoops)
+			}
 			return k.Listen(cfg, handler)
 		}
 	}

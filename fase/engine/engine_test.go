@@ -17,6 +17,9 @@ func TestEngines(t *testing.T) {
 		t.Run(kind.Name, func(t *testing.T) {
 			enginetest.Run(t, func(cfg engine.Config, h func(int) engine.Handler) (engine.Engine, error) {
 				cfg.Name = kind.Name
+				if kind.MaxLoops > 0 {
+					cfg.Reactors = min(cfg.Reactors, kind.MaxLoops)
+				}
 				return engine.Shipped().Listen(cfg, h)
 			})
 		})

@@ -35,6 +35,7 @@ func (r *reactor) readable(c *conn) bool {
 		n, err := netpoll.Read(int(c.fd), buf)
 		switch {
 		case errors.Is(err, netpoll.ErrAgain):
+			c.flags &^= unread
 			return true
 		case errors.Is(err, io.EOF):
 			return r.ending(c)
@@ -52,7 +53,11 @@ func (r *reactor) readable(c *conn) bool {
 		} else {
 			r.consume(c, buf[:n])
 		}
-		if n < len(buf) || c.flags&(held|last) != 0 {
+		if n < len(buf) && c.flags&finished == 0 {
+			c.flags &^= unread // what comes from here on makes a new edge
+			return true
+		}
+		if c.flags&(held|last) != 0 {
 			return true
 		}
 	}

@@ -338,6 +338,11 @@ func (r *reactor) watch(c *conn) {
 	if c.flags&blocked != 0 {
 		want |= wantOut
 	}
+	if r.e.edge {
+		c.want = want
+		r.remember(c)
+		return
+	}
 	if want == c.want {
 		return
 	}

@@ -22,6 +22,8 @@ type reactor struct {
 	conns     table
 	lists     [timeouts]timeoutList
 	dirty     []uint32 // slots of connections to settle
+	again     []uint32 // edge only: slots of connections whose reading goes on at the next turn
+	reading   []uint32 // the again of this turn
 	exchanges []*exchange
 	pool      buffers
 	scratch   []byte // what a connection without input reads into
@@ -70,7 +72,7 @@ func tag(kind uint64, gen, slot uint32) uint64 {
 }
 
 func newReactor(e *reactors, index, listener int) (*reactor, error) {
-	p, err := netpoll.NewPoller(0)
+	p, err := netpoll.NewPollerOn(e.mechanism, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -94,10 +96,10 @@ func newReactor(e *reactors, index, listener int) (*reactor, error) {
 func (r *reactor) close() error {
 	r.box.shut()
 	r.conns.each(r.drop)
-	r.calls.closeAll()
+	r.calls.closeAll(r.poller)
 	for _, fd := range []int{r.listener, r.spare} {
 		if fd >= 0 {
-			_ = netpoll.Close(fd)
+			_ = r.poller.CloseWatched(fd)
 		}
 	}
 	r.listener, r.spare = -1, -1
@@ -140,6 +142,7 @@ func (r *reactor) turn() error {
 	for _, ev := range events {
 		r.event(ev)
 	}
+	r.readAgain()
 	r.settleAll()
 	r.now = mono.Now()
 	r.advance()
@@ -158,7 +161,7 @@ func (r *reactor) wait1() ([]netpoll.Event, error) {
 	r.published.publish(&r.count, r.conns.open)
 	until := min(r.handler.Next(), r.nextTimeout(), r.calls.next(), r.retryAt, r.stopAt)
 	r.box.asleep.Store(true)
-	if !r.box.empty() {
+	if !r.box.empty() || len(r.again) > 0 {
 		until = 0
 	}
 	events, err := r.poller.Wait(until)
@@ -190,6 +193,9 @@ func (r *reactor) event(ev netpoll.Event) {
 }
 
 func (r *reactor) connEvent(c *conn, ev netpoll.Events) {
+	if r.e.edge {
+		c.note(ev)
+	}
 	switch {
 	case ev&netpoll.Err != 0, ev&netpoll.Hup != 0 && ev&netpoll.In == 0:
 		r.drop(c)
@@ -295,7 +301,7 @@ func (r *reactor) drain() {
 	r.accept() // whoever the kernel has let in by now is served
 	r.draining = true
 	r.stopAt = r.now + int64(r.e.cfg.Drain)
-	_ = netpoll.Close(r.listener)
+	_ = r.poller.CloseWatched(r.listener)
 	r.listener, r.retryAt = -1, mono.Never
 	r.conns.each(func(c *conn) {
 		if c.want&wantIn == 0 || r.readable(c) { // a request may have come already

@@ -13,13 +13,15 @@ import (
 	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
-// reactors is the engine of that name.
+// reactors is the engine of that name and, with one loop, those on other mechanisms of waiting.
 type reactors struct {
-	cfg    Config
-	addr   netip.AddrPort
-	loops  []*reactor
-	filler []byte       // shared, never written
-	open   atomic.Int64 // connections of all loops
+	cfg       Config
+	mechanism netpoll.Mechanism
+	edge      bool // connections are watched for edges, once for all, instead of levels
+	addr      netip.AddrPort
+	loops     []*reactor
+	filler    []byte       // shared, never written
+	open      atomic.Int64 // connections of all loops
 
 	mu     sync.Mutex // guards what follows
 	ran    bool
@@ -64,6 +66,11 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 func listenReactors(cfg Config, handler func(loop int) Handler) (Engine, error) {
+	return listen(&reactors{mechanism: netpoll.Epoll}, cfg, handler)
+}
+
+// listen opens e, of which the kind is set, on the address of cfg.
+func listen(e *reactors, cfg Config, handler func(loop int) Handler) (Engine, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -76,7 +83,7 @@ func listenReactors(cfg Config, handler func(loop int) Handler) (Engine, error) 
 	if !ip.IsValid() {
 		ip = netip.IPv4Unspecified()
 	}
-	e := &reactors{cfg: cfg, addr: netip.AddrPortFrom(ip.Unmap(), uint16(tcp.Port)), filler: make([]byte, fillerBytes)}
+	e.cfg, e.addr, e.filler = cfg, netip.AddrPortFrom(ip.Unmap(), uint16(tcp.Port)), make([]byte, fillerBytes)
 	for i := range e.filler {
 		e.filler[i] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n"[i%64]
 	}

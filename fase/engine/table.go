@@ -13,7 +13,7 @@ type conn struct {
 	next   uint32
 	list   timeout
 	want   uint8 // what the poller watches: wantIn, wantOut
-	flags  uint8
+	flags  uint16
 }
 
 const (
@@ -22,12 +22,14 @@ const (
 )
 
 const (
-	ended   uint8 = 1 << iota // the peer has sent its end of stream
-	last                      // no further request is read: the connection closes after the pending responses
-	linger                    // we have sent our end of stream, and throw away what still comes
-	abrupt                    // close without the courtesy of linger
-	blocked                   // the socket takes no more for now
-	held                      // input waits until responses have gone out
+	ended    uint16 = 1 << iota // the peer has sent its end of stream
+	last                        // no further request is read: the connection closes after the pending responses
+	linger                      // we have sent our end of stream, and throw away what still comes
+	blocked                     // the socket takes no more for now
+	held                        // input waits until responses have gone out
+	unread                      // edge only: there may be input that no further edge will tell of
+	finished                    // edge only: the peer's end of stream has been told of, and not yet been read
+	again                       // edge only: in the reactor's list of that name
 )
 
 // An exchange is the working state of a busy connection.

@@ -1,5 +1,5 @@
-// Package netpoll holds the sockets and the poller that an event loop stands on: non-blocking TCP by system calls, epoll
-// with absolute instants, and a wake-up from other threads. It keeps no state between calls but that of a [Poller].
+// Package netpoll holds the sockets and the poller that an event loop stands on: non-blocking TCP by system calls,
+// waiting by epoll, poll or select with absolute instants, and a wake-up from other threads. It keeps no state between calls but that of a [Poller].
 //
 // A socket is a file descriptor, an int, that its owner closes with [Close]. [Read], [Write], [Writev] and [Accept] enter
 // the kernel without telling Go's scheduler, which is cheap and right because these sockets never block; they are meant
@@ -20,7 +20,8 @@ var ErrAgain = errors.New("resource temporarily unavailable")
 // Events is a set of conditions of a file descriptor: what to wait for, and what was met.
 type Events uint32
 
-// The conditions. Err and Hup are always reported, asked for or not. Edge asks for edges instead of levels.
+// The conditions. Err and Hup are always reported, asked for or not, but by Select. Edge asks for edges instead of levels; only
+// Epoll knows it.
 const (
 	In    Events = syscall.EPOLLIN
 	Out   Events = syscall.EPOLLOUT

@@ -16,9 +16,11 @@ import (
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
-func poller(t testing.TB) *netpoll.Poller {
+func poller(t testing.TB) *netpoll.Poller { return pollerOn(t, netpoll.Epoll) }
+
+func pollerOn(t testing.TB, m netpoll.Mechanism) *netpoll.Poller {
 	t.Helper()
-	p, err := netpoll.NewPoller(0)
+	p, err := netpoll.NewPollerOn(m, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,9 +218,11 @@ func TestShared(t *testing.T) {
 	}
 }
 
-func TestPoller(t *testing.T) {
+func TestPoller(t *testing.T) { onEach(t, checkPoller) }
+
+func checkPoller(t *testing.T, m netpoll.Mechanism) {
 	a, b := pair(t, netip.Addr{})
-	p := poller(t)
+	p := pollerOn(t, m)
 	const tag = 1<<63 | 7<<32 | 9
 	if err := p.Add(b, tag, netpoll.In); err != nil {
 		t.Fatal(err)
@@ -253,8 +257,10 @@ func TestPoller(t *testing.T) {
 }
 
 // TestInstant waits for instants: never early, asleep and spinning.
-func TestInstant(t *testing.T) {
-	p := poller(t)
+func TestInstant(t *testing.T) { onEach(t, checkInstant) }
+
+func checkInstant(t *testing.T, m netpoll.Mechanism) {
+	p := pollerOn(t, m)
 	for _, spin := range []time.Duration{0, 100 * time.Microsecond, time.Hour} {
 		p.Spin(int64(spin))
 		for _, d := range []time.Duration{-time.Second, 0, time.Microsecond, 300 * time.Microsecond, 2500 * time.Microsecond} {
@@ -269,8 +275,10 @@ func TestInstant(t *testing.T) {
 }
 
 // TestWake ends waits from another goroutine, one Wake each, before and during the wait.
-func TestWake(t *testing.T) {
-	p := poller(t)
+func TestWake(t *testing.T) { onEach(t, checkWake) }
+
+func checkWake(t *testing.T, m netpoll.Mechanism) {
+	p := pollerOn(t, m)
 	lasted := false
 	for range 5 { // a signal may end a wait, but hardly every one
 		p.Wake()
@@ -298,9 +306,11 @@ func TestWake(t *testing.T) {
 	wg.Wait()
 }
 
-func TestAllocations(t *testing.T) {
+func TestAllocations(t *testing.T) { onEach(t, checkAllocations) }
+
+func checkAllocations(t *testing.T, m netpoll.Mechanism) {
 	a, b := pair(t, netip.Addr{})
-	p := poller(t)
+	p := pollerOn(t, m)
 	if err := p.Add(b, 1, netpoll.In); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -15,33 +16,69 @@ import (
 // wakeTag is the poller's own; callers must not use it.
 const wakeTag = math.MaxUint64
 
-// A Poller waits for conditions of descriptors, for an instant, or for a Wake, whichever comes first.
-type Poller struct {
-	fd, wake int
-	raw      []unix.EpollEvent
-	out      []Event
-	spin     int64
-	busy     bool // the last Wait found events, so the next probably will
-	coarse   bool // the kernel has no epoll_pwait2: waits are in milliseconds
-	woken    atomic.Bool
+// A Mechanism is the system call by which a Poller waits.
+type Mechanism uint8
+
+// The mechanisms. Poll and Select hand their whole interest set to the kernel for every wait, which looks at each descriptor of
+// it: a wait costs what is watched, not what is ready. They know no Edge, and report all that is ready at once. Select does
+// not tell Err and Hup as such, and nothing of a descriptor that is watched for nothing: a broken connection is readable.
+const (
+	Epoll  Mechanism = iota // epoll_pwait2(2); the kernel keeps the interest set
+	Poll                    // ppoll(2)
+	Select                  // pselect6(2), with sets as large as the highest descriptor needs
+)
+
+// An interest is a set of descriptors with what to wait for, and a way to wait for it.
+type interest interface {
+	add(fd int, tag uint64, ev Events) error
+	modify(fd int, tag uint64, ev Events) error
+	remove(fd int) error
+	// closing removes fd, if it is in the set, unless its close does so.
+	closing(fd int)
+	// wait appends to out what is met within timeout nanoseconds, without end if it is negative. A signal ends it.
+	wait(out []Event, timeout int64) ([]Event, error)
+	close() error
 }
 
-// NewPoller returns a Poller that reports at most batch events a Wait (256 if batch is not positive).
-func NewPoller(batch int) (*Poller, error) {
+// A Poller waits for conditions of descriptors, for an instant, or for a Wake, whichever comes first.
+type Poller struct {
+	set   interest // nil once closed
+	wake  int
+	out   []Event
+	spin  int64
+	cheap bool // to ask without blocking costs little
+	busy  bool // the last Wait found events, so the next probably will
+	woken atomic.Bool
+}
+
+// NewPoller returns a Poller on epoll that reports at most batch events a Wait (256 if batch is not positive).
+func NewPoller(batch int) (*Poller, error) { return NewPollerOn(Epoll, batch) }
+
+// NewPollerOn returns a Poller that waits by m. batch is as in NewPoller; but for Epoll it only sizes a buffer.
+func NewPollerOn(m Mechanism, batch int) (*Poller, error) {
 	if batch <= 0 {
 		batch = 256
 	}
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("open poller: %w", err)
+	p := &Poller{out: make([]Event, 0, batch), cheap: m == Epoll}
+	switch m {
+	case Epoll:
+		set, err := newEpollSet(batch)
+		if err != nil {
+			return nil, fmt.Errorf("open poller: %w", err)
+		}
+		p.set = set
+	case Poll:
+		p.set = new(pollSet)
+	case Select:
+		p.set = new(selectSet)
+	default:
+		return nil, fmt.Errorf("open poller: no mechanism %d", m)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("open poller: %w", err)
+	var err error
+	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, fmt.Errorf("open poller: %w", errors.Join(err, p.set.close()))
 	}
-	p := &Poller{fd: fd, wake: wake, raw: make([]unix.EpollEvent, batch), out: make([]Event, 0, batch)}
-	if err := p.Add(wake, wakeTag, In); err != nil {
+	if err := p.Add(p.wake, wakeTag, In); err != nil {
 		_ = p.Close()
 		return nil, err
 	}
@@ -54,24 +91,29 @@ func (p *Poller) Spin(ns int64) { p.spin = ns }
 
 // Add starts to watch fd for ev; events carry tag, which must not be the highest uint64.
 func (p *Poller) Add(fd int, tag uint64, ev Events) error {
-	return p.ctl(unix.EPOLL_CTL_ADD, "add", fd, tag, ev)
+	return named("add", fd, p.set.add(fd, tag, ev))
 }
 
 // Modify replaces the tag and the conditions of fd.
 func (p *Poller) Modify(fd int, tag uint64, ev Events) error {
-	return p.ctl(unix.EPOLL_CTL_MOD, "modify", fd, tag, ev)
+	return named("modify", fd, p.set.modify(fd, tag, ev))
 }
 
-// Delete stops to watch fd. Closing a descriptor that has no duplicate does so too.
-func (p *Poller) Delete(fd int) error {
-	return p.ctl(unix.EPOLL_CTL_DEL, "delete", fd, 0, 0)
+// Delete stops to watch fd.
+func (p *Poller) Delete(fd int) error { return named("delete", fd, p.set.remove(fd)) }
+
+// CloseWatched closes fd and stops to watch it, if it is watched. Whoever closes a descriptor of a Poller otherwise must Delete
+// it before; on Epoll the close of one that has no duplicate is enough.
+func (p *Poller) CloseWatched(fd int) error {
+	if p.set != nil {
+		p.set.closing(fd)
+	}
+	return Close(fd)
 }
 
-func (p *Poller) ctl(op uintptr, verb string, fd int, tag uint64, ev Events) error {
-	e := unix.EpollEvent{Events: uint32(ev), Fd: int32(uint32(tag)), Pad: int32(uint32(tag >> 32))}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), op, uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("poller %s descriptor %d: %w", verb, fd, errno)
+func named(verb string, fd int, err error) error {
+	if err != nil {
+		return fmt.Errorf("poller %s descriptor %d: %w", verb, fd, err)
 	}
 	return nil
 }
@@ -91,10 +133,10 @@ func (p *Poller) Wake() {
 // next Wait.
 func (p *Poller) Wait(until int64) ([]Event, error) {
 	// While there is work the kernel is asked without blocking first, which spares the scheduler's bookkeeping.
-	if p.busy || until <= 0 {
-		n, err := p.poll()
-		if n != 0 || err != nil || until <= 0 {
-			return p.take(n), err
+	if p.busy && p.cheap || until <= 0 {
+		met, err := p.enter(0)
+		if len(met) != 0 || err != nil || until <= 0 {
+			return p.take(met), err
 		}
 	}
 	for {
@@ -106,102 +148,67 @@ func (p *Poller) Wait(until int64) ([]Event, error) {
 			}
 			timeout -= p.spin
 		}
-		n, err := p.sleep(timeout)
-		if n != 0 || err != nil || p.spin == 0 || until == mono.Never {
-			return p.take(n), err
+		met, err := p.enter(timeout)
+		if len(met) != 0 || err != nil || p.spin == 0 || until == mono.Never {
+			return p.take(met), err
 		}
 		if p.woken.Load() {
-			return p.take(0), nil
+			return p.take(met), nil
 		}
 	}
 }
 
 func (p *Poller) spinUntil(until int64) ([]Event, error) {
 	for {
-		n, err := p.poll()
-		if n != 0 || err != nil || mono.Now() >= until {
-			return p.take(n), err
+		met, err := p.enter(0)
+		if len(met) != 0 || err != nil || mono.Now() >= until {
+			return p.take(met), err
 		}
 	}
 }
 
-// poll asks without blocking.
-func (p *Poller) poll() (int, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.raw[0])),
-		uintptr(len(p.raw)), 0, 0, 0)
-	return count(n, errno)
+// enter waits once, for at most timeout nanoseconds, without end if it is negative.
+func (p *Poller) enter(timeout int64) ([]Event, error) {
+	met, err := p.set.wait(p.out[:0], timeout)
+	if err != nil {
+		return nil, fmt.Errorf("poller wait: %w", err)
+	}
+	p.out = met // it may have grown
+	return met, nil
 }
 
-// sleep blocks for at most timeout nanoseconds, without end if it is negative.
-func (p *Poller) sleep(timeout int64) (int, error) {
-	if p.coarse {
-		return p.sleepCoarse(timeout)
+// take notes what a Wait found and swallows the wake-up.
+func (p *Poller) take(met []Event) []Event {
+	p.busy = len(met) > 0
+	if !p.busy || !p.woken.Load() {
+		return met
 	}
-	var spec *unix.Timespec
-	var ts unix.Timespec
-	if timeout >= 0 {
-		ts = unix.NsecToTimespec(timeout)
-		spec = &ts
-	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), uintptr(unsafe.Pointer(&p.raw[0])),
-		uintptr(len(p.raw)), uintptr(unsafe.Pointer(spec)), 0, 0)
-	if errno == unix.ENOSYS {
-		p.coarse = true
-		return p.sleepCoarse(timeout)
-	}
-	return count(n, errno)
-}
-
-// sleepCoarse serves kernels before 5.11: milliseconds, rounded up so that a wait does not turn into a busy loop.
-func (p *Poller) sleepCoarse(timeout int64) (int, error) {
-	ms := int64(-1)
-	if timeout >= 0 {
-		ms = min((timeout+999_999)/1_000_000, math.MaxInt32)
-	}
-	n, err := unix.EpollWait(p.fd, p.raw, int(ms))
-	if err == nil {
-		return n, nil
-	}
-	var errno unix.Errno
-	errors.As(err, &errno)
-	return count(0, errno)
-}
-
-func count(n uintptr, errno unix.Errno) (int, error) {
-	switch errno {
-	case 0:
-		return int(n), nil
-	case unix.EINTR:
-		return 0, nil
-	default:
-		return 0, fmt.Errorf("poller wait: %w", errno)
-	}
-}
-
-// take turns the first n raw events into events and swallows the wake-up.
-func (p *Poller) take(n int) []Event {
-	p.busy = n > 0
-	p.out = p.out[:0]
-	for i := range p.raw[:n] {
-		e := &p.raw[i]
-		tag := uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
-		if tag == wakeTag {
+	for i := range met {
+		if met[i].Tag == wakeTag {
 			var b [8]byte
 			_, _ = Read(p.wake, b[:])
 			p.woken.Store(false) // after the read: a Wake from here on writes again
-			continue
+			return slices.Delete(met, i, i+1)
 		}
-		p.out = append(p.out, Event{Tag: tag, Events: Events(e.Events)})
 	}
-	return p.out
+	return met
+}
+
+// timespec returns ts set to a time-out, nil for one without end.
+func timespec(ts *unix.Timespec, timeout int64) *unix.Timespec {
+	if timeout < 0 {
+		return nil
+	}
+	*ts = unix.NsecToTimespec(timeout)
+	return ts
 }
 
 // Close frees the poller's descriptors. Nobody may Wake it any more. It may be called twice.
 func (p *Poller) Close() error {
-	if p.fd < 0 {
+	if p.set == nil {
 		return nil
 	}
-	err := errors.Join(unix.Close(p.wake), unix.Close(p.fd))
-	p.fd, p.wake = -1, -1
+	err := errors.Join(unix.Close(p.wake), p.set.close())
+	p.set, p.wake = nil, -1
 	return err
 }
