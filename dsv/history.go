@@ -99,7 +99,7 @@ func (p *pager) add(u Update) error {
 		return nil
 	}
 	alone := p.req.Resolution <= 0 || p.decl.Merge == Append || whole && p.decl.Merge != Last
-	if alone || d.T1.Window(p.req.Resolution) != p.window {
+	if alone || p.fold.Empty() || d.T1.Window(p.req.Resolution) != p.window {
 		p.close()
 		if len(p.page.Deltas) > 0 && (len(p.page.Deltas) >= p.req.Limit || p.bytes+p.size(&d) > pageBytes) {
 			p.page.More = true

@@ -34,7 +34,7 @@ type entry struct {
 	decl    []byte // nil unless it is new
 	last    lastEntry
 	chunks  []chunk
-	opened  bool   // the last of chunks takes more changes
+	opened  bool // the last of chunks takes more changes
 	unsaved int
 }
 

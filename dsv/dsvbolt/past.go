@@ -43,6 +43,9 @@ func (db *DB) past(h *history, present bool) error {
 	tx, err := db.bolt.Begin(false)
 	db.mu.Lock()
 	s := db.series[h.name]
+	if s != nil && err == nil && present {
+		db.freeze(s)
+	}
 	if s != nil && err == nil {
 		h.memory, h.stored = s.recent(), s.stored
 	}
@@ -82,6 +85,19 @@ func (db *DB) tell(h *history, s *series, present bool, tx *bolt.Tx) error {
 	return nil
 }
 
+// freeze closes the windows of a series that will be told of: what comes later for them makes others, so that who goes on
+// behind a change gets what it has not got, no more and no less. Callers hold mu.
+func (db *DB) freeze(s *series) {
+	if len(s.windows) == 0 || db.failing != nil && db.buffered > bufferBytes {
+		return
+	}
+	s.limit = db.limit()
+	n := s.settle(len(s.windows))
+	s.unsaved += n
+	db.buffered += n
+	db.touch(s)
+}
+
 func (db *DB) birth(s *series) dsv.Revision {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -104,7 +120,7 @@ type history struct {
 	after    dsv.Revision // 0, or behind which change it begins
 	born     dsv.Revision // changes up to here are not told
 	fn       func(dsv.Update) error
-	memory   []chunk // not in the file, or newer than there
+	memory   []chunk  // not in the file, or newer than there
 	stored   chunkSum // which chunks the file has
 
 	since   dsv.Instant // the T1 of the change after
