@@ -31,6 +31,7 @@ func (c *compiler) servers() {
 				c.at(n.v.process.at, fmt.Sprintf("%q is not a name", clip(s.Process)), "write small letters, digits and _")
 			}
 		}
+		c.engine(&n.v)
 		c.listen(n.v.listen)
 		c.plan.Servers = append(c.plan.Servers, s)
 	}

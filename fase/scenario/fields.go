@@ -142,8 +142,8 @@ func serverFields(s *rawServer) []field {
 		}), help: "the network link"},
 		{key: "state", value: choice(&s.state, "active", "standby"), def: "active", help: "a standby server carries nothing until an action brings a service"},
 		{key: "process", value: text(&s.process), help: "servers of the same process share one; without it each has its own"},
-		{key: "engine", value: choice(&s.engine, "reactors"), def: "reactors", help: "the I/O engine"},
-		{key: "reactors", value: whole(&s.reactors, 1, 256), def: "1", help: "event loops of the engine"},
+		{key: "engine", value: choice(&s.engine, Engines()...), def: Engines()[0], help: "the I/O engine; docs/engines.md tells what each is"},
+		{key: "reactors", value: whole(&s.reactors, 1, 64), def: "1", help: "event loops of the engine; only `engine: reactors` has more than one"},
 		{key: "listen", value: text(&s.listen), def: "127.0.0.1:0", help: "where it listens; port 0 is any free one"},
 		{key: "cancel", value: choice(&s.onClose, "never", "on-close"), def: "never", help: "whether a caller that closes its connection withdraws its queued work"},
 	}

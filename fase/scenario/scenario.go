@@ -57,7 +57,7 @@ type Server struct {
 	service.HostConfig
 	Name     string
 	Process  string // servers of the same process share it; default the name
-	Engine   string // I/O engine; default "reactors"
+	Engine   string // I/O engine, one of Engines; default "reactors"
 	Reactors int    // default 1
 	Listen   string // default "127.0.0.1:0"
 }
