@@ -18,12 +18,19 @@ type Burner struct {
 	servers int
 	slice   int64 // 0: whole demands
 	line    line
-	running []waiting // granted; demand is what is left beyond the grant
+	running []granted // demand is what is left beyond the grant
 	grants  []Grant
 	outs    []Grant
 	gone    []Job
 	out     []Job
 	use     use
+}
+
+// granted is a job that has a grant of n; key is where it stood in the line.
+type granted struct {
+	waiting
+	n   int64
+	key key
 }
 
 // NewBurner returns a station of c servers; slice is the largest grant, 0 for whole demands.
@@ -49,19 +56,44 @@ func (b *Burner) ArriveRanked(at dsv.Instant, job Job, demand, rank int64) {
 
 func (b *Burner) grant() {
 	for len(b.running) < b.servers {
-		w, ok := b.line.pop()
+		w, k, ok := b.line.pop()
 		if !ok {
 			break
 		}
-		n := w.demand
-		if b.slice > 0 {
-			n = min(n, b.slice)
-		}
-		w.demand -= n
-		b.running = append(b.running, w)
-		b.grants = append(b.grants, Grant{w.job, n})
+		g := b.granted(w, k)
+		b.running = append(b.running, g)
+		b.grants = append(b.grants, Grant{g.job, g.n})
 	}
 	b.use.busy = len(b.running)
+}
+
+func (b *Burner) granted(w waiting, k key) granted {
+	n := w.demand
+	if b.slice > 0 {
+		n = min(n, b.slice)
+	}
+	w.demand -= n
+	return granted{w, n, k}
+}
+
+// Begin is to be called when the consumption of a job's grant begins, and returns the grant to consume: that of a job with a
+// lesser rank, if one has come since, in which case the first is back in its place in the line. It returns false when the job
+// has no grant any more.
+func (b *Burner) Begin(job Job) (g Grant, ok bool) {
+	for i := range b.running {
+		r := &b.running[i]
+		if r.job != job {
+			continue
+		}
+		if first, ok := b.line.peek(); ok && first.rank < r.key.rank {
+			w, k, _ := b.line.pop()
+			r.demand += r.n
+			b.line.putBack(r.waiting, r.key)
+			*r = b.granted(w, k)
+		}
+		return Grant{r.job, r.n}, true
+	}
+	return Grant{}, false
 }
 
 // Grants lists the grants made since the last call; valid until the next.
@@ -79,7 +111,7 @@ func (b *Burner) Met(at dsv.Instant, job Job) {
 		}
 		b.running = append(b.running[:i], b.running[i+1:]...)
 		if w.demand > 0 {
-			b.line.push(w, 0)
+			b.line.push(w.waiting, 0)
 		} else {
 			b.use.present--
 			b.gone = append(b.gone, job)

@@ -16,12 +16,25 @@ func (l *line) push(w waiting, rank int64) {
 	l.fifo.push(w)
 }
 
-func (l *line) pop() (w waiting, ok bool) {
+// pop takes the first, with its key; that is the zero key in a line that is not ranked.
+func (l *line) pop() (w waiting, k key, ok bool) {
 	if l.ranked {
 		return l.heap.pop()
 	}
-	return l.fifo.pop()
+	w, ok = l.fifo.pop()
+	return w, k, ok
 }
+
+// peek is the key of the first; false for an empty line and for one that is not ranked.
+func (l *line) peek() (k key, ok bool) {
+	if len(l.heap.items) == 0 {
+		return k, false
+	}
+	return l.heap.items[0].key, true
+}
+
+// putBack returns to a ranked line what pop has taken, to where it stood.
+func (l *line) putBack(w waiting, k key) { l.heap.insert(w, k) }
 
 // remove takes a job out of the line, in O(log n) when it is ranked; false when it does not wait.
 func (l *line) remove(job Job) bool {
@@ -39,9 +52,14 @@ type ranks struct {
 	seq    uint64
 }
 
-type ranked struct {
+// key is where a job stands: by rank, then by arrival.
+type key struct {
 	rank int64
 	seq  uint64
+}
+
+type ranked struct {
+	key
 	waiting
 }
 
@@ -57,23 +75,27 @@ func (h *ranks) put(i int, x ranked) {
 }
 
 func (h *ranks) push(w waiting, rank int64) {
+	h.seq++
+	h.insert(w, key{rank, h.seq})
+}
+
+func (h *ranks) insert(w waiting, k key) {
 	slot := int(w.job.Slot())
 	if slot >= len(h.places) {
 		h.places = append(h.places, make([]int32, slot+1-len(h.places))...)
 	}
-	h.seq++
 	h.items = append(h.items, ranked{})
-	h.put(len(h.items)-1, ranked{rank, h.seq, w})
+	h.put(len(h.items)-1, ranked{k, w})
 	h.up(len(h.items) - 1)
 }
 
-func (h *ranks) pop() (w waiting, ok bool) {
+func (h *ranks) pop() (w waiting, k key, ok bool) {
 	if len(h.items) == 0 {
-		return w, false
+		return w, k, false
 	}
-	w = h.items[0].waiting
+	first := h.items[0]
 	h.removeAt(0)
-	return w, true
+	return first.waiting, first.key, true
 }
 
 func (h *ranks) remove(job Job) bool {

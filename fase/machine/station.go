@@ -157,7 +157,7 @@ func (q *Queue) leave(at dsv.Instant, i int) {
 	q.serving = q.serving[:last]
 	q.use.busy = last
 	q.use.present--
-	if w, ok := q.line.pop(); ok {
+	if w, _, ok := q.line.pop(); ok {
 		q.start(at, w)
 	}
 }

@@ -182,6 +182,20 @@ func (h *Host) Close(at dsv.Instant, tag uint64) {
 	}
 }
 
+// Begin is to be called when a Burn effect is about to be carried out, and returns the one to carry out: under a discipline by
+// rank that of a job which goes before it, if one has come since. It returns false for one that was withdrawn meanwhile.
+func (h *Host) Begin(e step.Effect) (step.Effect, bool) {
+	if !h.Wants(e.Ref) {
+		return e, e.Code == BurnFree
+	}
+	if e.Code != BurnCPU {
+		return e, true
+	}
+	g, ok := h.hw.burnCPU.Begin(e.Ref)
+	e.Ref, e.N = g.Job, g.N
+	return e, ok
+}
+
 // Met tells that a Burn effect has been carried out, and what was delivered: nanoseconds of CPU or of disk time, bytes
 // of memory.
 func (h *Host) Met(at dsv.Instant, ref step.Ref, delivered int64) {

@@ -235,12 +235,13 @@ var padding [4096]byte
 // burn consumes what an effect asks for, and tells the host. Memory is taken and given back here; what takes time goes to
 // the crew, where there is one.
 func (o *owner) burn(e step.Effect) {
+	e, wanted := o.host.Begin(e)
 	switch {
+	case !wanted: // withdrawn while it waited here
 	case e.Code == service.BurnFree:
 		m := o.held[e.Ref]
 		delete(o.held, e.Ref)
 		_ = m.Release()
-	case !o.host.Wants(e.Ref): // withdrawn while it waited here
 	case e.Code == service.BurnTouch:
 		if m, err := burn.Hold(e.N); err == nil {
 			o.held[e.Ref] = m
