@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		os.Exit(asServer())
 	case "reader":
 		os.Exit(asReader())
+	case "sink":
+		os.Exit(asSink())
 	case "mortal":
 		os.Exit(asMortal())
 	}
