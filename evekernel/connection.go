@@ -283,6 +283,7 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 		k: k, s: s, conn: conn, over: s.begins(), ctx: ctx, member: k.hub.Member(s.name),
 		subs: map[uint64]bool{}, sources: map[dsv.Name]*attached{}, slots: make(chan struct{}, maxWaiting),
 	}
+	p.prompt.Store, p.settler.p = k.store, p
 	p.watches = pumps{p: p, byID: map[uint64]*pump{}}
 	conn.BeforeWait(p.acknowledge)
 	k.arrived(s)

@@ -394,7 +394,7 @@ func (p *peer) create(r *wire.Req) (dsv.Declaration, error) {
 	if r.Dmm == nil {
 		d, err := r.Decl.Decl()
 		if err == nil {
-			err = p.k.store.Create(p.ctx, d)
+			err = p.prompt.Create(p.ctx, d)
 		}
 		return d, err
 	}

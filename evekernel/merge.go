@@ -21,7 +21,8 @@ type merger struct {
 }
 
 // merge merges a batch and acknowledges it: at once if something is wrong with it, otherwise together with those that
-// come in the same message. Over JSON each batch has its own acknowledgement.
+// come in the same message. Over JSON each batch has its own acknowledgement. That of a batch with durable deltas, and
+// of all after it, waits for the disk.
 func (p *peer) merge(b *wire.Batch) error {
 	var errs []error
 	p.merger.more = 0
@@ -36,12 +37,19 @@ func (p *peer) merge(b *wire.Batch) error {
 	} else {
 		errs = p.mergeListed(b.Deltas)
 	}
-	if errors.Join(errs...) == nil && p.conn.Coding() == wire.CBOR {
+	faults := p.merger.faults(errs)
+	waits := p.prompt.Owes() || p.settler.owes() // an acknowledgement tells of all batches before, too
+	if len(faults) == 0 && p.conn.Coding() == wire.CBOR && !waits {
 		p.merger.due = b.Seq
 		return nil
 	}
 	p.merger.due = 0
-	return p.conn.Answer(&wire.Frame{Ack: &wire.Ack{Seq: b.Seq, Errors: p.merger.faults(errs)}})
+	ack := &wire.Ack{Seq: b.Seq, Errors: faults}
+	if waits {
+		p.settler.add(debt{ack: ack})
+		return nil
+	}
+	return p.conn.Answer(&wire.Frame{Ack: ack})
 }
 
 // acknowledge tells which batches are merged. The connection calls it before it waits for more.
@@ -83,12 +91,12 @@ func (p *peer) mergeListed(listed []wire.Delta) []error {
 			d, err = listed[i].Delta(n)
 		}
 		if err != nil {
-			errs = append(errs, err)
+			errs = p.merger.keep(errs, err)
 			continue
 		}
 		deltas = append(deltas, d)
 	}
-	return append(errs, p.k.store.Sync(p.ctx, deltas))
+	return p.merger.keep(errs, p.prompt.Sync(p.ctx, deltas))
 }
 
 // mergePacked merges packed deltas. What cannot be read at all is ErrProtocol and ends the connection; errs are those of
@@ -107,7 +115,7 @@ func (p *peer) mergePacked(b []byte) (errs []error, err error) {
 			bad, err = m.next(u)
 			errs = m.keep(errs, bad)
 		}
-		errs = m.keep(errs, p.k.store.Sync(p.ctx, m.deltas))
+		errs = m.keep(errs, p.prompt.Sync(p.ctx, m.deltas))
 		clear(m.deltas) // they keep values alive
 		switch {
 		case errors.Is(err, io.EOF):

@@ -42,6 +42,8 @@ type peer struct {
 	slots   chan struct{} // one for each request that waits
 	why     error         // the reason of its bye, when that is an error
 	work    sync.WaitGroup
+	prompt  dsv.Prompt // what the reader changes, it does not settle itself
+	settler settler
 	merger  merger
 }
 
@@ -50,6 +52,7 @@ func (p *peer) end() {
 	for _, w := range p.watches.byID {
 		_ = w.close()
 	}
+	p.settler.end()
 	p.work.Wait()
 }
 
@@ -93,8 +96,8 @@ func (p *peer) request(r *wire.Req) error {
 	if r.Op == wire.OpSubscribe || r.Op == wire.OpDescribe || r.Op == wire.OpFilter {
 		return p.membership(r)
 	}
-	if !p.waits(r) {
-		err := p.answer(r, p.conn.Answer)
+	if r.Op != wire.OpJoin && r.Op != wire.OpHistory {
+		err := p.atOnce(r)
 		if p.began != nil {
 			p.began.begin()
 			p.began = nil
@@ -112,32 +115,25 @@ func (p *peer) request(r *wire.Req) error {
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		_ = p.answer(r, p.conn.Send) // a connection that is lost ends its own reading
+		res := &wire.Res{ID: r.ID}
+		_ = p.respond(res, p.conn.Send, p.do(r, res)) // a connection that is lost ends its own reading
 	})
 	return nil
 }
 
-// waits tells requests that wait for others, or for the disk.
-func (p *peer) waits(r *wire.Req) bool {
-	switch r.Op {
-	case wire.OpJoin, wire.OpHistory:
-		return true
-	case wire.OpWrite, wire.OpTestAndSet, wire.OpDelete:
-		i, err := p.k.store.Info(p.ctx, r.Name)
-		return err == nil && i.Declaration.Durable
-	case wire.OpCreate:
-		return r.Decl != nil && r.Decl.Durable
+// atOnce does a request and answers it, once the disk has what it changed of durable variables.
+func (p *peer) atOnce(r *wire.Req) error {
+	res := &wire.Res{ID: r.ID}
+	err := p.do(r, res)
+	if !p.prompt.Owes() {
+		return p.respond(res, p.conn.Answer, err)
 	}
-	return false
+	p.settler.add(debt{res: res, err: err})
+	return nil
 }
 
 // A sender is how an answer goes out: Answer of the connection from its reader, Send from elsewhere.
 type sender func(*wire.Frame) error
-
-func (p *peer) answer(r *wire.Req, send sender) error {
-	res := &wire.Res{ID: r.ID}
-	return p.respond(res, send, p.do(r, res))
-}
 
 // respond sends an answer.
 func (p *peer) respond(res *wire.Res, send sender, err error) error {
@@ -181,7 +177,7 @@ func (p *peer) do(r *wire.Req, res *wire.Res) error {
 
 // variable does the operations of dsv.Space.
 func (p *peer) variable(r *wire.Req, res *wire.Res) error {
-	space := p.k.store
+	space := &p.prompt
 	switch r.Op {
 	case wire.OpCreate:
 		d, err := p.create(r)
@@ -222,7 +218,7 @@ func (p *peer) variable(r *wire.Req, res *wire.Res) error {
 		}
 		return err
 	case wire.OpHistory:
-		page, err := space.History(p.ctx, r.History())
+		page, err := p.k.store.History(p.ctx, r.History())
 		if err == nil {
 			err = res.SetPage(page)
 		}
