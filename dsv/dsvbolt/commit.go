@@ -96,9 +96,15 @@ func (db *DB) transact(left int, lives, all bool) (int, error) {
 		}
 		b.revision += revisionLease
 	}
-	began := time.Now()
+	before, began := db.bolt.Stats().TxStats, time.Now()
 	err := db.update(b.write)
-	db.wrote(b, time.Since(began), err)
+	took, after := time.Since(began), db.bolt.Stats().TxStats
+	db.wrote(b, err)
+	if err == nil {
+		db.mu.Lock()
+		db.stats.add(after.PageAlloc-before.PageAlloc, took, took-(after.WriteTime-before.WriteTime))
+		db.mu.Unlock()
+	}
 	return n, err
 }
 
@@ -194,14 +200,12 @@ func (e *entry) cost() int {
 }
 
 // wrote ends a transaction: what failed is put back, to be written again.
-func (db *DB) wrote(b *batch, took time.Duration, err error) {
+func (db *DB) wrote(b *batch, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	defer db.room.Broadcast()
 	if err == nil {
 		db.failing, db.losing = nil, false
-		db.stats.Commits++
-		db.stats.Longest = max(db.stats.Longest, took)
 		return
 	}
 	for i := range b.entries {

@@ -14,8 +14,8 @@ import (
 )
 
 // BenchmarkIngest syncs deltas of one float sample each into a recorded Store, as a kernel does, and tells how many
-// samples a CPU second of the whole process takes, their bytes on disk, the longest transaction, and the heap at the
-// end.
+// samples a CPU second of the whole process takes, their bytes on disk, the longest transaction and what of it was not
+// writing, how long a batch of 500 deltas took at most, and the heap at the end.
 func BenchmarkIngest(b *testing.B) {
 	for _, vars := range []int{100, 1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("%d variables", vars), func(b *testing.B) {
@@ -23,8 +23,11 @@ func BenchmarkIngest(b *testing.B) {
 			must(b, f.db.Flush())
 			before := cpu()
 			b.ResetTimer()
+			var stall time.Duration
 			for f.samples < b.N {
+				began := time.Now()
 				f.sync(b)
+				stall = max(stall, time.Since(began))
 			}
 			must(b, f.s.Close())
 			spent := cpu() - before
@@ -32,6 +35,8 @@ func BenchmarkIngest(b *testing.B) {
 			b.ReportMetric(float64(f.samples)/spent.Seconds(), "samples/cpu-s")
 			b.ReportMetric(float64(f.samples)/b.Elapsed().Seconds(), "samples/s")
 			b.ReportMetric(st.Longest.Seconds()*1e3, "ms/longest-commit")
+			b.ReportMetric(st.LongestOwn.Seconds()*1e3, "ms/longest-own")
+			b.ReportMetric(stall.Seconds()*1e3, "ms/longest-sync")
 			b.ReportMetric(float64(st.Commits), "commits")
 			b.ReportMetric(float64(heap())/1e6, "MB-heap")
 			must(b, f.db.Close())

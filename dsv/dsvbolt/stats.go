@@ -5,7 +5,19 @@ import "time"
 // Stats says what writing has cost so far.
 type Stats struct {
 	Commits int           // transactions
+	Bytes   int64         // of the pages that they wrote
+	Spent   time.Duration // in all of them
 	Longest time.Duration // the longest one
+	// LongestOwn is the most that one took before its pages were written and synchronised, which is the disk's part.
+	LongestOwn time.Duration
+}
+
+// add notes a transaction that took so long, of which own was not the disk's.
+func (s *Stats) add(bytes int64, took, own time.Duration) {
+	s.Commits++
+	s.Bytes += bytes
+	s.Spent += took
+	s.Longest, s.LongestOwn = max(s.Longest, took), max(s.LongestOwn, own)
 }
 
 // Stats returns what writing has cost since the file was opened.
