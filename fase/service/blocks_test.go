@@ -48,7 +48,8 @@ func (w *world) call(depth int) string {
 			reply += w.leaf() // tail work
 		}
 	}
-	return fmt.Sprintf("call %s send %dB { %s%s} ", s, w.rng.IntN(2000), w.body(depth+1, true), reply)
+	attributes := []string{"", "priority 1 ", "deadline exp(5ms) ", "priority 2 deadline 20ms "}[w.rng.IntN(4)]
+	return fmt.Sprintf("call %s send %dB { %s%s%s} ", s, w.rng.IntN(2000), attributes, w.body(depth+1, true), reply)
 }
 
 // leaf is a statement that holds nothing and calls nobody.

@@ -31,6 +31,7 @@ type cluster struct {
 	set     *dmm.Set
 	replies []reply
 	burns   []step.Effect
+	calls   []service.Request    // of hosts to hosts
 	flights map[uint64][2]uint64 // tag → host, ref
 	tag     uint64
 }
@@ -53,6 +54,7 @@ func (c *cluster) Route(core int, e step.Effect) {
 	case step.Call:
 		c.tag++
 		c.flights[fromHost+c.tag] = [2]uint64{uint64(core), uint64(e.Ref)}
+		c.calls = append(c.calls, *c.hosts[core].Request(e.Ref))
 		c.hosts[e.Node].Arrive(e.At, c.hosts[core].Request(e.Ref), fromHost+c.tag)
 	case step.Burn:
 		c.burns = append(c.burns, e)

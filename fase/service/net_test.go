@@ -137,5 +137,14 @@ func (w *world) burn(core int, e step.Effect) {
 		ns /= 50
 	}
 	w.free[core] = max(w.free[core], e.At) + dsv.Instant(ns)
-	w.mail.Push(w.free[core], func(at dsv.Instant) { w.hosts[core].Met(at, e.Ref, ns) })
+	w.mail.Push(w.free[core]-dsv.Instant(ns), func(at dsv.Instant) {
+		e, ok := w.hosts[core].Begin(e)
+		if !ok {
+			return
+		}
+		if e.Code == service.BurnCPU {
+			ns = e.N // of another, perhaps
+		}
+		w.mail.Push(at+dsv.Instant(ns), func(at dsv.Instant) { w.hosts[core].Met(at, e.Ref, ns) })
+	})
 }

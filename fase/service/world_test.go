@@ -132,7 +132,7 @@ func (w *world) build(seed uint64, groups int) {
 
 func (w *world) machine() machine.Config {
 	m := machine.Config{CPU: machine.CPUConfig{
-		Cores: 1 + w.rng.IntN(2), Discipline: machine.Discipline(w.rng.IntN(2)), Speed: []float64{0, 0.5, 1, 3}[w.rng.IntN(4)],
+		Cores: 1 + w.rng.IntN(2), Discipline: machine.Discipline(w.rng.IntN(len(machine.Disciplines()))), Speed: []float64{0, 0.5, 1, 3}[w.rng.IntN(4)],
 	}}
 	if w.rng.IntN(3) == 0 {
 		m.Run, m.CPU.Speed = machine.Burn, 1

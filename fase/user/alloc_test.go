@@ -14,12 +14,12 @@ import (
 
 // TestSteadyRequestsAllocateNothing runs requests that use everything, measured and unmeasured, through a group and a host.
 func TestSteadyRequestsAllocateNothing(t *testing.T) {
-	const src = `timeout 50ms { retry 2 { par {
+	const src = `priority uniform(0, 4) deadline exp(1ms) timeout 50ms { retry 2 { par {
 		call app { cpu exp(100us) memory 1KiB { disk read 1KiB } lock a { wait 10us } reply 2KiB cpu 1us }
 		timeout 100us { call app { wait 1ms } }
 		fork { wait 10us }
 	} } }`
-	for _, ps := range []machine.Discipline{machine.FCFS, machine.PS} {
+	for _, discipline := range []machine.Discipline{machine.FCFS, machine.PS, machine.SJF, machine.Priority, machine.EDF} {
 		set, err := dmm.NewSet(1, 1, []dmm.Spec{
 			{Name: "crowd.latency", Manipulator: "mean"},
 			{Name: "crowd.requests", Manipulator: "count"},
@@ -37,7 +37,7 @@ func TestSteadyRequestsAllocateNothing(t *testing.T) {
 			}, set.Var),
 			host: service.NewHost(service.HostConfig{
 				Topology: topology, Services: services, CancelOnClose: true, Machine: machine.Config{
-					CPU: machine.CPUConfig{Discipline: ps}, Memory: 1 << 30, Link: machine.LinkConfig{Delay: 10 * time.Microsecond, Rate: 1e9},
+					CPU: machine.CPUConfig{Discipline: discipline}, Memory: 1 << 30, Link: machine.LinkConfig{Delay: 10 * time.Microsecond, Rate: 1e9},
 				},
 			}, set.Var),
 		}
@@ -53,7 +53,7 @@ func TestSteadyRequestsAllocateNothing(t *testing.T) {
 		})
 		// 2000 calls a run; a rare peak may still make something larger.
 		if n > 3 {
-			t.Errorf("discipline %d: %v allocations in 1000 requests, want none", ps, n)
+			t.Errorf("discipline %v: %v allocations in 1000 requests, want none", discipline, n)
 		}
 	}
 }
