@@ -10,14 +10,26 @@ import (
 // whose samples span a factor of ten takes 30 KiB. The zero value is empty and ready. It belongs to one goroutine at a
 // time.
 type Counts struct {
-	n         uint64
-	sum       fixed
-	min, max  float64 // when n > 0, or after a Take no sample's
-	low, high int     // buckets in use, when n > 0
-	pages     [HistBuckets/histHalf + 1]*[histHalf]uint64
+	n        uint64
+	sum      fixed
+	min, max float64 // when n > 0, or after a Take no sample's
+	pages    [HistBuckets/histHalf + 1]*page
 
 	buckets []uint32 // where Take gathers what it returns
 	counts  []uint64
+}
+
+// page is the counters of one octave, and a bit for each that is not zero, so that draining costs what is there.
+type page struct {
+	cells [histHalf]uint64
+	used  [histHalf / 64]uint64
+}
+
+// add counts n samples in the bucket b of the page.
+func (p *page) add(b int, n uint64) {
+	i := b & (histHalf - 1)
+	p.cells[i] += n
+	p.used[i>>6] |= 1 << (i & 63)
 }
 
 // Add counts one sample. NaN is ignored, since it has no place in any order.
@@ -27,17 +39,17 @@ func (c *Counts) Add(x float64) {
 		return
 	}
 	b := bucketOf(x)
-	page := c.pages[b>>10]
-	if page == nil {
+	p := c.pages[b>>10]
+	if p == nil {
 		c.addAny(x)
 		return
 	}
-	page[b&(histHalf-1)]++
+	p.add(b, 1)
 	if x < c.min {
-		c.min, c.low = x, b
+		c.min = x
 	}
 	if x > c.max {
-		c.max, c.high = x, b
+		c.max = x
 	}
 	c.n++
 	lo, carry := bits.Add64(c.sum.lo, uint64(int64(x*fixedOne)), 0)
@@ -51,18 +63,23 @@ func (c *Counts) addAny(x float64) {
 	}
 	x = min(max(x, -histMaxAbs), histMaxAbs) + 0 // +0 makes −0 the one zero
 	b := BucketOf(x)
-	if c.pages[b>>10] == nil {
-		c.pages[b>>10] = new([histHalf]uint64)
-	}
-	c.pages[b>>10][b&(histHalf-1)]++
+	c.page(b).add(b, 1)
 	if x < c.min || c.n == 0 {
-		c.min, c.low = x, b
+		c.min = x
 	}
 	if x > c.max || c.n == 0 {
-		c.max, c.high = x, b
+		c.max = x
 	}
 	c.n++
 	c.sum = c.sum.add(toFixed(x))
+}
+
+// page returns the page of the bucket b.
+func (c *Counts) page(b int) *page {
+	if c.pages[b>>10] == nil {
+		c.pages[b>>10] = new(page)
+	}
+	return c.pages[b>>10]
 }
 
 // AddHist counts the samples of h, as though they had been added one by one.
@@ -72,17 +89,12 @@ func (c *Counts) AddHist(h *Hist) {
 	}
 	f := h.flatten()
 	for i, b := range f.buckets {
-		if c.pages[b>>10] == nil {
-			c.pages[b>>10] = new([histHalf]uint64)
-		}
-		c.pages[b>>10][b&(histHalf-1)] += f.counts[i]
+		c.page(int(b)).add(int(b), f.counts[i])
 	}
-	low, high := int(f.buckets[0]), int(f.buckets[len(f.buckets)-1])
 	if c.n == 0 {
-		c.min, c.max, c.low, c.high = h.min, h.max, low, high
+		c.min, c.max = h.min, h.max
 	} else {
 		c.min, c.max = min(c.min, h.min), max(c.max, h.max)
-		c.low, c.high = min(c.low, low), max(c.high, high)
 	}
 	c.n += h.n
 	c.sum = c.sum.add(h.sum)
@@ -103,21 +115,20 @@ func (c *Counts) Take() *Hist {
 	return h
 }
 
-// drain moves the counters in use to a sparse list, in one pass over them.
+// drain moves the counters in use to a sparse list.
 func (c *Counts) drain() *flatHist {
 	buckets, counts := c.buckets[:0], c.counts[:0]
-	for p := c.low >> 10; p <= c.high>>10; p++ {
-		page := c.pages[p]
-		if page == nil {
+	for octave, p := range c.pages {
+		if p == nil {
 			continue
 		}
-		first, last := max(c.low, p<<10), min(c.high, p<<10+histHalf-1)
-		cells := page[first&(histHalf-1) : last&(histHalf-1)+1]
-		for i, n := range cells {
-			if n != 0 {
-				buckets = append(buckets, uint32(first+i))
-				counts = append(counts, n)
-				cells[i] = 0
+		for word, set := range p.used {
+			p.used[word] = 0
+			for ; set != 0; set &= set - 1 {
+				i := word<<6 + bits.TrailingZeros64(set)
+				buckets = append(buckets, uint32(octave<<10+i))
+				counts = append(counts, p.cells[i])
+				p.cells[i] = 0
 			}
 		}
 	}
