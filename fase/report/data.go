@@ -20,6 +20,8 @@ type Data struct {
 	servers  []server
 	services []string
 	mappings []mapping
+	topics   []topic        // what modules measured
+	events   []event        // of modules
 	order    map[string]int // of services and servers, for their colours
 }
 
@@ -110,10 +112,11 @@ func Read(h runs.History, s *runs.Summary) *Data {
 	}
 	d := &Data{Summary: s, grid: newGrid(dsv.Instant(math.Round(end * 1e9))), order: map[string]int{}}
 	d.Width = time.Duration(d.grid.width)
-	r := reader{h: h, declared: map[dsv.Name]bool{}, data: d}
+	r := reader{h: h, declared: map[dsv.Name]dsv.Declaration{}, broken: map[dsv.Name]error{}, data: d}
 	for _, x := range h.Declarations() {
-		r.declared[x.Name] = true
+		r.declared[x.Name] = x
 	}
+	d.events = r.events()
 	for _, name := range s.Groups() {
 		d.groups = append(d.groups, r.group(name))
 	}
@@ -126,6 +129,10 @@ func Read(h runs.History, s *runs.Summary) *Data {
 		d.services = append(d.services, name)
 		d.mappings = append(d.mappings, r.mapping(name))
 	}
+	for _, t := range topics(s) {
+		d.topics = append(d.topics, r.topic(t))
+	}
+	d.Warnings = append(d.Warnings, runs.Incomplete(r.broken)...)
 	return d
 }
 

@@ -26,7 +26,8 @@ type figure struct {
 type mark struct {
 	at     float64
 	label  string // empty: a faint line without one
-	number int
+	number int    // of the decision
+	module bool   // what became of a module, and no decision
 	failed bool
 }
 

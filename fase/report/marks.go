@@ -40,10 +40,10 @@ func (f *figure) stagger(width vg.Length, numbersOnly bool) (ps []placed, rows i
 		if m.label == "" || m.at < f.from || m.at > f.to {
 			continue
 		}
-		p := placed{mark: m, text: strconv.Itoa(m.number), x: width * vg.Length((m.at-f.from)/(f.to-f.from))}
-		if !numbersOnly {
-			p.text += "  " + shorten(m.label, 44)
+		if m.module && numbersOnly {
+			continue // it has none
 		}
+		p := placed{mark: m, text: m.text(numbersOnly), x: width * vg.Length((m.at-f.from)/(f.to-f.from))}
 		w := style.Width(p.text)
 		p.left = max(0, min(p.x+2.5, width-w))
 		for p.row < len(starts) && p.left+w > starts[p.row]-8 {
@@ -61,6 +61,17 @@ func (f *figure) stagger(width vg.Length, numbersOnly bool) (ps []placed, rows i
 	return ps, len(starts)
 }
 
+// text is what a label of the mark says.
+func (m mark) text(numbersOnly bool) string {
+	switch {
+	case m.module:
+		return shorten(m.label, 44)
+	case numbersOnly:
+		return strconv.Itoa(m.number)
+	}
+	return strconv.Itoa(m.number) + "  " + shorten(m.label, 44)
+}
+
 // paintMarks draws the marks through all panels, and their labels above the first row.
 func (f *figure) paintMarks(cells [][]cell, labels int) {
 	for i, top := range cells[0] {
@@ -69,6 +80,9 @@ func (f *figure) paintMarks(cells [][]cell, labels int) {
 				continue
 			}
 			style := lineStyle(faint(ink(), 170), 0.8, nil)
+			if m.module {
+				style.Dashes = dash(1)
+			}
 			switch {
 			case m.failed:
 				style.Color = hue(1)

@@ -20,6 +20,9 @@ type Page struct {
 	Scenario    []byte            // the scenario's text; nil: not shown
 }
 
+// maxPageRows bounds the rows of one table of the page.
+const maxPageRows = 300
+
 // HTML returns the page: one file without scripts or references to anything outside itself, that opens from disk.
 func (d *Data) HTML(p Page) ([]byte, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{"tick": tick, "why": why}).Parse(pageSource)
@@ -28,6 +31,7 @@ func (d *Data) HTML(p Page) ([]byte, error) {
 	}
 	content := pageContent{
 		Summary: d.Summary, Subtitle: subtitle(d.Summary), Scenario: string(p.Scenario), Environment: describe(p.Environment),
+		Checks: checkLines(d.Summary),
 	}
 	for _, n := range append(notes(d.Summary), d.Warnings...) {
 		if !slices.Contains(content.Notes, n) && !slices.Contains(content.Notes, "warning: "+n) {
@@ -35,7 +39,7 @@ func (d *Data) HTML(p Page) ([]byte, error) {
 		}
 	}
 	for _, x := range tables(d.Summary) {
-		content.Tables = append(content.Tables, x.page())
+		content.Tables = append(content.Tables, x.first(maxPageRows, "in "+runs.SummaryFile).page())
 	}
 	for i, x := range d.Pictures() {
 		svg, err := x.SVG()
@@ -72,6 +76,7 @@ type pageContent struct {
 	First       *pageFigure
 	Rest        []pageFigure
 	Tables      []pageTable
+	Checks      []checkLine
 	Environment string
 	Scenario    string
 }
@@ -85,6 +90,7 @@ type pageTable struct {
 	Title string
 	Head  []pageCell
 	Rows  []pageRow
+	Note  string
 }
 
 type pageRow struct {
@@ -95,7 +101,7 @@ type pageRow struct {
 type pageCell struct{ Class, Text string }
 
 func (t table) page() pageTable {
-	p := pageTable{Title: strings.ToUpper(t.title[:1]) + t.title[1:]}
+	p := pageTable{Title: strings.ToUpper(t.title[:1]) + t.title[1:], Note: t.note}
 	cell := func(i int, text string) pageCell {
 		c := pageCell{Text: text}
 		if i == 0 || slices.Contains(t.left, i) {

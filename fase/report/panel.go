@@ -90,6 +90,9 @@ func (p *panel) bounds() (low, high float64) {
 			least, most = min(least, y), max(most, y)
 		}
 	}
+	if low == 0 && !p.log && least < 0 {
+		low = least * 1.06
+	}
 	if high == 0 {
 		if high = most * 1.06; !(most > 0) {
 			high = 1
@@ -207,6 +210,23 @@ func (p *panel) entries() []entry {
 		}
 	}
 	return es
+}
+
+// fit shortens the labels of the legend until there is room for all beside the title; below six characters it gives up.
+func (p *panel) fit() {
+	labels, title := textStyle(8, ink(), false), textStyle(9, ink(), true)
+	for n := 24; n >= 6; n-- {
+		left := pictureWidth - 2*margin - 40 - title.Width(p.title)
+		for i := range p.lines {
+			if p.lines[i].label != "" {
+				p.lines[i].label = shorten(p.lines[i].label, n)
+				left -= labels.Width(p.lines[i].label) + 28
+			}
+		}
+		if left >= 0 {
+			return
+		}
+	}
 }
 
 // drawHead draws the title at the left and the legend at the right of the strip above the data.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,13 @@ import (
 
 // Pictures draws everything that the run has data for; the first one shows the run at a glance.
 func (d *Data) Pictures() []Picture {
-	ps := []Picture{d.adaptation()}
+	var ps []Picture
+	if len(d.groups)+len(d.servers) > 0 {
+		ps = append(ps, d.adaptation())
+	}
+	if p, ok := d.measured(); ok {
+		ps = append(ps, p)
+	}
 	for i := range d.groups {
 		ps = append(ps, d.clients(i))
 	}
@@ -57,7 +64,8 @@ func (d *Data) timed(title string, rows [][]panel) *figure {
 	return f
 }
 
-// marks are the decisions: a labelled line when one was taken or failed, a faint one when it took effect.
+// marks are the decisions, a labelled line when one was taken or failed, a faint one when it took effect; and what became of
+// modules.
 func (d *Data) marks() []mark {
 	var ms []mark
 	n := 0
@@ -75,15 +83,21 @@ func (d *Data) marks() []mark {
 			ms = append(ms, m)
 		}
 	}
+	ms = append(ms, d.eventMarks()...)
+	slices.SortStableFunc(ms, func(a, b mark) int { return cmp.Compare(a.at, b.at) })
 	return ms
 }
 
 // markCaption explains the marks, where there are any.
 func (d *Data) markCaption() string {
-	if len(d.Summary.Decisions) == 0 {
-		return ""
+	s := ""
+	if len(d.Summary.Decisions) > 0 {
+		s = " Solid vertical lines are decisions, numbered as in the table; dotted ones are the moments when they took effect."
 	}
-	return " Solid vertical lines are decisions, numbered as in the table; dotted ones are the moments when they took effect."
+	if len(d.events) > 0 {
+		s += " Dashed vertical lines are modules that joined, ended or failed."
+	}
+	return s
 }
 
 func (d *Data) warmCaption() string {
@@ -115,13 +129,28 @@ func scaled(xs []float64, factor float64) []float64 {
 
 // adaptation stacks arrivals, response time and the utilisation of each server on one time axis.
 func (d *Data) adaptation() Picture {
-	rows := [][]panel{{d.arrivals()}, {d.responses()}}
+	var rows [][]panel
+	var told []string
+	if len(d.groups) > 0 {
+		rows = [][]panel{{d.arrivals()}, {d.responses()}}
+		told = []string{"response time"}
+	}
 	shown := d.busiest(6)
 	for _, i := range shown {
 		rows = append(rows, []panel{d.utilisation(i, thinHeight)})
 	}
-	f := d.timed(d.Summary.Scenario+": response time and utilisation", rows)
-	caption := fmt.Sprintf("Arrivals, response times of the clients and utilisation of each server in windows of %s.", duration(d.Width.Seconds()))
+	what := "Utilisation of each server"
+	switch {
+	case len(d.servers) == 0:
+		what = "Arrivals and response times of the clients"
+	case len(d.groups) > 0:
+		what = "Arrivals, response times of the clients and utilisation of each server"
+	}
+	if len(d.servers) > 0 {
+		told = append(told, "utilisation")
+	}
+	f := d.timed(d.Summary.Scenario+": "+strings.Join(told, " and "), rows)
+	caption := fmt.Sprintf("%s in windows of %s.", what, duration(d.Width.Seconds()))
 	if len(shown) < len(d.servers) {
 		caption += fmt.Sprintf(" Of %d servers the %d busiest are shown.", len(d.servers), len(shown))
 	}

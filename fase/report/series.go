@@ -12,13 +12,14 @@ import (
 // reader reads series of a history.
 type reader struct {
 	h        runs.History
-	declared map[dsv.Name]bool
+	declared map[dsv.Name]dsv.Declaration
+	broken   map[dsv.Name]error // histories that could not be read whole
 	data     *Data
 }
 
 // each calls fn for each delta of a variable; what cannot be read becomes a warning.
 func (r *reader) each(n dsv.Name, fn func(d *dsv.Delta)) {
-	if !r.declared[n] {
+	if _, ok := r.declared[n]; !ok {
 		return
 	}
 	err := r.h.History(n, -1, dsv.Never, func(u dsv.Update) error {
@@ -31,7 +32,7 @@ func (r *reader) each(n dsv.Name, fn func(d *dsv.Delta)) {
 		return nil
 	})
 	if err != nil {
-		r.data.Warnings = append(r.data.Warnings, fmt.Sprintf("history of %s is incomplete: %v", n, err))
+		r.broken[n] = err
 	}
 }
 
@@ -54,14 +55,31 @@ func (g grid) spread(d *dsv.Delta, add func(i int, share float64)) {
 	}
 }
 
-// rate is a sum per second in each window.
+// rate is a sum per second in each window. A delta that comes after nothing was written covers that time too, but what it
+// tells is of its end: no longer than the shortest delta.
 func (r *reader) rate(n dsv.Name) []float64 {
-	xs := make([]float64, r.data.grid.n)
+	var parts []dsv.Delta
+	shortest := dsv.Never
 	r.each(n, func(d *dsv.Delta) {
-		if x, ok := d.Value.Number(); ok {
-			r.data.grid.spread(d, func(i int, share float64) { xs[i] += x * share })
+		parts = append(parts, dsv.Delta{Writer: d.Writer, T0: d.T0, T1: d.T1, Value: d.Value})
+		if length := d.T1 - d.T0; length > 0 {
+			shortest = min(shortest, length)
 		}
 	})
+	xs := make([]float64, r.data.grid.n)
+	active := map[dsv.WriterID]bool{}
+	for i := range parts {
+		d := &parts[i]
+		x, ok := d.Value.Number()
+		if !ok {
+			continue
+		}
+		if !active[d.Writer] {
+			d.T0 = max(d.T0, d.T1-min(shortest, d.T1))
+		}
+		active[d.Writer] = x != 0
+		r.data.grid.spread(d, func(i int, share float64) { xs[i] += x * share })
+	}
 	for i := range xs {
 		xs[i] /= r.data.grid.width.Seconds()
 	}
@@ -142,7 +160,7 @@ func (r *reader) server(name string) server {
 	s := server{name: name}
 	for i, res := range runs.Resources() {
 		v := func(what string) dsv.Name { return dsv.Name(name + "." + string(res) + "." + what) }
-		if !r.declared[v("utilisation")] {
+		if _, ok := r.declared[v("utilisation")]; !ok {
 			continue
 		}
 		x := resource{name: string(res), index: i, utilisation: r.mean(v("utilisation")), queue: r.mean(v("queue"))}

@@ -29,10 +29,13 @@ func faint(c color.NRGBA, alpha uint8) color.NRGBA {
 	return c
 }
 
+// hues is how many colours there are.
+const hues = 8
+
 // hue returns the i-th colour of Okabe and Ito's palette, which colour-blind people can tell apart too.
 func hue(i int) color.NRGBA {
-	palette := [...]uint32{0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x7a5195, 0x666666}
-	return rgb(palette[i%len(palette)])
+	palette := [hues]uint32{0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x7a5195, 0x666666}
+	return rgb(palette[i%hues])
 }
 
 // dash returns the i-th dash pattern; the first is solid.

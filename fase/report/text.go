@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,15 +14,24 @@ import (
 	"github.com/eve-emulation/eve/fase/stat"
 )
 
+// maxTextRows bounds the rows of one table on a terminal.
+const maxTextRows = 60
+
 // Text writes a summary for a terminal: compact aligned tables. page is the path of the report, or empty.
 func Text(w io.Writer, s *runs.Summary, page string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s, seed %d, %s measured%s\n", clean(s.Scenario), s.Kind, s.Seed,
 		duration(float64(s.Window.To-s.Window.From)), suffix(s))
 	for _, t := range tables(s) {
-		if len(t.rows) > 0 {
+		if len(t.rows) > 0 || t.note != "" {
 			b.WriteByte('\n')
-			t.text(&b)
+			t.first(maxTextRows, "in the report").text(&b)
+		}
+	}
+	if cs := checkLines(s); len(cs) > 0 {
+		b.WriteString("\nchecks\n")
+		for _, c := range cs {
+			fmt.Fprintf(&b, "  %s %s  (%s)\n", c.Tick, clean(c.Text), clean(c.Note))
 		}
 	}
 	if len(s.Expect) > 0 {
@@ -57,19 +67,51 @@ func suffix(s *runs.Summary) string {
 // notes are what a reader should know before believing the figures.
 func notes(s *runs.Summary) []string {
 	var ns []string
+	type fate struct{ state, exit string }
+	var fates []fate
+	by := map[fate][]runs.Module{}
 	for _, m := range s.Modules {
-		if m.Exit != "" {
-			n := "module " + m.Name + " " + m.State + ": " + m.Exit
-			if at := float64(m.At); at == at {
-				n += " at " + clock(at)
-			}
-			ns = append(ns, n)
+		if m.Exit == "" {
+			continue
 		}
+		f := fate{m.State, m.Exit}
+		if by[f] == nil {
+			fates = append(fates, f)
+		}
+		by[f] = append(by[f], m)
+	}
+	for _, f := range fates {
+		ns = append(ns, fateNote(by[f]))
 	}
 	for _, x := range s.Warnings {
 		ns = append(ns, "warning: "+x)
 	}
 	return ns
+}
+
+// fateNote tells what became of modules that ended alike.
+func fateNote(ms []runs.Module) string {
+	first, last := math.Inf(1), math.Inf(-1)
+	var names []string
+	for _, m := range ms {
+		names = append(names, m.Name)
+		if at := float64(m.At); at == at {
+			first, last = min(first, at), max(last, at)
+		}
+	}
+	slices.SortFunc(names, runs.CompareNames)
+	n := "module "
+	if len(names) > 1 {
+		n = "modules "
+	}
+	n += listed(names, 3) + " " + ms[0].State + ": " + ms[0].Exit
+	switch {
+	case first < last && clock(first) != clock(last):
+		n += " from " + clock(first) + " to " + clock(last)
+	case first <= last:
+		n += " at " + clock(first)
+	}
+	return n
 }
 
 func tick(v stat.Verdict) string {
@@ -101,7 +143,7 @@ func braced(s string) string {
 // readings are the values behind a condition, sorted by text.
 func readings(m map[string]runs.Number) string {
 	parts := make([]string, 0, len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
+	for _, k := range slices.SortedFunc(maps.Keys(m), runs.CompareNames) {
 		parts = append(parts, k+" = "+reading(k, float64(m[k])))
 	}
 	return strings.Join(parts, ", ")
@@ -126,12 +168,13 @@ type table struct {
 	head  []string
 	rows  [][]string
 	left  []int
-	bad   []int // rows that need attention
+	bad   []int  // rows that need attention
+	note  string // stands below
 }
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), serverTable(s), serviceTable(s), decisionTable(s)}
+	return []table{clientTable(s), serverTable(s), serviceTable(s), variableTable(s), decisionTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {
@@ -245,6 +288,9 @@ func (t table) text(b *strings.Builder) {
 		}
 		b.WriteString(strings.TrimRight(line.String(), " "))
 		b.WriteByte('\n')
+	}
+	if t.note != "" {
+		b.WriteString(clean(t.note) + "\n")
 	}
 }
 

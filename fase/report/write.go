@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/eve-emulation/eve/fase/runs"
 )
@@ -15,6 +16,11 @@ func Write(f *runs.Folder, s *runs.Summary) (string, error) {
 	d := Read(f.History(), s)
 	if f.Damage() != nil {
 		d.Warnings = append(d.Warnings, "the measurements cannot be read: "+f.Damage().Error())
+	}
+	for _, g := range runs.Gaps(f.History()) {
+		if !slices.Contains(s.Warnings, g) {
+			d.Warnings = append(d.Warnings, g)
+		}
 	}
 	p := Page{}
 	if e, err := f.Environment(); err == nil {
