@@ -27,6 +27,16 @@ func TestByHand(t *testing.T) {
 		{"fcfs, two servers", exact.FCFS, 2, []exact.Job{{0, 10}, {1, 2}, {2, 5}, {3, 1}, {9, 3}}, []dsv.Instant{10, 3, 8, 9, 12}},
 		{"fcfs, before zero", exact.FCFS, 1, []exact.Job{{-10, 3}, {-9, 3}}, []dsv.Instant{-7, -4}},
 
+		{"sjf, none", exact.SJF, 1, nil, []dsv.Instant{}},
+		// At 10 the third is the shortest of three, at 12 the fourth, whose equal came later.
+		{"sjf", exact.SJF, 1, []exact.Job{{0, 10}, {1, 5}, {2, 2}, {3, 3}, {4, 3}}, []dsv.Instant{10, 23, 12, 15, 18}},
+		{"sjf, together", exact.SJF, 1, []exact.Job{{3, 3}, {3, 2}, {3, 1}}, []dsv.Instant{6, 9, 7}},
+		// The third arrives as the first leaves: the second has been chosen.
+		{"sjf, arrives at a departure", exact.SJF, 1, []exact.Job{{0, 5}, {1, 4}, {5, 1}}, []dsv.Instant{5, 9, 10}},
+		{"sjf, idle between", exact.SJF, 1, []exact.Job{{0, 1}, {5, 2}, {5, 1}}, []dsv.Instant{1, 7, 8}},
+		// At 4 the second server takes the shorter of those that wait.
+		{"sjf, two servers", exact.SJF, 2, []exact.Job{{0, 10}, {1, 3}, {2, 9}, {3, 2}}, []dsv.Instant{10, 4, 15, 6}},
+
 		{"ps, none", exact.PS, 1, nil, []dsv.Instant{}},
 		{"ps, alone", exact.PS, 1, []exact.Job{{5, 7}, {12, 1}, {100, 3}}, []dsv.Instant{12, 13, 103}},
 		// 0-4 the first alone: 6 left. 4-8 both, until the second has its 2: at 8. The first has 4 left: at 12.
@@ -118,9 +128,44 @@ func TestBusyPeriodsAgree(t *testing.T) {
 		}
 		return append(out, last)
 	}
-	fcfs, ps := ends(exact.FCFS(1, jobs)), ends(exact.PS(1, jobs))
-	if len(fcfs) < 1000 || !slices.Equal(fcfs, ps) {
-		t.Errorf("ends of busy periods: %d of FCFS and %d of PS differ", len(fcfs), len(ps))
+	fcfs, ps, sjf := ends(exact.FCFS(1, jobs)), ends(exact.PS(1, jobs)), ends(exact.SJF(1, jobs))
+	if len(fcfs) < 1000 || !slices.Equal(fcfs, ps) || !slices.Equal(fcfs, sjf) {
+		t.Errorf("ends of busy periods: %d of FCFS, %d of PS and %d of SJF differ", len(fcfs), len(ps), len(sjf))
+	}
+}
+
+// With equal ranks the order is that of arrival; with ranks that fall it is another.
+func TestNonPreemptiveIsFCFS(t *testing.T) {
+	for c := 1; c <= 3; c++ {
+		jobs := draw(rand.New(rand.NewPCG(3, uint64(c))), 20_000, c, 0.8)
+		fcfs := exact.FCFS(c, jobs)
+		if got := exact.NonPreemptive(c, jobs, func(int) int64 { return 7 }); !slices.Equal(got, fcfs) {
+			t.Errorf("%d servers: by equal ranks and first come first served differ", c)
+		}
+		if got := exact.NonPreemptive(c, jobs, func(i int) int64 { return int64(-i) }); slices.Equal(got, fcfs) {
+			t.Errorf("%d servers: last come first served is first come first served", c)
+		}
+	}
+}
+
+// Shortest job first waits less in sum than orders that know less, and than its opposite.
+func TestSJFHasTheLeastWait(t *testing.T) {
+	jobs := draw(rand.New(rand.NewPCG(4, 4)), 20_000, 1, 0.9)
+	sum := func(departures []dsv.Instant) (s int64) {
+		for i, j := range jobs {
+			s += int64(departures[i]-j.Arrival) - j.Demand
+		}
+		return s
+	}
+	sjf := sum(exact.SJF(1, jobs))
+	for name, other := range map[string][]dsv.Instant{
+		"first come":  exact.FCFS(1, jobs),
+		"last come":   exact.NonPreemptive(1, jobs, func(i int) int64 { return int64(-i) }),
+		"longest job": exact.NonPreemptive(1, jobs, func(i int) int64 { return -jobs[i].Demand }),
+	} {
+		if got := sum(other); got <= sjf {
+			t.Errorf("%s: got waits of %d ns, want more than the %d of shortest job first", name, got, sjf)
+		}
 	}
 }
 
@@ -128,6 +173,7 @@ func TestWrongArgumentsPanic(t *testing.T) {
 	for name, f := range map[string]func(){
 		"order":      func() { exact.FCFS(1, []exact.Job{{2, 1}, {1, 1}}) },
 		"order, ps":  func() { exact.PS(1, []exact.Job{{2, 1}, {1, 1}}) },
+		"order, sjf": func() { exact.SJF(1, []exact.Job{{2, 1}, {1, 1}}) },
 		"no servers": func() { exact.FCFS(0, nil) },
 	} {
 		func() {
