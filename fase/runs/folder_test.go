@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,6 +192,49 @@ func TestDamagedStore(t *testing.T) {
 	}
 	if got := len(f.History().Declarations()); got != 0 {
 		t.Errorf("got %d declarations, want none", got)
+	}
+}
+
+// TestGapsAreTold damages the page that tells a file's newest transaction.
+func TestGapsAreTold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	plan := runstest.Plan(time.Minute, 0, []string{"g"}, nil, nil)
+	f, err := runs.Create(dir, plan, day())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := runs.Gaps(f.History()); len(got) != 0 {
+		t.Errorf("got %q of a new file, want nothing", got)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, runs.StoreFile)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for page := range 2 {
+		b := slices.Clone(whole)
+		b[4096*page+16+63] ^= 1 // of the page's checksum
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := runs.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := runs.Summarise(plan, f.History(), runs.Extras{})
+		if slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.Contains(w, "missing between the revisions") }) {
+			told++
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told != 1 {
+		t.Errorf("got %d warnings, want one: for the newer of two pages", told)
 	}
 }
 

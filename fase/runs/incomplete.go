@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/dsv/dsvbolt"
 )
 
 // maxNamed bounds the variables that one sentence names.
@@ -27,6 +28,19 @@ func Incomplete(broken map[dsv.Name]error) []string {
 		out = append(out, fmt.Sprintf("history of %s is incomplete: %s", several(ns), cause))
 	}
 	slices.SortFunc(out, CompareNames)
+	return out
+}
+
+// Gaps tells what the history as a whole misses: a sentence for each stretch.
+func Gaps(h History) []string {
+	db, ok := h.(interface{ Gaps() []dsvbolt.Gap })
+	if !ok {
+		return nil
+	}
+	var out []string
+	for _, g := range db.Gaps() {
+		out = append(out, fmt.Sprintf("measurements are missing between the revisions %d and %d: the disk was full, or the file is damaged", g.From, g.To))
+	}
 	return out
 }
 

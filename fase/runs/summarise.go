@@ -229,6 +229,7 @@ func (s *Summary) warn(t *totals) {
 	}
 	s.Warnings = append(s.Warnings, t.warnings...)
 	s.Warnings = append(s.Warnings, Incomplete(t.broken)...)
+	s.Warnings = append(s.Warnings, Gaps(t.history)...)
 }
 
 func (s *Summary) ends(x Extras) Ends {
