@@ -174,3 +174,33 @@ func BenchmarkWindow(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCut is a write under a histogram that is synchronised every 100 writes, by how many buckets they fall into.
+func BenchmarkCut(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		samples []float64
+	}{{"one bucket", []float64{0.01}}, {"two far apart", []float64{0.0001, 1}}, {"a hundred", spread(100)}} {
+		b.Run(c.name, func(b *testing.B) {
+			set := newSet(b, dmm.Spec{Name: "x", Manipulator: "histogram", Sync: dmm.Trigger{Count: 100}})
+			v, at := set.Var("x"), dsv.Instant(0)
+			var ds []dsv.Delta
+			for b.Loop() {
+				at++
+				v.Write(at, c.samples[int(at)%len(c.samples)])
+				if at%100 == 0 {
+					ds = set.Take(ds[:0])
+				}
+			}
+		})
+	}
+}
+
+// spread returns n samples from 1 to 10 ms.
+func spread(n int) []float64 {
+	xs := make([]float64, n)
+	for i := range xs {
+		xs[i] = 0.001 + 0.009*float64(i)/float64(n)
+	}
+	return xs
+}

@@ -2,6 +2,7 @@ package dmm_test
 
 import (
 	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,5 +91,42 @@ func TestLateWriteCuts(t *testing.T) {
 		if ds := set.Take(nil); len(ds) != 1 || ds[0].Weight != 2 {
 			t.Errorf("%s: after two writes got %+v", manipulator, ds)
 		}
+	}
+}
+
+// TestSharedCount has fewer writes wait than the count trigger says, however many goroutines share it, and about as many
+// in each delta.
+func TestSharedCount(t *testing.T) {
+	const count, rounds, each, goroutines = 1000, 50, 501, 4
+	set := newSet(t, dmm.Spec{Name: "x", Manipulator: "count", Sync: dmm.Trigger{Count: count}})
+	v := set.Var("x")
+	sent, deltas := 0.0, 0
+	for round := range rounds {
+		var wg sync.WaitGroup
+		for range goroutines {
+			wg.Go(func() {
+				for i := range each {
+					v.Write(dsv.Instant(round*each+i), 1)
+				}
+			})
+		}
+		wg.Wait()
+		for _, d := range set.Take(nil) {
+			sent += d.Weight
+			deltas++
+		}
+		if missing := float64((round+1)*each*goroutines) - sent; missing < 0 || missing >= count {
+			t.Fatalf("round %d: %v writes wait", round, missing)
+		}
+	}
+	if fair := rounds * each * goroutines / count; deltas > fair+fair/3 {
+		t.Errorf("%d deltas, want about %d", deltas, fair)
+	}
+	set.Close(dsv.Never)
+	for _, d := range set.Take(nil) {
+		sent += d.Weight
+	}
+	if want := float64(rounds * each * goroutines); sent != want {
+		t.Errorf("%v writes came out of %v", sent, want)
 	}
 }

@@ -24,6 +24,7 @@ type shard struct {
 	closed     bool    // what is written is no more
 	own        bool    // writers have not met: what was not synchronised is counted here
 	counted    int64   // so many
+	lease      int64   // else: writes that are counted already
 	seen       float64 // the level
 	overtaken  float64 // the level at the end of the older window
 	sent       float64 // the level at the last synchronisation
@@ -102,7 +103,12 @@ func (s *shard) tally(v *Var) bool {
 		s.counted++
 		return s.counted >= v.count
 	}
-	return v.writes.Add(1) >= v.count
+	if s.lease > 0 {
+		s.lease--
+		return false
+	}
+	s.lease = v.lot - 1
+	return v.writes.Add(v.lot) >= v.count
 }
 
 // share ends the counting of one's own, before a second shard is written.

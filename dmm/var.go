@@ -19,12 +19,13 @@ type Var struct {
 	alone bool // never sharded: the fold or a trigger depends on the order of writes
 	level bool // a trigger looks at what is written
 	count int64
+	lot   int64 // shards whose writers have met count so many writes at a time, before they come
 	// numeric says that samples are taken.
 	numeric bool
 
 	first  shard
 	extra  atomic.Pointer[[shards]shard] // made when two writers met
-	writes atomic.Int64                  // not synchronised, for a count trigger, once writers have met
+	writes atomic.Int64                  // not synchronised, or about to be written, for a count trigger, once writers have met
 
 	// emit guards what follows, and is taken before any shard's lock.
 	emit    sync.Mutex
