@@ -24,9 +24,10 @@ type session struct {
 	writer dsv.WriterID
 	epoch  uint32
 
-	mu   sync.Mutex // guards what follows
-	conn *wire.Conn // the present connection
-	vars []dsv.Name // by number - 1
+	mu   sync.Mutex      // guards what follows
+	conn *wire.Conn      // the present connection
+	over <-chan struct{} // closed when nothing of it is done any more
+	vars []dsv.Name      // by number - 1
 
 	folded foldedSet // requests that wrote to manipulated variables
 	conns  int       // connections that it had
@@ -69,15 +70,19 @@ func (s *session) names() []dsv.Name {
 	return s.vars
 }
 
-// take makes conn, or nil, the session's connection; one that it had before is dead, or will be.
-func (s *session) take(conn *wire.Conn) {
+// take makes conn, or nil, the session's connection; one that it had before is dead, or will be. over is closed when
+// nothing of conn is done any more, and former is of the one before; nil when there was none.
+func (s *session) take(conn *wire.Conn, over <-chan struct{}) (former <-chan struct{}) {
 	s.mu.Lock()
-	old := s.conn
-	s.conn = conn
+	old, former := s.conn, s.over
+	if s.conn = conn; conn != nil {
+		s.over = over
+	}
 	s.mu.Unlock()
 	if old != nil {
 		_ = old.Close()
 	}
+	return former
 }
 
 // leaves notes that the participant ended in order.
@@ -133,13 +138,16 @@ func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer k.release(conn)
+	over := make(chan struct{})
+	ended := sync.OnceFunc(func() { close(over) })
+	defer ended()
 	s, former, err := k.session(h)
 	if former != nil {
-		former.take(nil)
+		awaitEnd(former.take(nil, nil))
 		k.forget(former)
 	}
 	if err == nil {
-		s.take(conn)
+		awaitEnd(s.take(conn, over))
 		k.follows(s, former)
 		err = k.welcome(conn, s)
 	}
@@ -149,7 +157,15 @@ func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
 		k.logf("connection of %s from %s: %v", nameOf(h.Module), r.RemoteAddr, err)
 		return
 	}
-	k.attend(r.Context(), conn, s)
+	k.attend(r.Context(), conn, s, ended)
+}
+
+// awaitEnd waits until nothing of a former connection is done any more: else what was sent again on the next one, and
+// overwritten, might come back. It closes soon after the connection does.
+func awaitEnd(over <-chan struct{}) {
+	if over != nil {
+		<-over
+	}
 }
 
 func nameOf(module string) string {
@@ -272,8 +288,8 @@ func (k *Kernel) writerOf(w dsv.WriterID) *session {
 	return nil
 }
 
-// attend serves a connection until it ends, and tells the module manager.
-func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
+// attend serves a connection until it ends, when it calls ended, and tells the module manager.
+func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session, ended func()) {
 	m := k.module(s.name)
 	if m != nil {
 		m.connected(s)
@@ -288,6 +304,7 @@ func (k *Kernel) attend(ctx context.Context, conn *wire.Conn, s *session) {
 	conn.BeforeWait(p.acknowledge)
 	k.arrived(s)
 	err := conn.Run(ctx, p.handle)
+	ended()
 	cancel()
 	p.end()
 	if !s.drop(conn) {

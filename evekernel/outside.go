@@ -41,7 +41,7 @@ func (o *outsider) term() {
 	s := o.m.session
 	o.m.mu.Unlock()
 	if s != nil {
-		s.take(nil)
+		s.take(nil, nil)
 	}
 }
 

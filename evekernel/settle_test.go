@@ -1,7 +1,9 @@
 package evekernel_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel"
@@ -57,5 +59,93 @@ func TestSlowDisk(t *testing.T) {
 				t.Errorf("heard %+v, want an acknowledgement of 12", f)
 			}
 		})
+	}
+}
+
+// TestTakenUp checks that a connection which takes up a session begins when nothing of the former one is done any more:
+// or what was sent again, and overwritten, would come back.
+func TestTakenUp(t *testing.T) {
+	disk := recorder{gate: make(chan struct{})}
+	k := open(t, evekernel.Config{Recorder: disk})
+	for _, n := range []dsv.Name{"x", "end"} {
+		go func() { disk.gate <- struct{}{} }()
+		if err := k.Space().Create(t.Context(), dsv.Declaration{Name: n, Kind: dsv.Int, Durable: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	connect := func(h wire.Hello) (*wire.Conn, wire.Welcome, error) {
+		conn, w, err := wire.Dial(t.Context(), k.URL(), k.Token(), h)
+		if err != nil {
+			return nil, w, err
+		}
+		ran := make(chan struct{})
+		go func() {
+			defer close(ran)
+			_ = conn.Run(context.Background(), func(*wire.Frame) error { return nil })
+		}()
+		t.Cleanup(func() {
+			_ = conn.Close()
+			<-ran
+		})
+		return conn, w, nil
+	}
+	write := func(c *wire.Conn, id wire.Uint, n dsv.Name, x wire.Int) {
+		if err := c.Queue(&wire.Frame{Req: &wire.Req{ID: id, Op: wire.OpWrite, Name: n, Value: &wire.Value{Int: &x}}}); err != nil {
+			t.Error(err)
+		}
+	}
+	a, w, err := connect(wire.Hello{Module: "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range wire.Uint(600) { // more than wait for the disk: the rest waits to be read
+		write(a, id+1, "x", 1)
+	}
+	write(a, 1000, "end", 1)
+	if err := a.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	await := func(n dsv.Name) {
+		for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			if _, err := k.Space().Read(t.Context(), n); err == nil {
+				return
+			}
+			if time.Now().After(late) {
+				t.Fatalf("%s is not written", n)
+			}
+		}
+	}
+	await("x")
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		b, _, err := connect(wire.Hello{Module: "m", Resume: w.Session, Writer: w.Writer, Epoch: w.Epoch})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		write(b, 2000, "x", 2)
+		if err := b.Flush(); err != nil {
+			t.Error(err)
+		}
+	}()
+	select {
+	case <-taken:
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(disk.gate)
+	<-taken
+	await("end")
+	for late := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		r, err := k.Space().Read(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Value.Int == 2 {
+			break
+		}
+		if time.Now().After(late) {
+			t.Fatalf("x is %d, the latest that was written is 2", r.Value.Int)
+		}
 	}
 }
