@@ -1,7 +1,6 @@
 package dsv
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +83,8 @@ func (s *Store) SetClock(now func() Instant) {
 }
 
 // Restore puts a variable back as a Recorder kept it: its declaration, its last update (with revision 0 when it was never
-// written), and how far each writer was merged; of a variable that was deleted last, that it was. Nothing is recorded, and
-// watchers are not told.
+// written), and how far each writer was merged; of a variable that was deleted, that it was: deletions come first, in
+// the order of their revisions. Nothing is recorded, and watchers are not told.
 func (s *Store) Restore(d Declaration, last Update, seen []Progress) error {
 	if err := d.Check(); err != nil {
 		return fmt.Errorf("restore %s: %w", d.Name, err)
@@ -94,8 +93,7 @@ func (s *Store) Restore(d Declaration, last Update, seen []Progress) error {
 	defer s.mu.Unlock()
 	if last.Deleted {
 		s.revision = max(s.revision, last.Revision)
-		i, _ := slices.BinarySearchFunc(s.graves, last.Revision, func(g grave, r Revision) int { return cmp.Compare(g.rev, r) })
-		s.graves = slices.Insert(s.graves, i, grave{d.Name, last.Revision})
+		s.bury(d.Name, last.Revision)
 		return nil
 	}
 	if s.vars[d.Name] != nil {

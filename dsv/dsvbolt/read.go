@@ -162,9 +162,15 @@ func (db *DB) Last(n dsv.Name) (dsv.Update, error) {
 func (db *DB) Restore(store *dsv.Store) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	if err := db.restoreDeletions(store); err != nil {
+		return err
+	}
 	for n, s := range db.series {
 		last := s.last
-		if s.decl.Merge == dsv.Append && !last.Deleted {
+		if last.Deleted {
+			continue
+		}
+		if s.decl.Merge == dsv.Append {
 			last.Reading.Value = dsv.BytesValue(nil)
 		}
 		if err := store.Restore(s.decl, last, s.seen); err != nil {
@@ -172,5 +178,24 @@ func (db *DB) Restore(store *dsv.Store) error {
 		}
 	}
 	store.SetRevision(db.revision)
+	return nil
+}
+
+// restoreDeletions tells the Store the latest deletion of each name, in their order. Callers hold mu.
+func (db *DB) restoreDeletions(store *dsv.Store) error {
+	var dead []dsv.Update
+	for n, s := range db.series {
+		if s.last.Deleted {
+			dead = append(dead, s.last)
+		} else if s.born > 0 {
+			dead = append(dead, dsv.Update{Name: n, Revision: s.born, Deleted: true})
+		}
+	}
+	slices.SortFunc(dead, func(a, b dsv.Update) int { return cmp.Compare(a.Revision, b.Revision) })
+	for _, u := range dead {
+		if err := store.Restore(db.series[u.Name].decl, u, nil); err != nil {
+			return fmt.Errorf("restore the deletion of %s from %s: %w", u.Name, db.path, err)
+		}
+	}
 	return nil
 }

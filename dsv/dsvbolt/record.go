@@ -95,16 +95,22 @@ func (db *DB) Declare(d dsv.Declaration) error {
 		s.born = s.last.Revision
 		s.last, s.seen = dsv.Update{Name: d.Name}, nil
 	}
+	kept := s.keeps()
 	s.decl, s.declared = d, false
-	if s.keeps() {
-		db.histories++
-	}
+	db.histories += count(s.keeps()) - count(kept)
 	db.touch(s)
 	return nil
 }
 
 // keeps says that changes of the variable are kept, not only the last.
 func (s *series) keeps() bool { return s.decl.History || s.decl.Merge == dsv.Append }
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
 
 // limit is the bytes of a chunk. Callers hold mu.
 func (db *DB) limit() int { return min(max(openBytes/max(1, db.histories), chunkLeast), chunkMost) }
@@ -148,6 +154,9 @@ func (db *DB) Record(u dsv.Update) error {
 	}
 	s.limit = db.limit()
 	n := s.keep(&u)
+	if u.Deleted {
+		s.finish() // it is not held in memory for another change
+	}
 	s.unsaved += n
 	db.buffered += n
 	if db.buffered > db.floor+max(commitBytes, commitEach*db.histories) && db.failing == nil {
