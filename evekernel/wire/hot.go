@@ -45,20 +45,20 @@ func (c *Codec) hot(f *Frame) bool {
 }
 
 func (r *Req) hot() bool {
-	if r.Decl != nil || r.Channel != nil || r.Event != nil || !r.Value.hot() || len(r.Name) > 512 || len(r.Op) > 64 {
+	if !r.Decl.hot() || !r.Value.hot() || len(r.Name) > 512 || len(r.Op) > 64 {
 		return false
 	}
 	rest := *r
-	rest.ID, rest.Op, rest.Name, rest.Value, rest.Old = 0, "", "", nil, 0
+	rest.ID, rest.Op, rest.Name, rest.Decl, rest.Value, rest.Old = 0, "", "", nil, nil, 0
 	return reflect.ValueOf(&rest).Elem().IsZero()
 }
 
 func (r *Res) hot() bool {
-	if r.Code != "" || r.Info != nil || r.Start != nil || r.Members != nil || !r.Reading.hot() {
+	if r.Code != "" || !r.Reading.hot() || !r.Info.hot() {
 		return false
 	}
 	rest := *r
-	rest.ID, rest.Var, rest.Rev, rest.Reading = 0, 0, 0, nil
+	rest.ID, rest.Var, rest.Rev, rest.Reading, rest.Info = 0, 0, 0, nil, nil
 	return reflect.ValueOf(&rest).Elem().IsZero()
 }
 
@@ -134,11 +134,14 @@ func appendHot(b []byte, f *Frame) []byte {
 }
 
 func (r *Req) append(b []byte) []byte {
-	b = appendHead(b, cborMap, 2+one(r.Name != "")+one(r.Value != nil)+one(r.Old != 0))
+	b = appendHead(b, cborMap, 2+one(r.Name != "")+one(r.Decl != nil)+one(r.Value != nil)+one(r.Old != 0))
 	b = appendUint(appendText(b, "id"), r.ID)
 	b = appendText(appendText(b, "op"), string(r.Op))
 	if r.Name != "" {
 		b = appendText(appendText(b, "name"), string(r.Name))
+	}
+	if r.Decl != nil {
+		b = r.Decl.append(appendText(b, "decl"))
 	}
 	if r.Value != nil {
 		b = r.Value.append(appendText(b, "value"))
@@ -150,7 +153,7 @@ func (r *Req) append(b []byte) []byte {
 }
 
 func (r *Res) append(b []byte) []byte {
-	b = appendHead(b, cborMap, 1+one(r.Var != 0)+one(r.Rev != 0)+one(r.Reading != nil))
+	b = appendHead(b, cborMap, 1+one(r.Var != 0)+one(r.Rev != 0)+one(r.Reading != nil)+one(r.Info != nil))
 	b = appendUint(appendText(b, "id"), r.ID)
 	if r.Var != 0 {
 		b = appendUint(appendText(b, "var"), r.Var)
@@ -160,6 +163,9 @@ func (r *Res) append(b []byte) []byte {
 	}
 	if r.Reading != nil {
 		b = r.Reading.append(appendText(b, "reading"))
+	}
+	if r.Info != nil {
+		b = r.Info.append(appendText(b, "info"))
 	}
 	return b
 }

@@ -96,8 +96,8 @@ func goldenBytes(t testing.TB) map[string][]byte {
 func TestHot(t *testing.T) {
 	c := newCodec(t)
 	hot := map[string]bool{
-		"read": true, "write": true, "test_and_set": true, "join": true, "res_create": true, "res_read": true,
-		"packed": true, "ack_all": true, "upd": true, "upd_deleted": true,
+		"read": true, "write": true, "test_and_set": true, "join": true, "create": true, "res_create": true, "res_read": true,
+		"packed": true, "res_info": true, "ack_all": true, "upd": true, "upd_deleted": true,
 	}
 	for name, b := range goldenBytes(t) {
 		name = name[:len(name)-len(".cbor.hex")]
@@ -111,7 +111,7 @@ func TestHot(t *testing.T) {
 func TestHotLeaves(t *testing.T) {
 	c := newCodec(t)
 	known := map[string]string{
-		"req": " ID Op Name Value Old ", "res": " ID Var Rev Reading ", "batch": " Seq Packed ", "ack": " Seq ",
+		"req": " ID Op Name Decl Value Old ", "res": " ID Var Rev Reading Info ", "batch": " Seq Packed ", "ack": " Seq ",
 		"upd": " Watch Name Rev Reading Delta Deleted Skipped ",
 	}
 	for _, f := range []*Frame{{Req: &Req{ID: 1}}, {Res: &Res{ID: 1}}, {Batch: &Batch{Seq: 1}}, {Ack: &Ack{Seq: 1}}, {Upd: &Upd{}}} {
@@ -126,6 +126,34 @@ func TestHotLeaves(t *testing.T) {
 				t.Errorf("%s with %s: by hand %v, want %v", f.Type(), name, got, want)
 			}
 			field.SetZero()
+		}
+	}
+}
+
+// TestHotNested checks that no field of what is nested is lost.
+func TestHotNested(t *testing.T) {
+	c := newCodec(t)
+	value := Int(1)
+	for _, make := range []func() (*Frame, any){
+		func() (*Frame, any) { d := new(Decl); return &Frame{Req: &Req{Decl: d}}, d },
+		func() (*Frame, any) { i := new(Info); return &Frame{Res: &Res{Info: i}}, i },
+		func() (*Frame, any) { r := new(Reading); return &Frame{Res: &Res{Reading: r}}, r },
+		func() (*Frame, any) { v := new(Value); return &Frame{Req: &Req{Value: v}}, v },
+		func() (*Frame, any) { d := &Delta{Value: &Value{Int: &value}}; return &Frame{Upd: &Upd{Delta: d}}, d },
+	} {
+		_, body := make()
+		for i := range reflect.TypeOf(body).Elem().NumField() {
+			f, body := make()
+			if field := reflect.ValueOf(body).Elem().Field(i); field.CanSet() {
+				fill(field)
+			}
+			if !c.hot(f) {
+				continue
+			}
+			got := appendHot(nil, f)
+			if lib, err := c.encode(f); err != nil || !bytes.Equal(got, lib) {
+				t.Errorf("%T with %s: by hand %x, by the library %x (error %v)", body, reflect.TypeOf(body).Elem().Field(i).Name, got, lib, err)
+			}
 		}
 	}
 }

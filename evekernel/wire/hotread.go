@@ -70,6 +70,8 @@ func (r *reader) req() *Frame {
 			m.r.Value = r.value(&m.s, &seen, 8)
 		case "old":
 			m.r.Old = r.uint(&seen, 16)
+		case "decl":
+			m.r.Decl = r.decl(&seen, 32)
 		default:
 			return nil
 		}
@@ -89,6 +91,8 @@ func (r *reader) op(seen *int, bit int) Op {
 		return OpTestAndSet
 	case string(OpInfo):
 		return OpInfo
+	case string(OpCreate):
+		return OpCreate
 	default:
 		return Op(b)
 	}
@@ -113,6 +117,8 @@ func (r *reader) res() *Frame {
 			m.r.Rev = r.uint(&seen, 4)
 		case "reading":
 			m.r.Reading = r.reading(&m.d, &m.s, &seen, 8)
+		case "info":
+			m.r.Info = r.info(&seen, 16)
 		default:
 			return nil
 		}
