@@ -37,10 +37,6 @@ type exchange struct {
 	news     []news // what the kernel told of members, not yet applied
 	applies  bool   // somebody applies them
 
-	arrivals     []arrival // not yet handed over
-	arrivalBytes int
-	hands        bool // somebody hands them over
-
 	over bool
 
 	work sync.WaitGroup
@@ -115,7 +111,7 @@ func (x *exchange) channel(ctx context.Context, n dsv.Name) (*egs.Channel, error
 	defer x.mu.Unlock()
 	if x.links == nil && !x.over {
 		x.links = link.New(link.Config{
-			Node: node, Name: x.p.link.Name, Secret: res.Secret,
+			Node: node, Name: x.p.link.Name, Secret: res.Secret, Log: x.p.log,
 			Inbox: func(sub uint64) *egs.Inbox { return (*x.inboxes.Load())[sub] },
 			Desk:  func(num uint64) *egs.Desk { return (*x.desks.Load())[num] },
 		})
@@ -146,59 +142,12 @@ func (x *exchange) happened(f *wire.Evt) error {
 		return fmt.Errorf("event: %w: %w", err, wire.ErrProtocol)
 	}
 	e.Lost = 0 // the numbers tell
-	switch {
-	case f.Re != 0:
+	if f.Re != 0 {
 		o.desk.Answer(&e)
-	case s.handled:
-		x.arrived(s.inbox, e)
-	default:
-		s.inbox.Put(&e)
+	} else { // the connection's reader has to read what a handler may wait for
+		s.inbox.Post(&e)
 	}
 	return nil
-}
-
-// An arrival is an event that came through the kernel for a sink with a handler.
-type arrival struct {
-	box *egs.Inbox
-	e   egs.Event
-}
-
-// The bounds of arrivals.
-const (
-	maxArrivals     = 1024
-	maxArrivalBytes = 4 << 20
-)
-
-// arrived hands an event over by another goroutine than that of the connection, which has to read what the handler may wait
-// for. What there is no room for is missing in the count of the events after it.
-func (x *exchange) arrived(box *egs.Inbox, e egs.Event) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.over || len(x.arrivals) >= maxArrivals || x.arrivalBytes+len(e.Data) > maxArrivalBytes && len(x.arrivals) > 0 {
-		return
-	}
-	x.arrivals = append(x.arrivals, arrival{box, e})
-	x.arrivalBytes += len(e.Data)
-	if !x.hands {
-		x.hands = true
-		x.work.Go(x.handOver)
-	}
-}
-
-func (x *exchange) handOver() {
-	for {
-		x.mu.Lock()
-		as := x.arrivals
-		x.arrivals, x.arrivalBytes = nil, 0
-		x.hands = len(as) > 0
-		x.mu.Unlock()
-		if len(as) == 0 {
-			return
-		}
-		for i := range as {
-			as[i].box.Put(&as[i].e)
-		}
-	}
 }
 
 // again lists the requests that make sinks and sources known to a kernel after a lost connection. Another kernel may not
@@ -320,6 +269,9 @@ func (x *exchange) end() {
 		links.Close()
 	}
 	x.work.Wait()
+	for _, s := range subs {
+		s.inbox.Wait()
+	}
 }
 
 // outlet finds or makes the outlet of a channel. It stays as long as the process.

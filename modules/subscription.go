@@ -20,8 +20,6 @@ type subscription struct {
 	addr  string // where its process takes links; empty for none
 	inbox *egs.Inbox
 
-	handled bool // by a handler
-
 	mu    sync.Mutex // guards what follows
 	facts map[string]dsv.Value
 	out   egs.FilterSpec
@@ -44,7 +42,7 @@ func (x *exchange) subscribe(ctx context.Context, r egs.SubscribeRequest) (*subs
 	}
 	x.p.mu.Lock()
 	x.p.last++
-	s := &subscription{x: x, id: x.p.last, c: c, facts: maps.Clone(r.Facts), out: r.Out, handled: r.Handler != nil}
+	s := &subscription{x: x, id: x.p.last, c: c, facts: maps.Clone(r.Facts), out: r.Out}
 	x.p.mu.Unlock()
 	s.addr = x.listen()
 	if err := s.say(); err != nil {

@@ -68,9 +68,13 @@ type numbered struct {
 	priority int
 }
 
-// send hands e to the sink; own says that it has no number yet.
-func (s *entry) send(e *Event, own bool) bool {
-	if s.inbox != nil {
+// send hands e to the sink; own says that it has no number yet, outside that it came over a connection, whose reader must
+// not meet a handler.
+func (s *entry) send(e *Event, own, outside bool) bool {
+	switch {
+	case s.inbox != nil && outside:
+		return s.inbox.Post(e)
+	case s.inbox != nil:
 		return s.inbox.Put(e)
 	}
 	s.mu.Lock()

@@ -2,6 +2,7 @@ package egs_test
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,8 +17,8 @@ func TestDeafSource(t *testing.T) {
 	if err := h.Open(egs.Channel{Name: "work"}); err != nil {
 		t.Fatal(err)
 	}
-	var version uint64
-	w, _, _, err := h.Watch("work", func(c egs.Change) { version = c.Version })
+	var version atomic.Uint64
+	w, _, _, err := h.Watch("work", func(c egs.Change) { version.Store(c.Version) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestDeafSource(t *testing.T) {
 	if d := time.Since(began); d > 10*egs.KnownWithin {
 		t.Errorf("describing took %v", d)
 	}
-	w.Seen(version)
+	w.Seen(version.Load())
 	done := make(chan struct{})
 	go func() { defer close(done); load(1) }()
 	select {
@@ -58,7 +59,7 @@ func TestDeafSource(t *testing.T) {
 		t.Error("a source that has caught up is not waited for")
 	case <-time.After(20 * time.Millisecond):
 	}
-	w.Seen(version + 1)
+	w.Seen(version.Load())
 	<-done
 }
 

@@ -3,6 +3,7 @@ package egs
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -22,7 +23,8 @@ type InboxConfig struct {
 }
 
 // An Inbox is where the events for one sink arrive: it drops repeats, counts what is lost, filters, and hands over or
-// queues. What arrives while another event is being handed over waits, so that a filter and a handler are never called
+// queues. What arrives while another event is being handed over waits, and goes on by a goroutine of the inbox's if that takes
+// long, so that a filter and a handler are never called
 // twice at once, and may themselves submit to where they belong. All methods may be called from several goroutines at
 // once, but for Next.
 type Inbox struct {
@@ -39,6 +41,8 @@ type Inbox struct {
 	busy    bool   // somebody hands over
 	closed  bool
 	idle    sync.Cond // busy has become false
+
+	work sync.WaitGroup
 
 	wake chan struct{} // capacity 1
 }
@@ -75,27 +79,75 @@ func (b *Inbox) Put(e *Event) bool {
 		return true
 	}
 	if b.busy {
-		dropped, _ := b.waiting.put(e, 0)
-		b.drop(dropped)
+		b.wait(e)
 		b.mu.Unlock()
 		return true
 	}
 	b.busy = true
 	b.hand(e)
-	if b.waiting.len() > 0 {
-		b.drain()
+	if b.drain(turn) {
+		b.rest()
+	} else { // the caller has others to serve
+		b.work.Go(b.serve)
 	}
-	b.busy = false
-	b.idle.Broadcast()
 	b.mu.Unlock()
 	return true
 }
 
-// drain hands over what has come meanwhile; mu is held, but not while filter and handler run.
-func (b *Inbox) drain() {
-	for e, ok := b.waiting.take(); ok; e, ok = b.waiting.take() {
+// Post is Put for a caller that must not meet a handler: another goroutine calls it.
+func (b *Inbox) Post(e *Event) bool {
+	if b.cfg.Handler == nil {
+		return b.Put(e)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	if b.expected(e) {
+		b.wait(e)
+		if !b.busy {
+			b.busy = true
+			b.work.Go(b.serve)
+		}
+	}
+	return true
+}
+
+// wait queues an event until it can be handed over; mu is held.
+func (b *Inbox) wait(e *Event) {
+	dropped, _ := b.waiting.put(e, 0)
+	b.drop(dropped)
+}
+
+// turn is how many events that have come meanwhile one caller of Put hands over.
+const turn = 64
+
+// drain hands over what has come meanwhile, at most n, and tells whether that is all; mu is held, but not while filter
+// and handler run.
+func (b *Inbox) drain(n int) bool {
+	for ; n > 0 && !b.closed; n-- {
+		e, ok := b.waiting.take()
+		if !ok {
+			return true
+		}
 		b.hand(&e)
 	}
+	return b.closed || b.waiting.len() == 0
+}
+
+// serve hands over what waits.
+func (b *Inbox) serve() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drain(math.MaxInt)
+	b.rest()
+}
+
+// rest notes that nobody hands over any more; mu is held.
+func (b *Inbox) rest() {
+	b.busy = false
+	b.idle.Broadcast()
 }
 
 // expected tells whether e is none that came before, and counts those that did not come; mu is held.
@@ -248,6 +300,9 @@ func (b *Inbox) End() {
 	b.closed = true
 	b.signal()
 }
+
+// Wait waits until nothing is handed over any more, after End.
+func (b *Inbox) Wait() { b.work.Wait() }
 
 // Close ends the inbox, drops what is queued, and waits until no handler runs.
 func (b *Inbox) Close() {

@@ -19,7 +19,7 @@ func (h *Hub) Submit(e *Event) (delivered int, err error) {
 	return c.submit(e, nil), nil
 }
 
-// submit sends e to the sinks that the filters admit.
+// submit sends e to the sinks that the filters admit; own is the filter of a source inside the kernel's process.
 func (c *channel) submit(e *Event, own *Slot) int {
 	if e.Priority == 0 {
 		e.Priority = c.decl.Priority
@@ -32,7 +32,7 @@ func (c *channel) submit(e *Event, own *Slot) int {
 			filtered++
 			continue
 		}
-		if s.send(e, true) {
+		if s.send(e, true, own == nil) {
 			n++
 		}
 	}
@@ -68,7 +68,7 @@ func (h *Hub) Relay(e *Event, to []Address) error {
 	for i, s := range sinks {
 		if s != nil {
 			e.Seq = to[i].Seq
-			s.send(e, false)
+			s.send(e, false, true)
 		}
 	}
 	return nil

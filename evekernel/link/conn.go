@@ -26,6 +26,8 @@ type Link struct {
 	queued atomic.Int64 // bytes in the queue; written with mu held
 	stuck  atomic.Bool  // somebody waited for room in vain
 
+	guard guard // of the reader
+
 	mu      sync.Mutex // guards what follows
 	classes []class    // that wait, of higher priority first
 	spare   []byte

@@ -1,6 +1,10 @@
 package link
 
-import "github.com/eve-emulation/eve/evekernel/egs"
+import (
+	"sync/atomic"
+
+	"github.com/eve-emulation/eve/evekernel/egs"
+)
 
 // Feed handles bytes as if they came over a link.
 func Feed(b []byte, c *egs.Channel, handler func(egs.Event)) {
@@ -21,8 +25,9 @@ func Feed(b []byte, c *egs.Channel, handler func(egs.Event)) {
 		},
 	})
 	var r reading
+	var frames atomic.Uint64
 	for len(b) > 0 {
-		used, _, err := r.handle(n, b)
+		used, _, err := r.handle(n, b, &frames)
 		if err != nil || used == 0 {
 			return
 		}

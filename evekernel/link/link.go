@@ -47,6 +47,9 @@ type Config struct {
 	// goroutines at once and must not wait.
 	Inbox func(sub uint64) *egs.Inbox
 	Desk  func(num uint64) *egs.Desk
+
+	// Log is told of links that end because a handler blocks. It may be nil.
+	Log func(line string)
 }
 
 // An Endpoint is a process's end of all its links. Its methods may be called from several goroutines at once.
@@ -130,7 +133,7 @@ func (n *Endpoint) receive(conn net.Conn) {
 		l.fail(net.ErrClosed)
 		return
 	}
-	if former != nil { // what it still holds came before
+	if former != nil && !former.guard.stalled.Load() { // what it still holds came before
 		select {
 		case <-former.ended:
 		case <-time.After(time.Second):

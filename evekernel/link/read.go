@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/eve-emulation/eve/evekernel/egs"
@@ -23,7 +24,9 @@ func (l *Link) read() {
 	for {
 		n, err := l.conn.Read(buf[have:])
 		have += n
-		used, need, bad := r.handle(l.n, buf[:have])
+		l.guard.begin(l)
+		used, need, bad := r.handle(l.n, buf[:have], &l.guard.frames)
+		l.guard.handing.Store(false)
 		if bad != nil {
 			err = bad
 		}
@@ -51,8 +54,8 @@ type reading struct {
 	e egs.Event
 }
 
-// handle handles the whole frames in b: used is how many bytes they were, need how many the next frame has.
-func (r *reading) handle(n *Endpoint, b []byte) (used, need int, err error) {
+// handle handles the whole frames in b, and counts them: used is how many bytes they were, need how many the next has.
+func (r *reading) handle(n *Endpoint, b []byte, frames *atomic.Uint64) (used, need int, err error) {
 	for {
 		rest := b[used:]
 		if len(rest) < 4 {
@@ -69,6 +72,7 @@ func (r *reading) handle(n *Endpoint, b []byte) (used, need int, err error) {
 			return used, 0, err
 		}
 		used += 4 + size
+		frames.Add(1)
 	}
 }
 
