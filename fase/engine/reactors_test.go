@@ -70,10 +70,10 @@ func (h *answerer) Advance(l engine.Loop, _ int64) {
 	h.later = h.later[:0]
 }
 
-func serve(t testing.TB, reactors int) engine.Engine {
+func serve(t testing.TB, name string, reactors int) engine.Engine {
 	t.Helper()
 	handlers := make([]*answerer, reactors)
-	e, err := engine.Shipped().Listen(engine.Config{Listen: "127.0.0.1:0", Reactors: reactors}, func(i int) engine.Handler {
+	e, err := engine.Shipped().Listen(engine.Config{Listen: "127.0.0.1:0", Name: name, Reactors: reactors}, func(i int) engine.Handler {
 		handlers[i] = &answerer{req: []byte("GET / HTTP/1.1\r\nHost: eve\r\n\r\n"), body: []byte("hello, world\n")}
 		return handlers[i]
 	})
@@ -175,13 +175,22 @@ func request(path string) []byte {
 
 func TestNoAllocations(t *testing.T) {
 	for _, tt := range []struct {
-		name, path string
-		reactors   int
-	}{{"at once", "/", 1}, {"later", "/later", 1}, {"passed", "/pass", 3}, {"call", "/call", 1}} {
+		name, engine, path string
+		reactors           int
+	}{
+		{"at once", "reactors", "/", 1},
+		{"later", "reactors", "/later", 1},
+		{"passed", "reactors", "/pass", 3},
+		{"call", "reactors", "/call", 1},
+		{"select", "sped-select", "/", 1},
+		{"poll", "sped-poll", "/", 1},
+		{"levels", "sped-epoll-lt", "/", 1},
+		{"edges", "sped-epoll-et", "/", 1},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			c := newCrowd(t, serve(t, tt.reactors).Addr(), 6)
+			c := newCrowd(t, serve(t, tt.engine, tt.reactors).Addr(), 6)
 			req := request(tt.path)
 			c.exchange(500, req)
 			// Something else in the process may allocate now and then; a request that allocates does so every time.
@@ -194,7 +203,13 @@ func TestNoAllocations(t *testing.T) {
 
 // TestDescriptorsExhausted lets in more connections than there are descriptors for.
 func TestDescriptorsExhausted(t *testing.T) {
-	e, err := engine.Shipped().Listen(engine.Config{Listen: "127.0.0.1:0"}, func(int) engine.Handler {
+	for _, kind := range engine.Shipped() {
+		t.Run(kind.Name, func(t *testing.T) { exhaust(t, kind.Name) })
+	}
+}
+
+func exhaust(t *testing.T, name string) {
+	e, err := engine.Shipped().Listen(engine.Config{Listen: "127.0.0.1:0", Name: name}, func(int) engine.Handler {
 		return &answerer{body: []byte("hello, world\n")}
 	})
 	if err != nil {
@@ -280,7 +295,7 @@ func BenchmarkReactor(b *testing.B) {
 			b.Run(strings.TrimPrefix(path, "/")+strconv.Itoa(n), func(b *testing.B) {
 				runtime.LockOSThread()
 				defer runtime.UnlockOSThread()
-				e := serve(b, 1)
+				e := serve(b, "reactors", 1)
 				c := newCrowd(b, e.Addr(), n)
 				req := request(path)
 				c.exchange(1000, req)
@@ -304,7 +319,7 @@ func BenchmarkReactor(b *testing.B) {
 // BenchmarkIdle states what the process's memory grows by for an idle connection of the server.
 func BenchmarkIdle(b *testing.B) {
 	const n = 4000
-	e := serve(b, 1)
+	e := serve(b, "reactors", 1)
 	grown := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats

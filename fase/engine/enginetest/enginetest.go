@@ -22,14 +22,14 @@ import (
 	"github.com/eve-emulation/eve/fase/engine"
 )
 
-// Open opens the engine under test on the address and within the limits of cfg.
+// Open opens the engine under test on the address and within the limits of cfg. It may have fewer loops than cfg asks for.
 type Open func(cfg engine.Config, handler func(loop int) engine.Handler) (engine.Engine, error)
 
 // Run tests the engine that open makes.
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	s := suite{open}
-	for _, group := range []map[string]func(*testing.T){s.messages(), s.connections(), s.badInput(), s.outgoing()} {
+	for _, group := range []map[string]func(*testing.T){s.messages(), s.connections(), s.badInput(), s.abuse(), s.outgoing()} {
 		for name, test := range group {
 			t.Run(name, test)
 		}
