@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -81,6 +82,7 @@ type DB struct {
 	path     string
 	bolt     *bolt.DB
 	readOnly bool
+	broken   atomic.Bool // by a fault: bolt is of no more use
 	stop     chan struct{}
 	kick     chan struct{} // cap 1: much is buffered
 	ended    sync.WaitGroup
@@ -136,7 +138,7 @@ func create(path string) (*DB, error) {
 		err = syncFolder(filepath.Dir(path)) // else a power failure may lose the file's name
 	}
 	if err != nil {
-		_ = b.Close()
+		_ = db.release()
 		_ = os.Remove(path)
 		return nil, err
 	}
@@ -174,7 +176,7 @@ func Open(path string, readOnly bool) (*DB, error) {
 		err = db.update(func(tx *bolt.Tx) error { return db.takeUp(tx) })
 	}
 	if err != nil {
-		_ = b.Close()
+		_ = db.release()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	if !readOnly {
@@ -318,7 +320,7 @@ func (db *DB) Close() error {
 	}
 	db.committing.Lock()
 	defer db.committing.Unlock()
-	if e := db.bolt.Close(); err == nil && e != nil {
+	if e := db.release(); err == nil && e != nil {
 		err = fmt.Errorf("close %s: %w", db.path, e)
 	}
 	return err

@@ -2,6 +2,7 @@ package dsvbolt
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"runtime/debug"
@@ -11,6 +12,10 @@ import (
 
 // update runs a writing transaction; faults and panics on damaged pages become ErrDamaged.
 func (db *DB) update(fn func(*bolt.Tx) error) (err error) {
+	if db.broken.Load() {
+		return ErrDamaged
+	}
+	defer db.breaks(&err)
 	defer guard(&err)()
 	return db.bolt.Update(func(tx *bolt.Tx) error {
 		db.bolt.AllocSize = min(max(int(tx.Size()/8), growLeast), growMost) // read when this is committed
@@ -18,10 +23,39 @@ func (db *DB) update(fn func(*bolt.Tx) error) (err error) {
 	})
 }
 
-// view runs a reading transaction, likewise.
-func (db *DB) view(fn func(*bolt.Tx) error) (err error) {
+// begin begins a reading transaction, likewise.
+func (db *DB) begin() (tx *bolt.Tx, err error) {
+	if db.broken.Load() {
+		return nil, ErrDamaged
+	}
+	defer db.breaks(&err)
 	defer guard(&err)()
-	return db.bolt.View(fn)
+	return db.bolt.Begin(false)
+}
+
+// breaks notes that a fault left bbolt with its locks held: whatever used it again would wait for ever.
+func (db *DB) breaks(err *error) {
+	if errors.Is(*err, ErrDamaged) {
+		db.broken.Store(true)
+	}
+}
+
+// release closes bbolt's file. One that broke stays open until the process ends.
+func (db *DB) release() error {
+	if db.broken.Load() {
+		return nil
+	}
+	return db.bolt.Close()
+}
+
+// view runs a reading transaction, likewise.
+func (db *DB) view(fn func(*bolt.Tx) error) error {
+	tx, err := db.begin()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	return guarded(tx, fn)
 }
 
 // guarded reads within a transaction that was begun, likewise.

@@ -40,7 +40,7 @@ func (db *DB) past(h *history, present bool) error {
 	}
 	// A transaction and what is not in the file yet, of one moment: no commit comes between.
 	db.committing.Lock()
-	tx, err := db.bolt.Begin(false)
+	tx, err := db.begin()
 	db.mu.Lock()
 	s := db.series[h.name]
 	if s != nil && err == nil && present {
