@@ -85,7 +85,7 @@ func (b *Inbox) Put(e *Event) bool {
 	}
 	b.busy = true
 	b.hand(e)
-	if b.drain(turn) {
+	if b.waiting.len() == 0 || b.drain(turn) {
 		b.rest()
 	} else { // the caller has others to serve
 		b.work.Go(b.serve)

@@ -21,6 +21,7 @@ type Inquiry struct {
 
 	mu      sync.Mutex // guards what follows
 	answers []Event
+	bytes   int // of answers, about
 	closed  bool
 
 	wake chan struct{} // capacity 1
@@ -39,7 +40,9 @@ func (q *Inquiry) Next(ctx context.Context) (Event, error) {
 		q.mu.Lock()
 		if len(q.answers) > 0 {
 			e := q.answers[0]
+			q.answers[0] = Event{}
 			q.answers = q.answers[1:]
+			q.bytes -= e.size()
 			if len(q.answers) > 0 {
 				q.signal()
 			}
@@ -154,11 +157,12 @@ func (d *Desk) Answer(e *Event) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || len(q.answers) >= maxAnswers {
+	if q.closed || len(q.answers) >= maxAnswers || len(q.answers) > 0 && q.bytes+e.size() > queueBytes {
 		d.late.Add(1)
 		return
 	}
 	q.answers = append(q.answers, e.Clone())
+	q.bytes += e.size()
 	q.signal()
 }
 
