@@ -27,13 +27,14 @@ func over(state string) bool { return state == "exited" || state == "failed" }
 func (r *reader) events() []event {
 	var es []event
 	for n := range r.declared {
-		module, ok := strings.CutPrefix(string(n), stateBefore)
-		if module, ok = strings.CutSuffix(module, stateAfter); !ok || !strings.HasPrefix(string(n), stateBefore) {
+		rest, module := strings.CutPrefix(string(n), stateBefore)
+		name, state := strings.CutSuffix(rest, stateAfter)
+		if !module || !state {
 			continue
 		}
 		r.each(n, func(d *dsv.Delta) {
 			if at := d.T1.Seconds(); at > 0 && at < r.data.end() && d.Value.Kind == dsv.Text {
-				es = append(es, event{module, d.Value.Text, at})
+				es = append(es, event{name, d.Value.Text, at})
 			}
 		})
 	}

@@ -212,11 +212,12 @@ func (p *panel) entries() []entry {
 	return es
 }
 
-// fit shortens the labels of the legend until there is room for all beside the title; below six characters it gives up.
+// fit shortens the labels of the legend until there is room for all beside the title, and for one of the warm-up; below six
+// characters it gives up.
 func (p *panel) fit() {
 	labels, title := textStyle(8, ink(), false), textStyle(9, ink(), true)
 	for n := 24; n >= 6; n-- {
-		left := pictureWidth - 2*margin - 40 - title.Width(p.title)
+		left := pictureWidth - 2*margin - 110 - title.Width(p.title)
 		for i := range p.lines {
 			if p.lines[i].label != "" {
 				p.lines[i].label = shorten(p.lines[i].label, n)

@@ -95,38 +95,79 @@ func (t table) first(n int, where string) table {
 	return t
 }
 
-// checkLines are the operational laws, a line for each.
+// maxPassed bounds the lines of one law that holds.
+const maxPassed = 6
+
+// checkLines are the operational laws, a line for each group and server; where a law holds of many, one for all of these.
 func checkLines(s *runs.Summary) []checkLine {
 	var out []checkLine
+	passed := map[runs.Law][]runs.Check{}
 	for _, c := range s.Checks {
-		l := checkLine{Verdict: string(c.Verdict), Tick: tick(c.Verdict)}
-		switch c.Law {
-		case runs.Little:
-			g := s.Clients[c.Of]
-			l.Text = c.Of + ": L = λW"
-			l.Note = fmt.Sprintf("%s in flight; %s/s × %s = %s", number(float64(c.Measured)),
-				number(float64(c.Expected/g.Response.Mean)), duration(float64(g.Response.Mean)), number(float64(c.Expected)))
-		case runs.Utilisation:
-			l.Text = c.Of + ".cpu: U = demand delivered ÷ capacity"
-			l.Note = fmt.Sprintf("%s; %s", percent(float64(c.Measured)), percent(float64(c.Expected)))
-		default:
-			l.Text = string(c.Law) + " " + c.Of
+		if c.Verdict == stat.Pass {
+			passed[c.Law] = append(passed[c.Law], c)
 		}
-		switch {
-		case c.Verdict == stat.Fail:
-			l.Text += " is off by " + percent(float64(c.Error))
-			if c.Law == runs.Utilisation && c.Measured > c.Expected {
-				l.Note += ": it was busy for longer than the demand, as on a host that is slow or has other work"
+	}
+	for _, c := range s.Checks {
+		if of := passed[c.Law]; c.Verdict == stat.Pass && len(of) > maxPassed {
+			if c.Of == of[0].Of {
+				out = append(out, passedLine(of))
 			}
-		case c.Verdict == stat.Inconclusive:
-			l.Text += " within " + percent(max(float64(c.Error), 0.001))
-			l.Note += "; the run is too short to tell"
-		default:
-			l.Text += " within " + percent(max(float64(c.Error), 0.001))
+			continue
 		}
-		out = append(out, l)
+		out = append(out, lineOf(s, c))
 	}
 	return out
+}
+
+// passedLine tells of checks of one law that all passed.
+func passedLine(cs []runs.Check) checkLine {
+	var names []string
+	worst := runs.Number(0)
+	for _, c := range cs {
+		names, worst = append(names, c.Of), max(worst, c.Error)
+	}
+	return checkLine{
+		Verdict: string(stat.Pass), Tick: tick(stat.Pass),
+		Text: lawText(cs[0].Law) + within(worst), Note: fmt.Sprintf("all of %d: %s", len(cs), listed(names, 4)),
+	}
+}
+
+func lawText(l runs.Law) string {
+	switch l {
+	case runs.Little:
+		return "L = λW"
+	case runs.Utilisation:
+		return "U = demand delivered ÷ capacity"
+	}
+	return string(l)
+}
+
+func within(x runs.Number) string { return " within " + percent(max(float64(x), 0.001)) }
+
+// lineOf tells of one check.
+func lineOf(s *runs.Summary, c runs.Check) checkLine {
+	l := checkLine{Verdict: string(c.Verdict), Tick: tick(c.Verdict), Text: c.Of + ": " + lawText(c.Law)}
+	switch c.Law {
+	case runs.Little:
+		mean := s.Clients[c.Of].Response.Mean
+		l.Note = fmt.Sprintf("%s in flight; %s/s × %s = %s", number(float64(c.Measured)), number(float64(c.Expected/mean)),
+			duration(float64(mean)), number(float64(c.Expected)))
+	case runs.Utilisation:
+		l.Text = c.Of + ".cpu: " + lawText(c.Law)
+		l.Note = fmt.Sprintf("%s; %s", percent(float64(c.Measured)), percent(float64(c.Expected)))
+	}
+	if c.Verdict != stat.Fail {
+		l.Text += within(c.Error)
+	} else {
+		l.Text += " is off by " + percent(float64(c.Error))
+	}
+	switch {
+	case c.Verdict == stat.Inconclusive:
+		l.Note += "; the run is too short to tell"
+	case c.Verdict == stat.Fail && c.Law == runs.Utilisation && c.Measured > c.Expected:
+		l.Note += ": busy for longer than the demand, as on a host that is slow or has other work"
+	}
+	return l
 }
 
 type checkLine struct{ Verdict, Tick, Text, Note string }

@@ -48,18 +48,27 @@ func (t *totals) checks(plan *scenario.Plan, s *Summary) []Check {
 		x.Edges = 2 * c.Response.P99 / Number(t.seconds())
 		out = x.judged(out)
 	}
+	capacity := map[string]float64{}
 	for i := range plan.Servers {
-		h := &plan.Servers[i]
-		r := s.Servers[h.Name]["cpu"]
-		speed := h.Machine.CPU.Speed
-		if speed == 0 {
-			speed = 1
+		capacity[plan.Servers[i].Name] = cpuCapacity(&plan.Servers[i])
+	}
+	for _, name := range s.ServerNames() {
+		r, x := s.Servers[name]["cpu"], Check{Law: Utilisation, Of: name}
+		if have := capacity[name]; have > 0 { // a target's is not known
+			x.Measured, x.Expected = r.Utilisation, t.perSecond(float64(r.Delivered)/have)
+			out = x.judged(out)
 		}
-		x := Check{Law: Utilisation, Of: h.Name, Measured: r.Utilisation}
-		x.Expected = t.perSecond(float64(r.Delivered) / float64(max(1, h.Machine.CPU.Cores)) / speed)
-		out = x.judged(out)
 	}
 	return out
+}
+
+// cpuCapacity is how much demand a server's CPU meets at most, in seconds per second.
+func cpuCapacity(s *scenario.Server) float64 {
+	speed := s.Machine.CPU.Speed
+	if speed == 0 {
+		speed = 1
+	}
+	return float64(max(1, s.Machine.CPU.Cores)) * speed
 }
 
 // judged appends the check with its verdict, if there is anything to check.
