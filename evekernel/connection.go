@@ -39,11 +39,14 @@ type session struct {
 	sinks sinks // on channels; with a lock of its own
 }
 
-// number returns the number under which deltas of this session may call n.
+// maxNumbers bounds the variables that have a number in one session: those beyond it are called by their names.
+const maxNumbers = 1 << 18
+
+// number returns the number under which deltas of this session may call n; 0 when there are too many.
 func (s *session) number(n dsv.Name) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := s.nums[n]; i != 0 {
+	if i := s.nums[n]; i != 0 || len(s.vars) >= maxNumbers {
 		return i
 	}
 	s.vars = append(s.vars, n)

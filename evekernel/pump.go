@@ -76,7 +76,7 @@ func (p *peer) watch(r *wire.Req, res *wire.Res) error {
 
 // add makes a pump that waits for begin.
 func (ps *pumps) add(id wire.Uint, w dsv.Poller, credit int) *pump {
-	pu := &pump{ps: ps, id: id, watch: w, credit: credit, unlimited: credit == 0}
+	pu := &pump{ps: ps, id: id, watch: w, credit: min(credit, mostCredit), unlimited: credit == 0}
 	if len(ps.byID) == 0 {
 		ps.start()
 	}
@@ -216,7 +216,7 @@ func (pu *pump) more(n int) {
 	}
 	pu.mu.Lock()
 	if !pu.unlimited {
-		pu.credit = min(pu.credit+n, mostCredit)
+		pu.credit = min(pu.credit+min(n, mostCredit), mostCredit)
 	}
 	pu.mu.Unlock()
 	pu.notify()
