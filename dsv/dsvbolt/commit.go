@@ -101,6 +101,7 @@ func (db *DB) transact(left int, lives, all bool) (int, error) {
 	took, after := time.Since(began), db.bolt.Stats().TxStats
 	db.wrote(b, err)
 	if err == nil {
+		db.trim(after.PageAlloc - before.PageAlloc)
 		db.mu.Lock()
 		db.stats.add(after.PageAlloc-before.PageAlloc, took, took-(after.WriteTime-before.WriteTime))
 		db.mu.Unlock()

@@ -61,6 +61,8 @@ const (
 	commitEach = 256
 	// bufferBytes bounds what is buffered: Record waits when the disk is slower than that.
 	bufferBytes = 64 << 20
+	// trimEvery is how much is written before the mapped pages are given back.
+	trimEvery = 16 << 20
 	// revisionLease is how far revisions may rise between two commits.
 	revisionLease = 1 << 30
 )
@@ -89,6 +91,8 @@ type DB struct {
 
 	flushing   sync.Mutex // held through a commit; taken before committing
 	committing sync.Mutex // held through one of its transactions; taken before mu
+	untrimmed  int64      // guarded by committing, as size is: bytes written since the last trim
+	size       int64      // of the file's pages
 
 	mu       sync.Mutex // guards what follows
 	room     sync.Cond  // signalled when a commit took the buffers

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"runtime/debug"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -18,9 +19,21 @@ func (db *DB) update(fn func(*bolt.Tx) error) (err error) {
 	defer db.breaks(&err)
 	defer guard(&err)()
 	return db.bolt.Update(func(tx *bolt.Tx) error {
+		db.size = tx.Size()
 		db.bolt.AllocSize = min(max(int(tx.Size()/8), growLeast), growMost) // read when this is committed
 		return fn(tx)
 	})
+}
+
+// trim gives the memory of mapped pages back from time to time, else that of the process grows with the file; who needs
+// one finds it in the system's cache. Callers hold committing, so the file is not mapped elsewhere meanwhile.
+func (db *DB) trim(wrote int64) {
+	if db.untrimmed += wrote; db.untrimmed < trimEvery {
+		return
+	}
+	db.untrimmed = 0
+	// Where it fails the pages stay, which does no harm.
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, db.bolt.Info().Data, uintptr(db.size), syscall.MADV_DONTNEED)
 }
 
 // begin begins a reading transaction, likewise.
