@@ -150,6 +150,9 @@ func TestNamesAreEscaped(t *testing.T) {
 	s.Clients[evil] = s.Clients["crowd"]
 	s.Servers[evil] = s.Servers["server_1"]
 	s.Services[evil] = s.Services["app"]
+	s.Variables[evil+".x"] = runs.Variable{Unit: evil, Sum: &runs.Sum{Total: 1, Rate: 1}}
+	s.Variables[evil+".y"] = runs.Variable{Unit: evil, Sum: &runs.Sum{}}
+	s.Checks = append(s.Checks, runs.Check{Law: evil, Of: evil, Verdict: "pass"})
 	for i := range s.Decisions {
 		s.Decisions[i].Action, s.Decisions[i].Rule = evil, evil
 	}
