@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -79,6 +80,11 @@ func params(long bool) testscript.Params {
 			if err != nil {
 				return err
 			}
+			examples, err := filepath.Abs("../../modules/examples")
+			if err != nil {
+				return err
+			}
+			env.Setenv("EXAMPLES", examples)
 			env.Setenv("PYTHON", pythonWithWebsocket())
 			env.Values[workbenchKey{}] = work
 			env.Defer(work.close)

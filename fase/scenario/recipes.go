@@ -185,7 +185,7 @@ func (c *compiler) behind(m *rawRecipe, name dsv.Name, from dsv.Declaration, at 
 	}
 	if from.Kind != 0 {
 		if err := dmm.Chain(from, spec.Declaration("", "", false)); err != nil {
-			c.at(m.dmm.at, fmt.Sprintf("%s in the kernel: %v", spec.Manipulator, err), "")
+			c.at(m.dmm.at, fmt.Sprintf("%s in the kernel: %v", spec.Manipulator, err), "write the same in the kernel")
 			return nil
 		}
 	}

@@ -162,10 +162,12 @@ func (x *execution) prepare(ctx context.Context) error {
 		return err
 	}
 	x.names = x.parties(x.processes())
-	if len(x.names) > 0 {
-		if err := x.kernel.Hub().Expect(egs.StartBarrier, x.names...); err != nil {
-			return err
-		}
+	parties := x.names
+	if len(parties) == 0 {
+		parties = []string{nobody} // programs that join learn of the start all the same
+	}
+	if err := x.kernel.Hub().Expect(egs.StartBarrier, parties...); err != nil {
+		return err
 	}
 	if x.hand == nil {
 		return nil
@@ -238,6 +240,9 @@ func (x *execution) declare(ctx context.Context) error {
 	return scenario.Publish(ctx, space, x.plan)
 }
 
+// nobody joins the start of a run in which nobody else is awaited.
+const nobody = "kernel"
+
 // await waits until all modules are ready and T0 is announced.
 func (x *execution) await(ctx context.Context) (egs.Start, error) {
 	type result struct {
@@ -245,7 +250,7 @@ func (x *execution) await(ctx context.Context) (egs.Start, error) {
 		err error
 	}
 	if len(x.names) == 0 {
-		return egs.Start{T0: mono.Now()}, nil
+		return x.kernel.Hub().Member(nobody).Join(ctx, egs.StartBarrier)
 	}
 	actx, cancel := context.WithCancel(ctx)
 	defer cancel()
