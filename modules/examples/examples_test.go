@@ -19,6 +19,7 @@ import (
 	"github.com/eve-emulation/eve/evekernel/egs"
 	"github.com/eve-emulation/eve/modules"
 	"github.com/eve-emulation/eve/modules/examples/probe"
+	"github.com/eve-emulation/eve/modules/examples/sensor"
 )
 
 const patience = time.Minute
@@ -26,7 +27,7 @@ const patience = time.Minute
 // TestMain lets the test's own program be the probe's process.
 func TestMain(m *testing.M) {
 	if os.Getenv("EVE_KERNEL") != "" {
-		r, err := modules.NewRegistry(probe.Spec)
+		r, err := modules.NewRegistry(probe.Spec, sensor.Spec)
 		if err == nil {
 			err = modules.Main(context.Background(), r, os.Getenv("EVE_KIND"), os.Getenv("EVE_MODULE"), os.Getenv)
 		}
@@ -39,9 +40,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestProbeAndController runs a probe in Go and the controller in Python that steers it: the probe begins with a pause
-// of 1 ms, at some hundred round trips a second, and is slowed down towards 100.
-func TestProbeAndController(t *testing.T) {
+// running starts a kernel with a module in Go, which is this program, and one in Python. said tells what they logged, and
+// which failed.
+func running(t *testing.T, kind, config, program string) (ctx context.Context, k *evekernel.Kernel, said func() string) {
+	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("python3 is not installed")
@@ -52,18 +54,16 @@ func TestProbeAndController(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var lines []string
-	var failed []string
-	k, err := evekernel.New(evekernel.Config{
-		Log: func(l evekernel.Line) {
-			mu.Lock()
-			defer mu.Unlock()
-			lines = append(lines, l.Module+": "+l.Text)
-		},
+	say := func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, line)
+	}
+	k, err = evekernel.New(evekernel.Config{
+		Log: func(l evekernel.Line) { say(l.Module + ": " + l.Text) },
 		OnModule: func(e evekernel.ModuleEvent) {
-			mu.Lock()
-			defer mu.Unlock()
 			if e.State == evekernel.Failed {
-				failed = append(failed, e.Status)
+				say("failed: " + e.Status)
 			}
 		},
 	})
@@ -74,10 +74,9 @@ func TestProbeAndController(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	ran := make(chan error, 1)
 	go func() { ran <- k.Run(ctx) }()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-ran; err != nil {
 			t.Error(err)
@@ -85,19 +84,59 @@ func TestProbeAndController(t *testing.T) {
 		if err := k.Close(); err != nil {
 			t.Error(err)
 		}
-	}()
-	if err := k.Hub().Expect(egs.StartBarrier, "probe", "controller"); err != nil {
+	})
+	if err := k.Hub().Expect(egs.StartBarrier, kind, program); err != nil {
 		t.Fatal(err)
 	}
 	env := []string{"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1", "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}
 	for _, s := range []evekernel.ModuleSpec{
-		{Name: "probe", Kind: "probe", Argv: []string{exe}, Env: env, Config: []byte(`{"pause": 0.0005}`), ReadyTimeout: patience},
-		{Name: "controller", Argv: []string{python, "controller.py"}, Dir: "python", Env: env, ReadyTimeout: patience},
+		{Name: kind, Kind: kind, Argv: []string{exe}, Env: env, Config: []byte(config), ReadyTimeout: patience},
+		{Name: program, Argv: []string{python, program + ".py"}, Dir: "python", Env: env, ReadyTimeout: patience},
 	} {
 		if err := k.Start(ctx, s); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return ctx, k, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Join(lines, "\n")
+	}
+}
+
+// stop ends modules, which have to end in order.
+func stop(ctx context.Context, t *testing.T, k *evekernel.Kernel, names ...string) {
+	t.Helper()
+	if err := k.Stop(ctx, names...); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range k.Modules() {
+		if e.State != evekernel.Exited || strings.Contains(e.Status, "signal") || strings.Contains(e.Status, "status") {
+			t.Errorf("%s is %s: %s", e.Name, e.State, e.Status)
+		}
+	}
+}
+
+// TestSensorAndAdviser runs a source in Go that asks, and a sink in Python that answers: it says something else once its
+// filter has been replaced.
+func TestSensorAndAdviser(t *testing.T) {
+	ctx, k, said := running(t, "sensor", "{}", "adviser")
+	for _, todo := range []string{"cool", "rest"} {
+		for !strings.Contains(said(), "sensor: adviser advises: "+todo) {
+			select {
+			case <-ctx.Done():
+				t.Fatalf("nobody advises to %s:\n%s", todo, said())
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+	stop(ctx, t, k, "adviser", "sensor")
+}
+
+// TestProbeAndController runs a probe in Go and the controller in Python that steers it: the probe begins with a pause
+// of 1 ms, at some hundred round trips a second, and is slowed down towards 100.
+func TestProbeAndController(t *testing.T) {
+	ctx, k, said := running(t, "probe", `{"pause": 0.0005}`, "controller")
 	decided, err := k.Space().Watch(ctx, dsv.WatchRequest{Pattern: "controller.decision", Mode: dsv.All})
 	if err != nil {
 		t.Fatal(err)
@@ -106,9 +145,7 @@ func TestProbeAndController(t *testing.T) {
 	for slower := false; !slower; {
 		u, err := decided.Next(ctx)
 		if err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			t.Fatalf("%v; failed: %v; log:\n%s", err, failed, strings.Join(lines, "\n"))
+			t.Fatalf("%v; log:\n%s", err, said())
 		}
 		if err := json.Unmarshal([]byte(u.Reading.Value.Text), &d); err != nil {
 			t.Fatal(err)
@@ -124,21 +161,12 @@ func TestProbeAndController(t *testing.T) {
 			break
 		}
 	}
-	if err := k.Stop(ctx, "controller", "probe"); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range k.Modules() {
-		if e.State != evekernel.Exited || strings.Contains(e.Status, "signal") || strings.Contains(e.Status, "status") {
-			t.Errorf("%s is %s: %s", e.Name, e.State, e.Status)
-		}
-	}
+	stop(ctx, t, k, "controller", "probe")
 	r, err := k.Space().Read(context.Background(), "probe.round_trip")
 	if err != nil || r.Value.Hist.Count() == 0 {
 		t.Errorf("the probe measured %v (error %v)", r.Value, err)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if !strings.Contains(strings.Join(lines, "\n"), "controller: ") {
+	if !strings.Contains(said(), "controller: ") {
 		t.Error("what the controller printed is not in the log")
 	}
 }
