@@ -33,6 +33,7 @@ func truthCases() []truthCase {
 		{name: "mm1", scenario: "mm1", path: exact.FCFS, real: true},
 		{name: "mm2", scenario: "mm1", path: exact.FCFS, set: []string{"servers.server_1.cpus=2", "clients.jobs.rate=140/s"}},
 		{name: "mm1_ps", scenario: "mm1", path: exact.PS, set: []string{"servers.server_1.discipline=ps"}, slack: time.Microsecond},
+		{name: "mm1_sjf", scenario: "mm1", path: exact.SJF, set: []string{"servers.server_1.discipline=sjf"}},
 	}
 }
 
