@@ -29,6 +29,7 @@ const (
 	HelloTimeout = 5 * time.Second // from accepting to the hello
 	WriteTimeout = 5 * time.Second // a peer that takes nothing for so long is given up
 	maxAccepted  = 4096            // links that others made
+	maxGreeting  = 1024            // connections that have not said hello: beyond, the oldest is hung up on
 )
 
 // ErrRefused reports that the other end is not who was meant, or showed the wrong secret.
@@ -62,7 +63,8 @@ type Endpoint struct {
 	listener net.Listener
 	dialled  map[uint64]*Link // by the process at the other end
 	accepted map[uint64]*Link
-	greeting map[net.Conn]bool // not yet a link
+	greeting map[net.Conn]uint64 // not yet a link; the order in which they came
+	greeted  uint64
 	closed   bool
 }
 
@@ -70,7 +72,7 @@ type Endpoint struct {
 func New(cfg Config) *Endpoint {
 	return &Endpoint{
 		cfg: cfg, done: make(chan struct{}),
-		dialled: map[uint64]*Link{}, accepted: map[uint64]*Link{}, greeting: map[net.Conn]bool{},
+		dialled: map[uint64]*Link{}, accepted: map[uint64]*Link{}, greeting: map[net.Conn]uint64{},
 	}
 }
 
@@ -152,10 +154,22 @@ func (n *Endpoint) receive(conn net.Conn) {
 func (n *Endpoint) greet(conn net.Conn) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closed || len(n.greeting)+len(n.accepted) >= maxAccepted {
+	if n.closed || len(n.accepted) >= maxAccepted {
 		return false
 	}
-	n.greeting[conn] = true
+	if len(n.greeting) >= maxGreeting {
+		oldest := conn
+		first := n.greeted + 1
+		for c, order := range n.greeting {
+			if order < first {
+				oldest, first = c, order
+			}
+		}
+		_ = oldest.Close()
+		delete(n.greeting, oldest)
+	}
+	n.greeted++
+	n.greeting[conn] = n.greeted
 	return true
 }
 
