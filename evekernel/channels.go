@@ -67,18 +67,19 @@ func (k *Kernel) arrived(s *session) {
 // its inboxes could hold.
 func (k *Kernel) departed(s *session, forGood bool) {
 	if forGood || s.name == "" {
-		k.forget(s)
+		k.forget(s, true)
 		return
 	}
 	s.sinks.mu.Lock()
 	defer s.sinks.mu.Unlock()
 	if s.sinks.expiry == nil && len(s.sinks.bySub) > 0 {
-		s.sinks.expiry = time.AfterFunc(k.cfg.Absence, func() { k.forget(s) })
+		s.sinks.expiry = time.AfterFunc(k.cfg.Absence, func() { k.forget(s, false) })
 	}
 }
 
-// forget ends what a session has on channels, unless it is connected or another one has taken its place.
-func (k *Kernel) forget(s *session) {
+// forget ends what a session has on channels, unless it is connected or another one has taken its place. Where it may come
+// back its events are numbered on.
+func (k *Kernel) forget(s *session, forGood bool) {
 	if s.connected() {
 		return
 	}
@@ -90,7 +91,7 @@ func (k *Kernel) forget(s *session) {
 	k.exchange.mu.Unlock()
 	s.sinks.end()
 	if mine {
-		k.hub.LeaveAll(s.node())
+		k.hub.LeaveAll(s.node(), forGood)
 	}
 }
 

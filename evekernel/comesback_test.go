@@ -3,6 +3,7 @@ package evekernel_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/evekernel"
@@ -65,5 +66,42 @@ func TestUnspeakable(t *testing.T) {
 		if e := p.hearEvt(); *e.Attrs["what"].Text != want.text || e.Lost != want.lost {
 			t.Errorf("got %.20q after %d lost, want %q after %d", *e.Attrs["what"].Text, e.Lost, want.text, want.lost)
 		}
+	}
+}
+
+// TestPublisherComesBack has a program that also subscribes stay away until its sinks are given up, and checks that what it
+// publishes when it is back is numbered on: sinks would drop what begins anew.
+func TestPublisherComesBack(t *testing.T) {
+	k := open(t, evekernel.Config{Absence: 20 * time.Millisecond})
+	for _, n := range []dsv.Name{"work", "other"} {
+		if err := k.Hub().Open(egs.Channel{Name: n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := k.Hub().Member("inside").Attach(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink, p := dial(t, k, wire.Hello{Module: "sink"}), dial(t, k, wire.Hello{Module: "program"})
+	if res := sink.ask(wire.Req{ID: 1, Op: wire.OpSubscribe, Name: "work", Sub: 1, Sink: &wire.Sink{Numbered: true}}); res.Code != "" {
+		t.Fatalf("%+v", res)
+	}
+	for n := range 3 {
+		if res := p.ask(wire.Req{ID: 1, Op: wire.OpSubscribe, Name: "other", Sub: 1}); res.Code != "" {
+			t.Fatalf("%+v", res)
+		}
+		if res := p.ask(wire.Req{ID: 2, Op: wire.OpPublish, Event: &wire.Evt{Channel: "work"}}); res.Delivered != 1 {
+			t.Fatalf("%+v", res)
+		}
+		if e := sink.hearEvt(); e.Seq != wire.Uint(n+1) {
+			t.Errorf("event %d has number %d", n+1, e.Seq)
+		}
+		_ = p.conn.Close()
+		for late := time.Now().Add(patience); len(other.Sinks()) > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(late) {
+				t.Fatal("the program's sink stays")
+			}
+		}
+		p = dial(t, k, wire.Hello{Module: "program", Resume: p.w.Session, Writer: p.w.Writer, Epoch: p.w.Epoch})
 	}
 }

@@ -147,7 +147,7 @@ func (k *Kernel) serve(w http.ResponseWriter, r *http.Request) {
 	s, former, err := k.session(h)
 	if former != nil {
 		awaitEnd(former.take(nil, nil))
-		k.forget(former)
+		k.forget(former, true)
 	}
 	if err == nil {
 		awaitEnd(s.take(conn, over))

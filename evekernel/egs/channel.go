@@ -264,8 +264,8 @@ func (h *Hub) Leave(n dsv.Name, id SinkID) {
 	}
 }
 
-// LeaveAll removes all sinks of a process, and what was kept to count its events.
-func (h *Hub) LeaveAll(node uint64) {
+// LeaveAll removes all sinks of a process; forGood also what is kept to number its events.
+func (h *Hub) LeaveAll(node uint64, forGood bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.channels {
@@ -273,6 +273,9 @@ func (h *Hub) LeaveAll(node uint64) {
 			if id.Node == node {
 				h.leave(c, id)
 			}
+		}
+		if !forGood {
+			continue
 		}
 		for _, s := range c.sinks {
 			s.mu.Lock()
