@@ -14,6 +14,7 @@ type Window struct {
 	kind   dsv.Kind
 	rule   dsv.Merge
 	keep   time.Duration
+	step   dsv.Instant
 	deltas []dsv.Delta // by T1
 	newest dsv.Instant
 }
@@ -33,9 +34,34 @@ func (w *Window) Add(d dsv.Delta) {
 	for i > 0 && w.deltas[i-1].T1 > d.T1 {
 		i--
 	}
-	w.deltas = slices.Insert(w.deltas, i, d)
+	switch {
+	case i > 0 && w.together(&w.deltas[i-1], &d):
+		w.join(&w.deltas[i-1], &d)
+	case i < len(w.deltas) && w.together(&w.deltas[i], &d):
+		w.join(&w.deltas[i], &d)
+	default:
+		w.deltas = slices.Insert(w.deltas, i, d)
+	}
 	w.newest = max(w.newest, d.T1)
 	w.prune()
+}
+
+// Coarsen has deltas kept as one that end in the same step since T0, so that the Window takes memory for its length and not
+// for what comes. Sums are exact that begin and end at multiples of step. It is called before the first Add.
+func (w *Window) Coarsen(step time.Duration) { w.step = max(0, dsv.Instant(step)) }
+
+// together says whether two deltas end in one step.
+func (w *Window) together(a, b *dsv.Delta) bool {
+	return w.step > 0 && (a.T1-1)/w.step == (b.T1-1)/w.step && (a.T1 > 0) == (b.T1 > 0)
+}
+
+// join folds b into a.
+func (w *Window) join(a, b *dsv.Delta) {
+	f := dsv.NewFold(w.kind, w.rule)
+	f.Add(a)
+	f.Add(b)
+	a.Value, a.Weight = f.Raw(), f.Weight()
+	a.T0, a.T1 = f.Span()
 }
 
 // prune forgets what is too old, half of the list or more at a time, so that it costs little each time.

@@ -100,3 +100,27 @@ func TestWindowTakesWritersInAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowCoarsens keeps one delta for each step, and the same sums between steps.
+func TestWindowCoarsens(t *testing.T) {
+	d := dmm.Spec{Name: "x", Manipulator: "sum"}.Declaration("", "", false)
+	fine, coarse := dmm.NewWindow(d, 0), dmm.NewWindow(d, 0)
+	coarse.Coarsen(100 * time.Millisecond)
+	for i := range 5000 {
+		at := dsv.Instant(i*7919%5000) * ms // in any order
+		x := dsv.Delta{T0: at - ms, T1: at, Value: dsv.FloatValue(float64(i)), Weight: 1}
+		fine.Add(x)
+		coarse.Add(x)
+	}
+	if got := coarse.Len(); got != 51 { // 50 steps, and what ended at T0
+		t.Errorf("%d deltas are kept, want 51", got)
+	}
+	for from := -100 * ms; from < 5000*ms; from += 300 * ms {
+		for to := from; to < 5000*ms; to += 700 * ms {
+			a, b := fine.Sum(from, to), coarse.Sum(from, to)
+			if a.Number() != b.Number() || a.Weight != b.Weight {
+				t.Errorf("(%v, %v]: got %+v, want %+v", from, to, b, a)
+			}
+		}
+	}
+}

@@ -183,6 +183,7 @@ func checkWindow(d time.Duration) error {
 // past sums what the history has of (from, to].
 func (k *Kernel) past(ctx context.Context, base dsv.Declaration, now dsv.Reading, from, to dsv.Instant) (dmm.Total, error) {
 	w := dmm.NewWindow(base, 0)
+	w.Coarsen(math.MaxInt64) // no more than that comes of the history
 	if base.Merge == dsv.Last && now.T1 <= from {
 		w.Add(dsv.Delta{Name: base.Name, T0: now.T1, T1: now.T1, Value: now.Value, Weight: 1}) // it still holds
 	}
@@ -258,7 +259,7 @@ const mostTries = 10
 func (w *derivedWatch) begin(ctx context.Context, now dsv.Instant) error {
 	newest, some := w.poll()
 	for try := 1; w.window > 0; try++ {
-		w.sums = dmm.NewWindow(w.base, w.window+w.every)
+		w.sums = w.empty()
 		var err error
 		w.seen, err = w.k.history(ctx, w.base.Name, now.Add(-w.window), dsv.Never, w.sums.Add)
 		if errors.Is(err, dsv.ErrNoHistory) {
@@ -281,6 +282,17 @@ func (w *derivedWatch) begin(ctx context.Context, now dsv.Instant) error {
 		w.take(newest)
 	}
 	return nil
+}
+
+// empty returns a window that is exact where values are told.
+func (w *derivedWatch) empty() *dmm.Window {
+	sums := dmm.NewWindow(w.base, w.window+w.every)
+	a, b := w.window, w.every
+	for b != 0 {
+		a, b = b, a%b
+	}
+	sums.Coarsen(max(a, time.Millisecond))
+	return sums
 }
 
 // poll returns what the watch of the variable has already.
@@ -329,7 +341,7 @@ func (w *derivedWatch) take(u dsv.Update) {
 	switch {
 	case w.sums == nil || u.Revision <= w.seen:
 	case u.Deleted:
-		w.sums = dmm.NewWindow(w.base, w.window+w.every)
+		w.sums = w.empty()
 	case u.Delta != nil:
 		w.sums.Add(*u.Delta)
 	case w.base.Merge == dsv.Last:
