@@ -31,14 +31,19 @@ func Incomplete(broken map[dsv.Name]error) []string {
 	return out
 }
 
-// Gaps tells what the history as a whole misses: a sentence for each stretch.
+// Gaps tells what the history as a whole misses: a sentence for each stretch, or one for all where these are many.
 func Gaps(h History) []string {
 	db, ok := h.(interface{ Gaps() []dsvbolt.Gap })
 	if !ok {
 		return nil
 	}
 	var out []string
-	for _, g := range db.Gaps() {
+	all := db.Gaps()
+	if n := len(all); n > maxNamed {
+		return []string{fmt.Sprintf("measurements are missing in %d stretches between the revisions %d and %d: the disk was full, or the file is damaged",
+			n, all[0].From, all[n-1].To)}
+	}
+	for _, g := range all {
 		out = append(out, fmt.Sprintf("measurements are missing between the revisions %d and %d: the disk was full, or the file is damaged", g.From, g.To))
 	}
 	return out

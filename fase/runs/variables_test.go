@@ -13,6 +13,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/dsv/dsvbolt"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/runs/runstest"
 	"github.com/eve-emulation/eve/fase/scenario"
@@ -157,6 +158,34 @@ func TestLossesAlikeAreOneWarning(t *testing.T) {
 	}
 	if got := runs.Incomplete(broken); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// gappy is a history that misses changes.
+type gappy struct {
+	*runstest.Memory
+	gaps []dsvbolt.Gap
+}
+
+func (g gappy) Gaps() []dsvbolt.Gap { return g.gaps }
+
+func TestManyGapsAreOneWarning(t *testing.T) {
+	plan, m := ofModules(t, nil, func(*runstest.Writer) {})
+	var many []dsvbolt.Gap
+	for i := range dsv.Revision(40) {
+		many = append(many, dsvbolt.Gap{From: 10 * i, To: 10*i + 3})
+	}
+	for _, tt := range []struct {
+		gaps []dsvbolt.Gap
+		want int
+	}{{nil, 0}, {many[:1], 1}, {many[:3], 3}, {many, 1}} {
+		got := runs.Summarise(plan, gappy{m, tt.gaps}, runs.Extras{}).Warnings
+		if len(got) != tt.want {
+			t.Errorf("%d gaps: got %q, want %d warnings", len(tt.gaps), got, tt.want)
+		}
+		if len(tt.gaps) == len(many) && !strings.Contains(strings.Join(got, ""), "40 stretches between the revisions 0 and 393") {
+			t.Errorf("got %q, want how many there are and where", got)
+		}
 	}
 }
 
