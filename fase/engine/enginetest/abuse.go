@@ -128,7 +128,7 @@ func (s suite) resets(t *testing.T) {
 // halfOpen holds very many connections that have said nothing, or not all.
 func (s suite) halfOpen(t *testing.T) {
 	leakless(t)
-	sv := s.start(t, engine.Config{})
+	sv := s.start(t, engine.Config{HeadTimeout: 2 * patience}) // opening them all takes a while
 	const many = 2000
 	clients := make([]*client, many)
 	for i := range clients {
