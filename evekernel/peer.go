@@ -128,7 +128,7 @@ func (p *peer) atOnce(r *wire.Req) error {
 	if !p.prompt.Owes() {
 		return p.respond(res, p.conn.Answer, err)
 	}
-	p.settler.add(debt{res: res, err: err})
+	p.settler.add(debt{req: r, res: res, err: err})
 	return nil
 }
 

@@ -2,6 +2,8 @@ package evekernel
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"github.com/eve-emulation/eve/evekernel/wire"
@@ -18,9 +20,19 @@ type settler struct {
 
 // A debt is an answer that waits: to a request or to a batch.
 type debt struct {
+	req *wire.Req
 	res *wire.Res
-	ack *wire.Ack
 	err error // of the request
+	ack *wire.Ack
+}
+
+// failed returns the error of a request whose change could not be kept on disk.
+func (d *debt) failed(why error) error {
+	name := d.req.Name
+	if d.req.Decl != nil {
+		name = d.req.Decl.Name
+	}
+	return errors.Join(d.err, fmt.Errorf("%s %.80s: %w", strings.ReplaceAll(string(d.req.Op), "_", " "), name, why))
 }
 
 // owes tells whether answers wait.
@@ -62,12 +74,15 @@ func (s *settler) run() {
 
 // answer queues the answer; err is the disk's.
 func (s *settler) answer(d debt, err error) {
-	if d.res != nil {
-		_ = s.p.respond(d.res, s.p.conn.Queue, errors.Join(d.err, err)) // likewise
+	switch {
+	case d.res != nil:
+		if err != nil {
+			d.err = d.failed(err)
+		}
+		_ = s.p.respond(d.res, s.p.conn.Queue, d.err) // likewise
 		return
-	}
-	if err != nil {
-		d.ack.Errors = append(d.ack.Errors, wire.FaultOf(err))
+	case err != nil:
+		d.ack.Errors = append(d.ack.Errors, wire.FaultOf(fmt.Errorf("sync: %w", err)))
 	}
 	_ = s.p.conn.Queue(&wire.Frame{Ack: d.ack})
 }
