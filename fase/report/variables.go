@@ -162,10 +162,11 @@ func lineOf(s *runs.Summary, c runs.Check) checkLine {
 		l.Text += " is off by " + percent(float64(c.Error))
 	}
 	switch {
-	case c.Verdict == stat.Inconclusive:
-		l.Note += "; the run is too short to tell"
-	case c.Verdict == stat.Fail && c.Law == runs.Utilisation && c.Measured > c.Expected:
+	case c.Verdict != stat.Inconclusive:
+	case c.Law == runs.Utilisation:
 		l.Note += ": busy for longer than the demand, as on a host that is slow or has other work"
+	default:
+		l.Note += "; the run is too short to tell"
 	}
 	return l
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/dsv/dsvbolt"
+	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/runs/runstest"
 	"github.com/eve-emulation/eve/fase/scenario"
@@ -220,5 +221,47 @@ func TestOperationalLaws(t *testing.T) {
 	}
 	if s := small(t, func(*runstest.Writer) {}); len(s.Checks) != 0 {
 		t.Errorf("got %+v of a run in which nothing happened", s.Checks)
+	}
+}
+
+func TestUtilisationLaw(t *testing.T) {
+	for _, tt := range []struct {
+		what      string
+		busy      float64 // of 10 s
+		cores     int
+		burn      bool
+		delivered float64
+		want      stat.Verdict
+	}{
+		{"as it is", 0.5, 1, false, 0.5, stat.Pass},
+		{"two cores", 0.25, 2, false, 0.5, stat.Pass},
+		{"two cores counted as one", 0.5, 2, false, 0.5, stat.Fail},
+		{"a slow host", 0.5, 1, true, 0.3, stat.Inconclusive},
+		{"more than was busy", 0.3, 1, true, 0.5, stat.Fail},
+	} {
+		m := runstest.NewMemory()
+		plan := runstest.Plan(10*time.Second, 0, nil, nil, []string{"s"})
+		server := scenario.Server{Name: "s"}
+		server.Machine.CPU.Cores = tt.cores
+		if tt.burn {
+			server.Machine.Run = machine.Burn
+		}
+		plan.Servers = []scenario.Server{server}
+		w, err := runstest.NewWriter(plan, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i <= 100; i++ {
+			at := sec(0.1 * float64(i))
+			w.Var("s.cpu.utilisation").WriteWeighted(at, tt.busy*0.1, 0.1)
+			w.Var("s.cpu.delivered").Write(at, tt.delivered*0.1)
+		}
+		if err := w.Close(sec(10)); err != nil {
+			t.Fatal(err)
+		}
+		got := runs.Summarise(plan, m, runs.Extras{}).Checks
+		if len(got) != 1 || got[0].Law != runs.Utilisation || got[0].Verdict != tt.want {
+			t.Errorf("%s: got %+v, want %s", tt.what, got, tt.want)
+		}
 	}
 }
