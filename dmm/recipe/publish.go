@@ -17,7 +17,7 @@ import (
 // numbers follow, since a variable's name may be as long as names can be.
 const (
 	listName    dsv.Name = "run.measures"
-	guestPrefix          = "run.guest_"
+	guestPrefix dsv.Name = "run.guest_"
 )
 
 // Publish writes to a space how variables are to be manipulated where their data arise, for Published. Guests travel in
