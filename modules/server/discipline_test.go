@@ -78,7 +78,9 @@ func TestDisciplinesOnTheWire(t *testing.T) {
 			busy, {"none", "cpu 30ms", "", ""}, {"second", "priority 3 cpu 50ms", "", ""}, {"first", "cpu 50ms", "Eve-Priority", "4"},
 		}, []string{"busy", "first", "second", "none"}},
 		{machine.EDF, []request{
-			busy, {"none", "cpu 30ms", "", ""}, {"second", "deadline 1h cpu 50ms", "", ""},
+			busy,
+			{"none", "cpu 30ms", "", ""},
+			{"second", "deadline 1h cpu 50ms", "", ""},
 			{"first", "deadline 2h cpu 50ms", "Eve-Deadline", "5000000000"},
 		}, []string{"busy", "first", "second", "none"}},
 	} {
