@@ -103,6 +103,9 @@ func (s *Set) add(spec Spec) *Var {
 		total: dsv.NewFold(d.Kind, d.Merge), numeric: d.Kind != dsv.Text && d.Kind != dsv.Bytes,
 	}
 	v.lot = max(1, v.count/(16*shards))
+	if man.Merge == dsv.Hists {
+		v.hist = new(dsv.Counts)
+	}
 	v.alone = man.OneWriter || v.level
 	v.first.init(v)
 	v.first.own = true

@@ -31,6 +31,7 @@ type Var struct {
 	emit    sync.Mutex
 	drained []part // taken from shards, not yet handed out; in the order of their windows
 	total   *dsv.Fold
+	hist    *dsv.Counts // in place of total, where histograms are added up
 	until   dsv.Instant // the end of the window that was handed out last
 	seq     uint64
 	spoke   bool // the last delta was not empty
@@ -207,7 +208,10 @@ func (v *Var) Read() dsv.Value {
 	v.emit.Lock()
 	defer v.emit.Unlock()
 	v.drain()
-	if v.total.Empty() {
+	switch {
+	case v.hist != nil && v.hist.Count() > 0:
+		return dsv.HistValue(v.hist.Hist())
+	case v.total.Empty():
 		return dsv.Value{}
 	}
 	return v.total.Value()
@@ -331,7 +335,10 @@ func (v *Var) drain() {
 
 // add files a part by its window. Callers hold emit.
 func (v *Var) add(p part) {
-	if !v.man.PerSecond {
+	switch {
+	case v.hist != nil:
+		v.hist.AddHist(p.value.Hist)
+	case !v.man.PerSecond:
 		v.total.Add(&dsv.Delta{T1: p.end, Value: p.value, Weight: p.weight})
 	}
 	i := len(v.drained)

@@ -3,7 +3,6 @@ package dsv
 import (
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // Counts counts samples into the buckets of a [Hist]. Counters are allocated by octave, on first use, so a variable
@@ -14,9 +13,6 @@ type Counts struct {
 	sum      fixed
 	min, max float64 // when n > 0, or after a Take no sample's
 	pages    [HistBuckets/histHalf + 1]*page
-
-	buckets []uint32 // where Take gathers what it returns
-	counts  []uint64
 }
 
 // page is the counters of one octave, and a bit for each that is not zero, so that draining costs what is there.
@@ -105,33 +101,62 @@ func (c *Counts) Count() uint64 { return c.n }
 
 // Take returns what was counted and starts again from nothing, keeping the counters' memory.
 func (c *Counts) Take() *Hist {
-	h, f := &Hist{}, &flatHist{}
+	h := c.Hist()
 	if c.n > 0 {
-		h.n, h.sum, h.min, h.max = c.n, c.sum, c.min, c.max
-		f = c.drain()
+		c.empty()
 	}
-	h.flat.Store(f)
 	c.n, c.sum, c.min, c.max = 0, fixed{}, math.Inf(1), math.Inf(-1)
 	return h
 }
 
-// drain moves the counters in use to a sparse list.
-func (c *Counts) drain() *flatHist {
-	buckets, counts := c.buckets[:0], c.counts[:0]
+// Hist returns what was counted, and goes on.
+func (c *Counts) Hist() *Hist {
+	h, f := &Hist{}, &flatHist{}
+	if c.n > 0 {
+		h.n, h.sum, h.min, h.max = c.n, c.sum, c.min, c.max
+		f = c.list()
+	}
+	h.flat.Store(f)
+	return h
+}
+
+// list returns the counters in use.
+func (c *Counts) list() *flatHist {
+	n := 0
+	for _, p := range c.pages {
+		if p != nil {
+			for _, set := range p.used {
+				n += bits.OnesCount64(set)
+			}
+		}
+	}
+	buckets, counts, k := make([]uint32, n), make([]uint64, n), 0
 	for octave, p := range c.pages {
 		if p == nil {
 			continue
 		}
 		for word, set := range p.used {
-			p.used[word] = 0
 			for ; set != 0; set &= set - 1 {
 				i := word<<6 + bits.TrailingZeros64(set)
-				buckets = append(buckets, uint32(octave<<10+i))
-				counts = append(counts, p.cells[i])
-				p.cells[i] = 0
+				buckets[k], counts[k] = uint32(octave<<10+i), p.cells[i]
+				k++
 			}
 		}
 	}
-	c.buckets, c.counts = buckets, counts
-	return &flatHist{slices.Clone(buckets), slices.Clone(counts)}
+	return &flatHist{buckets, counts}
+}
+
+// empty clears the counters in use.
+func (c *Counts) empty() {
+	for _, p := range c.pages {
+		if p == nil {
+			continue
+		}
+		for word, set := range p.used {
+			for ; set != 0; set &= set - 1 {
+				p.cells[word<<6+bits.TrailingZeros64(set)&(histHalf-1)] = 0
+			}
+			p.used[word] = 0
+		}
+	}
 }
