@@ -18,8 +18,9 @@ type shard struct {
 	ahead      bool   // older holds the window that ended at start, with late > 0 writes
 	late       int
 	older      Shadow
-	done       []part // windows before those
-	timed      Timed  // cur, where it is told the time
+	done       []part      // windows before those
+	timed      Timed       // cur, where it is told the time
+	counts     *dsv.Counts // of cur, where it is a histogram and no older window is open
 	leveler    Leveler
 	closed     bool    // what is written is no more
 	own        bool    // writers have not met: what was not synchronised is counted here
@@ -71,6 +72,10 @@ func (s *shard) windowOf(v *Var, at dsv.Instant) Shadow {
 func (s *shard) meet() {
 	s.timed, _ = s.cur.(Timed)
 	s.leveler, _ = s.cur.(Leveler)
+	s.counts = nil
+	if h, ok := s.cur.(*histogram); ok && !s.ahead {
+		s.counts = &h.counts
+	}
 }
 
 // nowhere takes what is written after the end.
@@ -142,7 +147,8 @@ func (s *shard) shut(v *Var) {
 		}
 	}
 	s.closed, s.ahead = true, false
-	s.cur, s.older, s.timed, s.leveler = nil, nil, nil, nil
+	s.cur, s.older = nil, nil
+	s.meet()
 }
 
 // roll opens the window that holds at.
@@ -173,6 +179,7 @@ func (s *shard) settle() {
 	if s.ahead {
 		s.finish(s.older, s.start, s.late, s.overtaken)
 		s.ahead, s.late = false, 0
+		s.meet()
 	}
 }
 

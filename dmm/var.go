@@ -71,11 +71,20 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 	if v.extra.Load() != nil || !s.mu.TryLock() {
 		s = v.lock()
 	}
-	shadow := s.window(v, at)
-	if s.timed != nil {
-		s.timed.Now(at)
+	if c := s.counts; c != nil && at <= s.end {
+		s.n++
+		c.Add(sum)
+	} else {
+		shadow := s.window(v, at)
+		if s.timed != nil {
+			s.timed.Now(at)
+		}
+		shadow.Write(sum, weight)
 	}
-	shadow.Write(sum, weight)
+	if !v.level && v.count == 0 {
+		s.mu.Unlock()
+		return
+	}
 	fired := v.level && s.look(v, sum, weight)
 	if v.count > 0 && s.tally(v) {
 		fired = true

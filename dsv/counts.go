@@ -84,8 +84,13 @@ func (c *Counts) AddHist(h *Hist) {
 		return
 	}
 	f := h.flatten()
+	var p *page
+	octave := -1
 	for i, b := range f.buckets {
-		c.page(int(b)).add(int(b), f.counts[i])
+		if int(b>>10) != octave {
+			octave, p = int(b>>10), c.page(int(b))
+		}
+		p.add(int(b), f.counts[i])
 	}
 	if c.n == 0 {
 		c.min, c.max = h.min, h.max
@@ -101,27 +106,26 @@ func (c *Counts) Count() uint64 { return c.n }
 
 // Take returns what was counted and starts again from nothing, keeping the counters' memory.
 func (c *Counts) Take() *Hist {
-	h := c.Hist()
-	if c.n > 0 {
-		c.empty()
-	}
+	h := c.hist(true)
 	c.n, c.sum, c.min, c.max = 0, fixed{}, math.Inf(1), math.Inf(-1)
 	return h
 }
 
 // Hist returns what was counted, and goes on.
-func (c *Counts) Hist() *Hist {
+func (c *Counts) Hist() *Hist { return c.hist(false) }
+
+func (c *Counts) hist(empty bool) *Hist {
 	h, f := &Hist{}, &flatHist{}
 	if c.n > 0 {
 		h.n, h.sum, h.min, h.max = c.n, c.sum, c.min, c.max
-		f = c.list()
+		f = c.list(empty)
 	}
 	h.flat.Store(f)
 	return h
 }
 
-// list returns the counters in use.
-func (c *Counts) list() *flatHist {
+// list returns the counters in use, and empties them.
+func (c *Counts) list(empty bool) *flatHist {
 	n := 0
 	for _, p := range c.pages {
 		if p != nil {
@@ -130,33 +134,25 @@ func (c *Counts) list() *flatHist {
 			}
 		}
 	}
-	buckets, counts, k := make([]uint32, n), make([]uint64, n), 0
+	f := &flatHist{make([]uint32, n), make([]uint64, n)}
+	buckets, counts := f.buckets, f.counts
 	for octave, p := range c.pages {
 		if p == nil {
 			continue
 		}
 		for word, set := range p.used {
 			for ; set != 0; set &= set - 1 {
-				i := word<<6 + bits.TrailingZeros64(set)
-				buckets[k], counts[k] = uint32(octave<<10+i), p.cells[i]
-				k++
+				i := (word<<6 + bits.TrailingZeros64(set)) & (histHalf - 1)
+				buckets[0], counts[0] = uint32(octave<<10+i), p.cells[i]
+				buckets, counts = buckets[1:], counts[1:]
+				if empty {
+					p.cells[i] = 0
+				}
 			}
 		}
-	}
-	return &flatHist{buckets, counts}
-}
-
-// empty clears the counters in use.
-func (c *Counts) empty() {
-	for _, p := range c.pages {
-		if p == nil {
-			continue
-		}
-		for word, set := range p.used {
-			for ; set != 0; set &= set - 1 {
-				p.cells[word<<6+bits.TrailingZeros64(set)&(histHalf-1)] = 0
-			}
-			p.used[word] = 0
+		if empty {
+			clear(p.used[:])
 		}
 	}
+	return f
 }
