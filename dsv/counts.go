@@ -3,17 +3,23 @@ package dsv
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
-// Counts counts samples into the buckets of a [Hist]. Counters are allocated by octave, on first use, so a variable
-// whose samples span a factor of ten takes 30 KiB. The zero value is empty and ready. It belongs to one goroutine at a
-// time.
+// Counts counts samples into the buckets of a [Hist]. The first thousand since the last Take are only listed, so that
+// few samples are quickly taken; then there are counters, allocated by octave on first use, so a variable whose samples
+// span a factor of ten takes 30 KiB. The zero value is empty and ready. It belongs to one goroutine at a time.
 type Counts struct {
 	n        uint64
 	sum      fixed
-	min, max float64 // when n > 0, or after a Take no sample's
+	min, max float64  // when n > 0, or after a Take no sample's
+	list     []uint16 // the samples' buckets in the order of their arrival; nil once the pages count them
+	room     []uint16 // what list is part of
 	pages    [HistBuckets/histHalf + 1]*page
 }
+
+// listed is the number of samples that are listed before they are counted.
+const listed = 1024
 
 // page is the counters of one octave, and a bit for each that is not zero, so that draining costs what is there.
 type page struct {
@@ -35,12 +41,15 @@ func (c *Counts) Add(x float64) {
 		return
 	}
 	b := bucketOf(x)
-	p := c.pages[b>>10]
-	if p == nil {
+	if n := len(c.list); n < cap(c.list) {
+		c.list = c.list[:n+1]
+		c.list[n] = uint16(b)
+	} else if p := c.pages[b>>10]; p != nil && c.list == nil {
+		p.add(b, 1)
+	} else {
 		c.addAny(x)
 		return
 	}
-	p.add(b, 1)
 	if x < c.min {
 		c.min = x
 	}
@@ -52,14 +61,25 @@ func (c *Counts) Add(x float64) {
 	c.sum = fixed{c.sum.hi + int64(carry), lo}
 }
 
-// addAny counts a sample of any size, also the first of its octave.
+// addAny counts a sample of any size, also the first of all and of its octave.
 func (c *Counts) addAny(x float64) {
 	if x != x {
 		return
 	}
 	x = min(max(x, -histMaxAbs), histMaxAbs) + 0 // +0 makes −0 the one zero
 	b := BucketOf(x)
-	c.page(b).add(b, 1)
+	if c.n == 0 {
+		if c.room == nil {
+			c.room = make([]uint16, 0, listed)
+		}
+		c.list = c.room
+	}
+	if c.list != nil && len(c.list) < listed {
+		c.list = append(c.list, uint16(b))
+	} else {
+		c.spill()
+		c.page(b).add(b, 1)
+	}
 	if x < c.min || c.n == 0 {
 		c.min = x
 	}
@@ -68,6 +88,14 @@ func (c *Counts) addAny(x float64) {
 	}
 	c.n++
 	c.sum = c.sum.add(toFixed(x))
+}
+
+// spill counts what is listed.
+func (c *Counts) spill() {
+	for _, b := range c.list {
+		c.page(int(b)).add(int(b), 1)
+	}
+	c.list = nil
 }
 
 // page returns the page of the bucket b.
@@ -83,14 +111,16 @@ func (c *Counts) AddHist(h *Hist) {
 	if h.Count() == 0 {
 		return
 	}
-	f := h.flatten()
-	var p *page
-	octave := -1
-	for i, b := range f.buckets {
-		if int(b>>10) != octave {
-			octave, p = int(b>>10), c.page(int(b))
+	c.spill()
+	if f := h.flat.Load(); f == nil && h.list != nil {
+		for _, b := range h.list {
+			c.page(int(b)).add(int(b), 1)
 		}
-		p.add(int(b), f.counts[i])
+	} else {
+		f = h.flatten()
+		for i, b := range f.buckets {
+			c.page(int(b)).add(int(b), f.counts[i])
+		}
 	}
 	if c.n == 0 {
 		c.min, c.max = h.min, h.max
@@ -107,7 +137,7 @@ func (c *Counts) Count() uint64 { return c.n }
 // Take returns what was counted and starts again from nothing, keeping the counters' memory.
 func (c *Counts) Take() *Hist {
 	h := c.hist(true)
-	c.n, c.sum, c.min, c.max = 0, fixed{}, math.Inf(1), math.Inf(-1)
+	c.n, c.sum, c.min, c.max, c.list = 0, fixed{}, math.Inf(1), math.Inf(-1), c.room
 	return h
 }
 
@@ -115,17 +145,22 @@ func (c *Counts) Take() *Hist {
 func (c *Counts) Hist() *Hist { return c.hist(false) }
 
 func (c *Counts) hist(empty bool) *Hist {
-	h, f := &Hist{}, &flatHist{}
-	if c.n > 0 {
-		h.n, h.sum, h.min, h.max = c.n, c.sum, c.min, c.max
-		f = c.list(empty)
+	h := &Hist{}
+	if c.n == 0 {
+		h.flat.Store(&flatHist{})
+		return h
 	}
-	h.flat.Store(f)
+	h.n, h.sum, h.min, h.max = c.n, c.sum, c.min, c.max
+	if c.list != nil {
+		h.list = slices.Clone(c.list)
+	} else {
+		h.flat.Store(c.counted(empty))
+	}
 	return h
 }
 
-// list returns the counters in use, and empties them.
-func (c *Counts) list(empty bool) *flatHist {
+// counted returns the counters in use, and empties them if it shall.
+func (c *Counts) counted(empty bool) *flatHist {
 	n := 0
 	for _, p := range c.pages {
 		if p != nil {
@@ -134,8 +169,7 @@ func (c *Counts) list(empty bool) *flatHist {
 			}
 		}
 	}
-	f := &flatHist{make([]uint32, n), make([]uint64, n)}
-	buckets, counts := f.buckets, f.counts
+	f, k := &flatHist{make([]uint32, n), make([]uint64, n)}, 0
 	for octave, p := range c.pages {
 		if p == nil {
 			continue
@@ -143,8 +177,8 @@ func (c *Counts) list(empty bool) *flatHist {
 		for word, set := range p.used {
 			for ; set != 0; set &= set - 1 {
 				i := (word<<6 + bits.TrailingZeros64(set)) & (histHalf - 1)
-				buckets[0], counts[0] = uint32(octave<<10+i), p.cells[i]
-				buckets, counts = buckets[1:], counts[1:]
+				f.buckets[k], f.counts[k] = uint32(octave<<10+i), p.cells[i]
+				k++
 				if empty {
 					p.cells[i] = 0
 				}
@@ -153,6 +187,42 @@ func (c *Counts) list(empty bool) *flatHist {
 		if empty {
 			clear(p.used[:])
 		}
+	}
+	return f
+}
+
+// sorted returns the buckets of a list in their order, each with its count.
+func sorted(list []uint16) *flatHist {
+	list = slices.Clone(list)
+	other := make([]uint16, len(list))
+	for _, shift := range []uint{0, 8} { // radix sort: by the low byte, then by the high one
+		var next [256]int
+		for _, b := range list {
+			next[b>>shift&255]++
+		}
+		at := 0
+		for i, n := range next {
+			next[i], at = at, at+n
+		}
+		for _, b := range list {
+			i := b >> shift & 255
+			other[next[i]] = b
+			next[i]++
+		}
+		list, other = other, list
+	}
+	distinct := 0
+	for i, b := range list {
+		if i == 0 || b != list[i-1] {
+			distinct++
+		}
+	}
+	f := &flatHist{make([]uint32, 0, distinct), make([]uint64, 0, distinct)}
+	for i, b := range list {
+		if i == 0 || b != list[i-1] {
+			f.buckets, f.counts = append(f.buckets, uint32(b)), append(f.counts, 0)
+		}
+		f.counts[len(f.counts)-1]++
 	}
 	return f
 }

@@ -32,7 +32,8 @@ type Hist struct {
 	sum      fixed
 	min, max float64
 	flat     atomic.Pointer[flatHist]
-	parts    []*Hist // what flat is merged from on first use; immutable
+	list     []uint16 // or the samples' buckets in any order, of which flat is made on first use; immutable
+	parts    []*Hist  // or what flat is merged from on first use; immutable
 }
 
 // flatHist holds the buckets in ascending order with their counts, none of them zero.
@@ -209,7 +210,12 @@ func (h *Hist) flatten() *flatHist {
 	if f := h.flat.Load(); f != nil {
 		return f
 	}
-	f := mergeFlat(h.parts) // several goroutines may do so at once, with equal results
+	var f *flatHist // several goroutines may make it at once, with equal results
+	if h.list != nil {
+		f = sorted(h.list)
+	} else {
+		f = mergeFlat(h.parts)
+	}
 	h.flat.Store(f)
 	return f
 }

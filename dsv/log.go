@@ -20,7 +20,7 @@ type event struct {
 func (e *event) bytes() int {
 	n := 400 + len(e.u.Reading.Value.Text) + len(e.u.Reading.Value.Bytes)
 	if h := e.d.Value.Hist; h != nil {
-		n += 64
+		n += 64 + 2*len(h.list)
 		if f := h.flat.Load(); f != nil {
 			n += 12 * len(f.buckets)
 		}

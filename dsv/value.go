@@ -103,7 +103,7 @@ func (v Value) Clone() Value {
 // as long as v lives.
 func (v Value) apart() Value {
 	if h := v.Hist; h != nil && h.flat.Load() == nil {
-		v.Hist = &Hist{n: h.n, sum: h.sum, min: h.min, max: h.max, parts: h.parts}
+		v.Hist = &Hist{n: h.n, sum: h.sum, min: h.min, max: h.max, list: h.list, parts: h.parts}
 	}
 	return v
 }
