@@ -5,7 +5,7 @@
 help:
 	@echo "make build   bin/eve and bin/eve-module"
 	@echo "make test    all tests"
-	@echo "make check   format, modules, vet, staticcheck, go fix, tests under the race detector"
+	@echo "make check   format, modules, vet, staticcheck, go fix, short tests under the race detector"
 	@echo "make smoke   one short scenario, end to end"
 
 build:
@@ -32,7 +32,7 @@ fix:
 	@out=$$(go fix -diff ./... 2>&1); if [ -n "$$out" ]; then echo "go fix would change:"; echo "$$out"; exit 1; fi
 
 race:
-	go test -race ./...
+	go test -race -short ./...
 
 smoke: build
 	rm -rf bin/smoke

@@ -43,6 +43,9 @@ func contents(path string) (string, error) {
 
 // TestAnyFlippedBitIsTold flips bits all over a file: what it tells is what was written, or an error.
 func TestAnyFlippedBitIsTold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole file bit by bit, by one goroutine: long under the race detector, which learns nothing from it")
+	}
 	db := create(t, filepath.Join(t.TempDir(), "run.db"))
 	for v := range 6 {
 		n := dsv.Name(fmt.Sprintf("v_%d", v))

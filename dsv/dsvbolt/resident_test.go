@@ -28,6 +28,9 @@ func resident(t *testing.T) int64 {
 
 // TestFilesDoNotFillMemory records 100 MiB into many variables, so that each part of the file is looked at.
 func TestFilesDoNotFillMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a large file: long under the race detector, which learns nothing from it")
+	}
 	db := create(t, filepath.Join(t.TempDir(), "run.db"))
 	s := dsv.NewStore(db)
 	const vars, rounds, size = 40, 50, 50 << 10

@@ -14,6 +14,9 @@ import (
 
 // TestSteadyRequestsAllocateNothing runs requests that use everything, measured and unmeasured, through a group and a host.
 func TestSteadyRequestsAllocateNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many requests of one goroutine: long under the race detector, which learns nothing from them")
+	}
 	const src = `priority uniform(0, 4) deadline exp(1ms) timeout 50ms { retry 2 { par {
 		call app { cpu exp(100us) memory 1KiB { disk read 1KiB } lock a { wait 10us } reply 2KiB cpu 1us }
 		timeout 100us { call app { wait 1ms } }
