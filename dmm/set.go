@@ -134,7 +134,7 @@ func (s *Set) Writer() dsv.WriterID { return s.writer }
 // windows after that of at. It is called like Advance.
 func (s *Set) Flush(at dsv.Instant) {
 	for _, v := range s.order {
-		v.flush(at)
+		v.flush(at, false)
 	}
 }
 

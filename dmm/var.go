@@ -86,13 +86,11 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 		return
 	}
 	fired := v.level && s.look(v, sum, weight)
-	if v.count > 0 && s.tally(v) {
-		fired = true
-	}
+	full := v.count > 0 && s.tally(v)
 	since := s.start
 	s.mu.Unlock()
-	if fired {
-		v.cut(max(at, since+1)) // of the window that it went to, where it was late
+	if fired || full {
+		v.cut(max(at, since+1), !fired) // of the window that it went to, where it was late
 	}
 }
 
@@ -145,13 +143,11 @@ func (v *Var) Merge(at dsv.Instant, x dsv.Value, weight float64) {
 		shadow.WriteValue(x)
 	}
 	fired := v.level && s.reached(v, v.merged(s, x, weight))
-	if v.count > 0 && s.tally(v) {
-		fired = true
-	}
+	full := v.count > 0 && s.tally(v)
 	since := s.start
 	s.mu.Unlock()
-	if fired {
-		v.cut(max(at, since+1)) // of the window that it went to, where it was late
+	if fired || full {
+		v.cut(max(at, since+1), !fired)
 	}
 }
 
@@ -198,13 +194,11 @@ func (v *Var) put(at dsv.Instant, x dsv.Value) {
 		n, _ := x.Number()
 		due = s.look(v, n, 1)
 	}
-	if v.count > 0 && s.tally(v) {
-		due = true
-	}
+	full := v.count > 0 && s.tally(v)
 	since := s.start
 	s.mu.Unlock()
-	if due {
-		v.cut(max(at, since+1))
+	if due || full {
+		v.cut(max(at, since+1), !due)
 	}
 }
 
@@ -257,18 +251,24 @@ func ownShard() uint64 {
 	return (uint64(uintptr(unsafe.Pointer(&here))) >> 12 * 0x9e3779b97f4a7c15) >> 61
 }
 
-// cut synchronises at once what was written, except to windows after that of at.
-func (v *Var) cut(at dsv.Instant) {
-	v.flush(at)
-	v.set.signal()
+// cut synchronises at once what was written, except to windows after that of at. Where only the count asks for it, another
+// writer may have done so meanwhile.
+func (v *Var) cut(at dsv.Instant, counted bool) {
+	if v.flush(at, counted) {
+		v.set.signal()
+	}
 }
 
-// flush is cut without word of it.
-func (v *Var) flush(at dsv.Instant) {
+// flush is cut without word of it; it says whether there was something to do.
+func (v *Var) flush(at dsv.Instant, counted bool) bool {
 	v.emit.Lock()
 	defer v.emit.Unlock()
+	if counted && v.extra.Load() != nil && v.writes.Load() < v.count {
+		return false
+	}
 	v.drain()
 	v.hand(at, v.boundaryAfter(at))
+	return true
 }
 
 // examine tells, once, that the shadow failed.

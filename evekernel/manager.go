@@ -124,6 +124,7 @@ func (k *Kernel) start(ctx context.Context, spec ModuleSpec) error {
 		}
 	}
 	m := &module{k: k, spec: spec, tail: &tail{}, ready: make(chan struct{}), done: make(chan struct{})}
+	k.bury(ctx, m.spec.Name)
 	if err := k.add(m); err != nil {
 		return err
 	}
@@ -162,6 +163,24 @@ func (s ModuleSpec) check() error {
 		return errors.New("want a program, a function, or somebody else who starts it: one of them")
 	}
 	return nil
+}
+
+// bury waits, where a module of that name has told its end, until nothing is left of it.
+func (k *Kernel) bury(ctx context.Context, name string) {
+	o := k.module(name)
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	ended := o.event.State == Exited || o.event.State == Failed
+	o.mu.Unlock()
+	if !ended {
+		return
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+	}
 }
 
 // add registers m under its name, which no living module has.
