@@ -201,6 +201,13 @@ func (s *Set) Advance(to dsv.Instant) {
 // Take appends the deltas that became due to dst, oldest first, and forgets them.
 func (s *Set) Take(dst []dsv.Delta) []dsv.Delta {
 	s.examine()
+	for _, v := range s.order {
+		if v.hist != nil {
+			v.emit.Lock()
+			v.addUp()
+			v.emit.Unlock()
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(dst)

@@ -32,6 +32,7 @@ type Var struct {
 	drained []part // taken from shards, not yet handed out; in the order of their windows
 	total   *dsv.Fold
 	hist    *dsv.Counts // in place of total, where histograms are added up
+	pending []*dsv.Hist // to be added to hist, by others than writers
 	until   dsv.Instant // the end of the window that was handed out last
 	seq     uint64
 	spoke   bool // the last delta was not empty
@@ -211,6 +212,7 @@ func (v *Var) Read() dsv.Value {
 	v.emit.Lock()
 	defer v.emit.Unlock()
 	v.drain()
+	v.addUp()
 	switch {
 	case v.hist != nil && v.hist.Count() > 0:
 		return dsv.HistValue(v.hist.Hist())
@@ -342,11 +344,20 @@ func (v *Var) drain() {
 	}
 }
 
+// addUp adds up the histograms that were drained. Callers hold emit.
+func (v *Var) addUp() {
+	for i, h := range v.pending {
+		v.hist.AddHist(h)
+		v.pending[i] = nil
+	}
+	v.pending = v.pending[:0]
+}
+
 // add files a part by its window. Callers hold emit.
 func (v *Var) add(p part) {
 	switch {
 	case v.hist != nil:
-		v.hist.AddHist(p.value.Hist)
+		v.pending = append(v.pending, p.value.Hist)
 	case !v.man.PerSecond:
 		v.total.Add(&dsv.Delta{T1: p.end, Value: p.value, Weight: p.weight})
 	}

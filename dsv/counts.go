@@ -30,8 +30,10 @@ type page struct {
 // add counts n samples in the bucket b of the page.
 func (p *page) add(b int, n uint64) {
 	i := b & (histHalf - 1)
+	if p.cells[i] == 0 {
+		p.used[i>>6] |= 1 << (i & 63)
+	}
 	p.cells[i] += n
-	p.used[i>>6] |= 1 << (i & 63)
 }
 
 // Add counts one sample. NaN is ignored, since it has no place in any order.

@@ -148,7 +148,7 @@ func (x *e1) measure(ctx context.Context, env *modules.Env, guest *client, ping 
 		x.order = append(x.order, l.place)
 	}
 	calls := map[string]int{} // each call of a place and operation has a number of its own
-	for round := range pick(x.cfg, 25, 2) {
+	for round := range pick(x.cfg, 45, 2) {
 		for _, op := range opNames() {
 			for _, l := range lanes {
 				if err := x.round(ctx, l, op, calls, pick(x.cfg, 60, 20)); err != nil {

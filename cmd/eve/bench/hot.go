@@ -59,7 +59,7 @@ func (x *hot) run(_ context.Context, r *Report) error {
 		}})
 	}
 	n := pick(x.cfg, 200_000, 5000)
-	for range pick(x.cfg, 25, 2) {
+	for range pick(x.cfg, 101, 2) {
 		for _, f := range forms {
 			f.alone = append(f.alone, f.time(n, 1))
 		}

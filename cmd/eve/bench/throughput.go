@@ -96,7 +96,7 @@ func (x *throughput) run(ctx context.Context, r *Report) (err error) {
 			x.sides = append(x.sides, &side{system: p.name(), load: load{l.name, l.connections, 1, l.lots * l.batch}, write: write, pid: p.pid()})
 		}
 	}
-	for range pick(x.cfg, 9, 2) {
+	for range pick(x.cfg, 15, 2) {
 		for _, s := range x.sides {
 			if err := s.round(ctx, pick(x.cfg, 300*time.Millisecond, 50*time.Millisecond)); err != nil {
 				return fmt.Errorf("%s, %s: %w", s.system, s.load.name, err)
