@@ -102,7 +102,7 @@ func (s *Set) add(spec Spec) *Var {
 		spec: spec, man: man, set: s, count: int64(spec.Sync.Count), level: spec.Sync.levels(),
 		total: dsv.NewFold(d.Kind, d.Merge), numeric: d.Kind != dsv.Text && d.Kind != dsv.Bytes,
 	}
-	v.lot = max(1, v.count/(16*shards))
+	v.lot = max(1, v.count/(8*shards))
 	if man.Merge == dsv.Hists {
 		v.hist = new(dsv.Counts)
 	}

@@ -25,7 +25,9 @@ type Var struct {
 
 	first  shard
 	extra  atomic.Pointer[[shards]shard] // made when two writers met
+	_      [64]byte                      // what every write reads stays apart from what they change
 	writes atomic.Int64                  // not synchronised, or about to be written, for a count trigger, once writers have met
+	_      [64]byte
 
 	// emit guards what follows, and is taken before any shard's lock.
 	emit    sync.Mutex

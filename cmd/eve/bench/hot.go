@@ -33,8 +33,9 @@ func (b *bare) Write(_ dsv.Instant, x float64) {
 // A written is one form of it.
 type written struct {
 	name   string
-	write  func(at dsv.Instant, x float64)
-	rest   func() // between rounds
+	write  func(at dsv.Instant, x float64) // of the variable that one goroutine writes
+	both   func(at dsv.Instant, x float64) // of the one that two share: a variable whose writers have met stays divided
+	rest   func()                          // between rounds
 	alone  []float64
 	shared []float64
 	allocs []float64
@@ -42,18 +43,19 @@ type written struct {
 
 func (x *hot) run(_ context.Context, r *Report) error {
 	x.cfg.say("a write under a manipulator")
-	b := &bare{}
-	forms := []*written{{name: "bare lock and bucket", write: b.Write, rest: func() {}}}
+	forms := []*written{{name: "bare lock and bucket", write: new(bare).Write, both: new(bare).Write, rest: func() {}}}
 	for _, t := range []struct {
 		name string
 		sync dmm.Trigger
 	}{{"histogram, every: 100ms", dmm.Trigger{Every: 100 * time.Millisecond}}, {"histogram, count: 1000", dmm.Trigger{Count: 1000}}} {
-		set, err := dmm.NewSet(1, 1, []dmm.Spec{{Name: "bench.x", Manipulator: "histogram", Sync: t.sync}})
+		set, err := dmm.NewSet(1, 1, []dmm.Spec{
+			{Name: "bench.alone", Manipulator: "histogram", Sync: t.sync}, {Name: "bench.shared", Manipulator: "histogram", Sync: t.sync},
+		})
 		if err != nil {
 			return err
 		}
 		var ds []dsv.Delta
-		forms = append(forms, &written{name: t.name, write: set.Var("bench.x").Write, rest: func() {
+		forms = append(forms, &written{name: t.name, write: set.Var("bench.alone").Write, both: set.Var("bench.shared").Write, rest: func() {
 			set.Advance(set.Next())
 			ds = set.Take(ds[:0])
 		}})
@@ -61,10 +63,10 @@ func (x *hot) run(_ context.Context, r *Report) error {
 	n := pick(x.cfg, 200_000, 5000)
 	for range pick(x.cfg, 101, 2) {
 		for _, f := range forms {
-			f.alone = append(f.alone, f.time(n, 1))
+			f.alone = append(f.alone, f.time(f.write, n, 1))
 		}
 		for _, f := range forms {
-			f.shared = append(f.shared, f.time(n/2, 2))
+			f.shared = append(f.shared, f.time(f.both, n/2, 2))
 		}
 		for _, f := range forms {
 			f.allocs = append(f.allocs, f.allocations(n))
@@ -75,14 +77,14 @@ func (x *hot) run(_ context.Context, r *Report) error {
 }
 
 // time returns how long one write takes, in s, when so many goroutines write.
-func (f *written) time(n, threads int) float64 {
+func (f *written) time(write func(at dsv.Instant, x float64), n, threads int) float64 {
 	defer f.rest()
 	var wg sync.WaitGroup
 	start := time.Now()
 	for range threads {
 		wg.Go(func() {
 			for i := range n {
-				f.write(1, 0.001+float64(i&1023)*1e-5)
+				write(1, 0.001+float64(i&1023)*1e-5)
 			}
 		})
 	}
