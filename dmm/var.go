@@ -2,6 +2,7 @@ package dmm
 
 import (
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -228,7 +229,7 @@ func (v *Var) Read() dsv.Value {
 func (v *Var) lock() *shard {
 	if all := v.extra.Load(); all != nil {
 		s := &all[ownShard()]
-		s.mu.Lock()
+		acquire(&s.mu)
 		return s
 	}
 	s := &v.first
@@ -248,6 +249,18 @@ func (v *Var) lock() *shard {
 	return s
 }
 
+// acquire takes a lock that nobody holds for more than some microseconds. It yields rather than sleeps: waking a thread
+// takes longer.
+func acquire(mu *sync.Mutex) {
+	for range 64 {
+		if mu.TryLock() {
+			return
+		}
+		runtime.Gosched()
+	}
+	mu.Lock()
+}
+
 // ownShard is the same for one goroutine as long as its stack stays where it is, and likely another for the next: event
 // loops and worker threads, which write most, keep to their own shards. Any answer is right.
 func ownShard() uint64 {
@@ -265,7 +278,7 @@ func (v *Var) cut(at dsv.Instant, counted bool) {
 
 // flush is cut without word of it; it says whether there was something to do.
 func (v *Var) flush(at dsv.Instant, counted bool) bool {
-	v.emit.Lock()
+	acquire(&v.emit)
 	defer v.emit.Unlock()
 	if counted && v.extra.Load() != nil && v.writes.Load() < v.count {
 		return false
