@@ -229,7 +229,7 @@ func (v *Var) Read() dsv.Value {
 func (v *Var) lock() *shard {
 	if all := v.extra.Load(); all != nil {
 		s := &all[ownShard()]
-		acquire(&s.mu)
+		s.mu.Lock()
 		return s
 	}
 	s := &v.first
