@@ -41,6 +41,10 @@ type Config struct {
 	Drain       time.Duration // grace for requests under way when Run ends; 5 s if 0
 	CallIdle    time.Duration // how long an idle connection of Call is kept; 30 s if 0
 	Spin        time.Duration // polled instead of slept before an instant of Next; 0 sleeps
+
+	Threads int // pool: its threads; seda: the most of one stage; 64 if 0
+	Helpers int // amped: threads that do disk work; 4 if 0
+	Queue   int // pool, seda: requests (seda: events of a stage) that wait, beyond which they are refused with 503; 1024 if 0
 }
 
 // A Ref names one request on one connection of one loop. It fits a tag of eight bytes. A Ref of a request that was answered,
@@ -53,8 +57,9 @@ type CallRef uint64
 // A Request is what arrived. It is valid during Handler.Request only.
 type Request = http1.Request
 
-// A Handler decides what an engine's requests are answered with. Its methods are called by one loop, on that loop's thread, never
-// concurrently; handlers of different loops run concurrently.
+// A Handler decides what an engine's requests are answered with. Its methods are called by one loop, never concurrently: on that
+// loop's thread or, by an engine whose requests have threads of their own (Kind.Threads), on any of its threads under a lock
+// that stands for its one loop. Handlers of different loops run concurrently.
 type Handler interface {
 	// Request hands over a request with its whole body. The handler answers by l.Respond with ref, now or later, or
 	// passes it to another loop. Every request must be answered in the end.
@@ -91,6 +96,12 @@ type Loop interface {
 	Call(addr string, req []byte, deadline int64, ref CallRef)
 	// Cancel ends a call without an answer and closes its connection. An unknown ref does nothing.
 	Cancel(ref CallRef)
+	// Work has fn done where this engine does work of a kind for the request ref, answered already or not: on the thread of
+	// its connection, on a thread of a stage, or on a helper. Several fn of one request may be done one after the other.
+	// fn runs once, later and outside the handler's lock, so that it reports back by Engine.Post. An engine that ends does
+	// what it was given before. False: this engine does such work on its loop, and the
+	// handler is to do it there and then; fn is not called.
+	Work(ref Ref, kind WorkKind, fn func(t *Thread)) bool
 }
 
 // A Response answers a request. Its body is Body or, if Filler is positive, that many bytes of filler.
@@ -166,6 +177,8 @@ type Kind struct {
 	Name     string
 	About    string // one sentence
 	MaxLoops int    // the most loops that it can have; 0 is any number
+	Threads  bool   // requests have threads of their own: CPU work is done on them, and is the kernel's to schedule
+	Blind    bool   // whoever serves a request does not notice its peer's going before it writes the response
 	Listen   func(cfg Config, handler func(loop int) Handler) (Engine, error)
 }
 

@@ -51,6 +51,9 @@ func (c Config) withDefaults() (Config, error) {
 	fill(&c.MaxBody, 1<<20)
 	fill(&c.Pipeline, 64)
 	fill(&c.Passed, 65536)
+	fill(&c.Threads, 64)
+	fill(&c.Helpers, 4)
+	fill(&c.Queue, 1024)
 	fillTime(&c.HeadTimeout, 10*time.Second)
 	fillTime(&c.IdleTimeout, 75*time.Second)
 	fillTime(&c.SendTimeout, 30*time.Second)
@@ -59,7 +62,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Reactors < 0 || c.Reactors > maxLoops {
 		return c, fmt.Errorf("listen %s: %d reactors; there can be 1 to %d", c.Listen, c.Reactors, maxLoops)
 	}
-	if min(c.Backlog, c.MaxHead, c.MaxBody, c.Pipeline, c.Passed) < 0 {
+	if min(c.Backlog, c.MaxHead, c.MaxBody, c.Pipeline, c.Passed, c.Threads, c.Helpers, c.Queue) < 0 {
 		return c, fmt.Errorf("listen %s: a limit is negative", c.Listen)
 	}
 	return c, nil
