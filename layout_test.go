@@ -49,7 +49,7 @@ var layout = []struct {
 	{"fase/sim", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/files"}},
 	{"fase/report", []string{"dsv", "dmm", "fase/stat", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
 	{"fase/burn", []string{"internal/..."}},
-	{"fase/engine", []string{"dsv", "rdr", "internal/..."}},
+	{"fase/engine", []string{"dsv", "rdr", "internal/...", "fase/engine/stage", "fase/admit"}},
 	{"fase/engine/...", []string{"dsv", "rdr", "internal/...", "fase/engine"}},
 	{"fase/load", []string{"dsv", "dmm", "rdr", "fase/step", "fase/service", "fase/user", "internal/..."}},
 	{"scenarios", nil},
