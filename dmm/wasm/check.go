@@ -17,6 +17,7 @@ type exports struct {
 	pass       string   // the name of the export; empty: none
 	inputs     []string // of pass
 	buffer     bool
+	stream     stream
 }
 
 // The names of a filter's inputs that are not attributes.
@@ -62,9 +63,13 @@ func found(functions map[string]api.FunctionDefinition, memory bool) (exports, e
 			return exports{}, fmt.Errorf("%w: %w", ErrGuest, err)
 		}
 	}
+	var err error
+	if e.stream, err = streams(functions, memory && e.buffer); err != nil {
+		return exports{}, fmt.Errorf("%w: %w", ErrGuest, err)
+	}
 	switch {
-	case !e.fold && e.pass == "":
-		return exports{}, fmt.Errorf("%w: it exports neither fold nor pass", ErrGuest)
+	case !e.fold && e.pass == "" && e.stream.export == "":
+		return exports{}, fmt.Errorf("%w: it exports none of fold, pass, inspect and transform", ErrGuest)
 	case slices.Contains(e.inputs, dataInput) && !(e.buffer && memory):
 		return exports{}, fmt.Errorf("%w: %s reads data, which needs the exports memory and buffer", ErrGuest, e.pass)
 	}

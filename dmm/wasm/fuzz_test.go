@@ -47,5 +47,12 @@ func FuzzCompile(f *testing.F) {
 				_, _ = filter.Pass([]float64{sample, sample}, []byte("an event")) // it may well be detached
 			}
 		}
+		if stream, err := m.Stream(wasm.Down); err == nil {
+			for range 3 {
+				_, _ = stream.Chunk([]byte("a chunk"))
+				_ = stream.Told()
+			}
+			_, _ = stream.End()
+		}
 	})
 }

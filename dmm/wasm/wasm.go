@@ -1,8 +1,9 @@
-// Package wasm runs manipulators and filters that are WebAssembly: guests, which arrive as bytes and run inside the
-// process where the data arise.
+// Package wasm runs manipulators, filters and extensions of streams that are WebAssembly: guests, which arrive as bytes and
+// run inside the process where the data arise.
 //
 // The nouns: a [Module] is a guest that was checked and compiled; it makes [dmm.Manipulator]s of guests that export
-// `fold`, and [Filter]s of guests that export `pass`. A [Fault] is why a guest was detached.
+// `fold`, [Filter]s of guests that export `pass`, and [Stream]s of guests that export `inspect` or `transform`. A [Fault] is
+// why a guest was detached.
 //
 // A guest imports nothing: it has no clock, no files, no network, and no memory but its own, at most [MaxPages] pages. A
 // call takes at most [MaxSteps] steps: Compile writes into the guest's code, at the head of each function and loop, what
@@ -11,7 +12,7 @@
 // what else it does. A guest that does not keep to its bounds, traps, or answers what is no number is detached: it is not
 // called again.
 //
-// The reference is docs/writing-manipulators.md. The runtime is wazero, which this package alone imports.
+// The reference is docs/writing-manipulators.md, and docs/writing-extensions.md for streams. The runtime is wazero, which this package alone imports.
 package wasm
 
 import (
@@ -39,13 +40,14 @@ var (
 	ErrTrap   = errors.New("trapped")
 	ErrSteps  = errors.New("took too many steps")
 	ErrResult = errors.New("answered what is no number")
+	ErrMemory = errors.New("answered what is not in its memory")
 	ErrClosed = errors.New("closed")
 )
 
 // A Fault is why a guest was detached.
 type Fault struct {
 	Function string // that was called
-	Err      error  // ErrTrap, ErrSteps, ErrResult or ErrClosed
+	Err      error  // ErrTrap, ErrSteps, ErrResult, ErrMemory or ErrClosed
 	Detail   string // more about it; or empty
 }
 

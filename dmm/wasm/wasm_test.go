@@ -173,7 +173,7 @@ func TestRefused(t *testing.T) {
 	wants := map[string]string{
 		"r_imports":       "it imports wasi_snapshot_preview1.proc_exit, and guests import nothing",
 		"r_memory_import": "it imports env.memory, and guests import nothing",
-		"r_nothing":       "it exports neither fold nor pass",
+		"r_nothing":       "it exports none of fold, pass, inspect and transform",
 		"r_fold":          "fold is (f32, f32) -> f32, want (f64, f64) -> f64",
 		"r_pass":          "pass(level, sink.load) is (f64) -> i32, want (f64, f64) -> i32",
 		"r_twice":         `"pass(level, level)" names nothing, or something twice`,
@@ -187,6 +187,9 @@ func TestRefused(t *testing.T) {
 		"r_simd":          "instruction 0xfd: guests may not",
 		"r_grow_table":    "instruction 0xfc 0x0f: guests may not",
 		"r_steps":         "it exports eve.steps, and names that begin with eve. are Eve's",
+		"r_both":          "it exports both inspect and transform",
+		"r_room":          "inspect reads a stream, which needs the exports memory and buffer",
+		"r_end":           "end is () -> i32, want () -> i64",
 	}
 	files, err := filepath.Glob("testdata/r_*.wasm")
 	if err != nil || len(files) != len(wants) {
@@ -209,7 +212,7 @@ func TestRefusedBytes(t *testing.T) {
 		{"empty", "", "it does not begin as WebAssembly 1.0 does"},
 		{"text", "(module)", "it does not begin as WebAssembly 1.0 does"},
 		{"component", "\x00asm\x0d\x00\x01\x00", "it does not begin as WebAssembly 1.0 does"},
-		{"nothing", head, "it exports neither fold nor pass"},
+		{"nothing", head, "it exports none of fold, pass, inspect and transform"},
 		{"large", head + strings.Repeat("\x00", wasm.MaxSize), "524296 bytes, at most 524288"},
 		{"cut off", string(guest(t, "ewma"))[:40], "it ends too early"},
 		{"a billion types", head + "\x01\x05\xff\xff\xff\xff\x0f", "it ends too early"},
@@ -233,6 +236,9 @@ func TestRefusedBytes(t *testing.T) {
 func TestWrongUse(t *testing.T) {
 	if f, err := compile(t, "ewma").Filter(nil); f != nil || !errors.Is(err, wasm.ErrGuest) {
 		t.Errorf("filter of a guest without pass: got %v, %v", f, err)
+	}
+	if s, err := compile(t, "light").Stream(wasm.Up); s != nil || !errors.Is(err, wasm.ErrGuest) {
+		t.Errorf("stream of a guest without inspect or transform: got %v, %v", s, err)
 	}
 	if m, err := compile(t, "light").Manipulator("x"); m != nil || !errors.Is(err, wasm.ErrGuest) {
 		t.Errorf("manipulator of a guest without fold: got %v, %v", m, err)

@@ -1,0 +1,31 @@
+;; A stream's guest that does as the first byte of a chunk says: T traps, L does not end, S wants the connection closed, M
+;; answers what is not in its memory, H holds the chunk back, D doubles it, B has no room next time, and others pass.
+(module
+  (memory (export "memory") 3)
+  (global $told (export "told") (mut i64) (i64.const 0))
+  (global $at (mut i32) (i32.const 0))
+  (global $held (mut i32) (i32.const 0))
+  (global $way (mut i32) (i32.const 9))
+  (func (export "open") (param $direction i32) (global.set $way (local.get $direction)))
+  (func (export "buffer") (param $size i32) (result i32) (global.get $at))
+  (func $say (param $at i32) (param $size i32) (result i64)
+    (i64.or (i64.shl (i64.extend_i32_u (local.get $at)) (i64.const 32)) (i64.extend_i32_u (local.get $size))))
+  (func (export "transform") (param $size i32) (result i64)
+    (local $what i32)
+    (local.set $what (i32.load8_u (i32.const 0)))
+    (global.set $told (i64.add (global.get $told) (i64.const 1)))
+    (if (i32.eq (local.get $what) (i32.const 84)) (then unreachable))
+    (if (i32.eq (local.get $what) (i32.const 76)) (then (loop $again (br $again))))
+    (if (i32.eq (local.get $what) (i32.const 83)) (then (return (i64.const -1))))
+    (if (i32.eq (local.get $what) (i32.const 77)) (then (return (call $say (i32.const 196607) (i32.const 2)))))
+    (if (i32.eq (local.get $what) (i32.const 66)) (then (global.set $at (i32.const 196608))))
+    (if (i32.eq (local.get $what) (i32.const 72)) (then
+      (memory.copy (i32.const 131072) (i32.const 0) (local.get $size))
+      (global.set $held (local.get $size))
+      (return (i64.const 0))))
+    (if (i32.eq (local.get $what) (i32.const 68)) (then
+      (memory.copy (local.get $size) (i32.const 0) (local.get $size))
+      (return (call $say (i32.const 0) (i32.mul (local.get $size) (i32.const 2))))))
+    (if (i32.eq (local.get $what) (i32.const 87)) (then (i32.store8 (i32.const 0) (i32.add (i32.const 48) (global.get $way)))))
+    (call $say (i32.const 0) (local.get $size)))
+  (func (export "end") (result i64) (call $say (i32.const 131072) (global.get $held))))
