@@ -1,6 +1,10 @@
 package machine
 
-import "github.com/eve-emulation/eve/dsv"
+import (
+	"math"
+
+	"github.com/eve-emulation/eve/dsv"
+)
 
 // Slice is what processor sharing grants at a time under `run: burn`, in nanoseconds.
 const Slice = 1_000_000
@@ -13,9 +17,10 @@ type Grant struct {
 
 // Burner is a station whose departures are inputs: it grants at most c slices at a time, somebody consumes them for
 // real, and Met ends them. Processor sharing grants slices of 1 ms in turn; every other discipline grants the whole demand
-// at once, to the first in line.
+// at once, to the first in line, and that of the operating system all of them.
 type Burner struct {
 	servers int
+	most    int   // grants at a time
 	slice   int64 // 0: whole demands
 	line    line
 	running []granted // demand is what is left beyond the grant
@@ -34,7 +39,17 @@ type granted struct {
 }
 
 // NewBurner returns a station of c servers; slice is the largest grant, 0 for whole demands.
-func NewBurner(c int, slice int64) *Burner { return &Burner{servers: max(c, 1), slice: slice} }
+func NewBurner(c int, slice int64) *Burner {
+	return &Burner{servers: max(c, 1), most: max(c, 1), slice: slice}
+}
+
+// NewOpenBurner returns a station of c servers that grants every demand at once, whole: whoever consumes them shares the
+// servers by himself.
+func NewOpenBurner(c int) *Burner {
+	b := NewBurner(c, 0)
+	b.most = math.MaxInt
+	return b
+}
 
 // NewRankedBurner returns a station of c servers with a line by rank, which grants whole demands.
 func NewRankedBurner(c int) *Burner {
@@ -55,7 +70,7 @@ func (b *Burner) ArriveRanked(at dsv.Instant, job Job, demand, rank int64) {
 }
 
 func (b *Burner) grant() {
-	for len(b.running) < b.servers {
+	for len(b.running) < b.most {
 		w, k, ok := b.line.pop()
 		if !ok {
 			break
@@ -64,7 +79,7 @@ func (b *Burner) grant() {
 		b.running = append(b.running, g)
 		b.grants = append(b.grants, Grant{g.job, g.n})
 	}
-	b.use.busy = len(b.running)
+	b.use.busy = min(len(b.running), b.servers)
 }
 
 func (b *Burner) granted(w waiting, k key) granted {

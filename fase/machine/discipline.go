@@ -5,17 +5,18 @@ import "github.com/eve-emulation/eve/dsv"
 // Discipline orders the jobs of a CPU.
 type Discipline uint8
 
-// The disciplines. All but processor sharing let a job that has begun end.
+// The disciplines. All but PS and OS let a job that has begun end.
 const (
 	FCFS     Discipline = iota // first come first served
 	PS                         // processor sharing
 	SJF                        // shortest job first: the least demand of those that wait
 	Priority                   // the greatest priority of those that wait
 	EDF                        // the earliest deadline of those that wait; without one last
+	OS                         // whatever the operating system does; where it is not asked, processor sharing
 	numDisciplines
 )
 
-var disciplineNames = [numDisciplines]string{"fcfs", "ps", "sjf", "priority", "edf"}
+var disciplineNames = [numDisciplines]string{"fcfs", "ps", "sjf", "priority", "edf", "os"}
 
 // Disciplines lists the names of all disciplines, as they stand in scenarios; the default first.
 func Disciplines() []string { return append([]string(nil), disciplineNames[:]...) }
@@ -37,6 +38,9 @@ func (d Discipline) String() string {
 	}
 	return "unknown"
 }
+
+// Shares reports whether the discipline serves all at once.
+func (d Discipline) Shares() bool { return d == PS || d == OS }
 
 // Ranked reports whether the discipline needs a line that goes by rank.
 func (d Discipline) Ranked() bool { return d == SJF || d == Priority || d == EDF }

@@ -44,7 +44,7 @@ func TestRank(t *testing.T) {
 
 func TestDisciplineNames(t *testing.T) {
 	names := machine.Disciplines()
-	if want := []string{"fcfs", "ps", "sjf", "priority", "edf"}; !slices.Equal(names, want) {
+	if want := []string{"fcfs", "ps", "sjf", "priority", "edf", "os"}; !slices.Equal(names, want) {
 		t.Errorf("disciplines: got %q, want %q", names, want)
 	}
 	for i, n := range names {

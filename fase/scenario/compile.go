@@ -23,7 +23,7 @@ func (c *compiler) servers() {
 				Node: i, Machine: n.v.machine(), Topology: topo, Accrue: period,
 				CancelOnClose: n.v.onClose.v == "on-close", Standby: n.v.state.v == "standby",
 			},
-			Name: n.name, Process: n.name, Engine: n.v.engine.v, Reactors: n.v.reactors.v, Listen: n.v.listen.v,
+			Name: n.name, Process: n.name, Engine: n.v.engine.kind.v, Reactors: n.v.reactors.v, Listen: n.v.listen.v,
 		}
 		if n.v.process.written() {
 			s.Process = n.v.process.v
@@ -31,6 +31,8 @@ func (c *compiler) servers() {
 				c.at(n.v.process.at, fmt.Sprintf("%q is not a name", clip(s.Process)), "write small letters, digits and _")
 			}
 		}
+		e := n.v.engine
+		s.Threads, s.Helpers, s.Queue, s.Backlog = e.threads.v, e.helpers.v, e.queue.v, e.backlog.v
 		c.engine(&n.v)
 		c.listen(n.v.listen)
 		c.plan.Servers = append(c.plan.Servers, s)

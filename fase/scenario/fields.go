@@ -26,15 +26,16 @@ type rawScenario struct {
 }
 
 type rawServer struct {
-	cpus                    spot[int]
-	speed                   spot[float64]
-	discipline, run         spot[string]
-	seek, sync, delay       spot[time.Duration]
-	diskRate, linkRate      spot[float64]
-	memory                  spot[float64]
-	state, process          spot[string]
-	engine, listen, onClose spot[string]
-	reactors                spot[int]
+	cpus               spot[int]
+	speed              spot[float64]
+	discipline, run    spot[string]
+	seek, sync, delay  spot[time.Duration]
+	diskRate, linkRate spot[float64]
+	memory             spot[float64]
+	state, process     spot[string]
+	engine             rawEngine
+	listen, onClose    spot[string]
+	reactors           spot[int]
 }
 
 type rawService struct {
@@ -52,6 +53,10 @@ type rawClient struct {
 	think       spot[think]
 	patience    spot[time.Duration]
 	start, stop spot[time.Duration]
+	connections spot[string]
+	perRequests spot[int]
+	idle        spot[int]
+	processes   spot[int]
 }
 
 // ratePoint is one corner of a rate curve.
@@ -128,7 +133,7 @@ func serverFields(s *rawServer) []field {
 	return []field{
 		{key: "cpus", value: whole(&s.cpus, 1, 4096), def: "1", help: "processors"},
 		{key: "speed", value: amount(&s.speed, plainUnit(), bounds{0.001, 1000, "from 0.001 to 1000"}), def: "1", help: "cpu demands are divided by it"},
-		{key: "discipline", value: choice(&s.discipline, machine.Disciplines()...), def: "fcfs", help: "order at the processors: first come first served, processor sharing, shortest job first, highest priority first, earliest deadline first"},
+		{key: "discipline", value: choice(&s.discipline, machine.Disciplines()...), def: "fcfs", help: "order at the processors: first come first served, processor sharing, shortest job first, highest priority first, earliest deadline first, or whatever the operating system does with the threads of the engine"},
 		{key: "run", value: choice(&s.run, "hold", "burn"), def: "hold", help: "meet demands in real time without consuming them, or really consume them"},
 		{key: "disk", value: object("disk", []field{
 			{key: "seek", value: duration(&s.seek, 0, false), def: "0s", help: "added to each access"},
@@ -142,7 +147,7 @@ func serverFields(s *rawServer) []field {
 		}), help: "the network link"},
 		{key: "state", value: choice(&s.state, "active", "standby"), def: "active", help: "a standby server carries nothing until an action brings a service"},
 		{key: "process", value: text(&s.process), help: "servers of the same process share one; without it each has its own"},
-		{key: "engine", value: choice(&s.engine, Engines()...), def: Engines()[0], help: "the I/O engine; docs/engines.md tells what each is"},
+		{key: "engine", value: engine(&s.engine), def: Engines()[0], help: "the I/O engine, such as pool or {kind: pool, threads: 16}; docs/engines.md tells what each is"},
 		{key: "reactors", value: whole(&s.reactors, 1, 64), def: "1", help: "event loops of the engine; only `engine: reactors` has more than one"},
 		{key: "listen", value: text(&s.listen), def: "127.0.0.1:0", help: "where it listens; port 0 is any free one"},
 		{key: "cancel", value: choice(&s.onClose, "never", "on-close"), def: "never", help: "whether a caller that closes its connection withdraws its queued work"},
@@ -168,6 +173,10 @@ func clientFields(c *rawClient) []field {
 		{key: "patience", value: duration(&c.patience, time.Microsecond, true), def: "none", help: "when a user gives up; that counts as an error at this response time"},
 		{key: "start", value: duration(&c.start, 0, false), def: "0s", help: "rate: when the arrivals begin"},
 		{key: "stop", value: duration(&c.stop, time.Nanosecond, false), help: "no request begins at or after it; without it the end of the run"},
+		{key: "connections", value: choice(&c.connections, "shared", "own"), def: "shared", help: "whose connections are: taken by whoever asks next, the latest freed first, or each user's own (each session's in a group with a rate)"},
+		{key: "requests_per_connection", value: whole(&c.perRequests, 1, 1<<30), help: "a connection is closed after so many answers, and a new one opened when need be; without it there is no limit"},
+		{key: "idle", value: whole(&c.idle, 0, 1_000_000), def: "0", help: "connections that are opened at the start and left idle, spread over the servers that the request calls first"},
+		{key: "processes", value: whole(&c.processes, 1, 64), def: "1", help: "processes that share the group; each keeps at most 19 000 connections"},
 	}
 }
 

@@ -44,6 +44,8 @@ func objectSchema(fields []field) map[string]any {
 // schema returns a JSON Schema that the caller may add to.
 func (s shape) schema() map[string]any {
 	switch {
+	case s.or != nil:
+		return map[string]any{"oneOf": []any{s.or, objectSchema(s.fields)}}
 	case s.fields != nil:
 		return objectSchema(s.fields)
 	case s.elem != nil && s.list && s.loose:

@@ -60,6 +60,9 @@ type Server struct {
 	Engine   string // I/O engine, one of Engines; default "reactors"
 	Reactors int    // default 1
 	Listen   string // default "127.0.0.1:0"
+
+	// Of those engines that have them; docs/engines.md. None is 0.
+	Threads, Helpers, Queue, Backlog int
 }
 
 // A Target is a real server under test, attached to or started.

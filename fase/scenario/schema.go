@@ -32,7 +32,8 @@ type shape struct {
 	fields []field        // a mapping with these keys
 	elem   *shape         // a mapping of any names to these, or a list of them
 	list   bool
-	loose  bool // a single one may stand for a list
+	loose  bool           // a single one may stand for a list
+	or     map[string]any // JSON Schema of what may stand for the mapping
 }
 
 // spot is a value that was read, and where; at is nil for a default.

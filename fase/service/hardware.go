@@ -69,7 +69,7 @@ func newHardware(cfg machine.Config, server string, vars Vars) hardware {
 		hw.burnCPU, hw.burnDisk = newBurner(cfg.CPU), machine.NewBurner(1, 0)
 		hw.cpu, hw.disk = hw.burnCPU, hw.burnDisk
 		hw.diskOps = map[step.Ref]rdr.Demand{}
-	case cfg.CPU.Discipline == machine.PS:
+	case cfg.CPU.Discipline.Shares():
 		hw.cpu, hw.disk = machine.NewSharing(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
 	case cfg.CPU.Discipline.Ranked():
 		hw.cpu, hw.disk = machine.NewRanked(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
@@ -96,6 +96,8 @@ func newBurner(cpu machine.CPUConfig) *machine.Burner {
 	switch {
 	case cpu.Discipline.Ranked():
 		return machine.NewRankedBurner(cpu.Cores)
+	case cpu.Discipline == machine.OS:
+		return machine.NewOpenBurner(cpu.Cores)
 	case cpu.Discipline == machine.PS:
 		return machine.NewBurner(cpu.Cores, machine.Slice)
 	}

@@ -170,7 +170,7 @@ func found(jobs []job, departures []dsv.Instant) []int64 {
 func TestWorkIsConserved(t *testing.T) {
 	waits := map[string]int64{}
 	for _, discipline := range machine.Disciplines() {
-		if discipline == "ps" {
+		if discipline == "ps" || discipline == "os" {
 			continue // what is left of each is not to be seen in departures; its busy periods are compared in fase/exact
 		}
 		p := classes(t, 100*time.Second, 4, 1, discipline, mixed(1.1)...)

@@ -75,7 +75,10 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 		c := plan.Servers[i]
 		s, err := Listen(Config{
 			Host: c.HostConfig, Seed: plan.Seed, Vars: func(n dsv.Name) *dmm.Var { return env.Var(n) },
-			Engine: engine.Config{Name: c.Engine, Listen: at(c.Listen, env.Address()), Reactors: c.Reactors, Spin: spin},
+			Engine: engine.Config{
+				Name: c.Engine, Listen: at(c.Listen, env.Address()), Reactors: c.Reactors, Spin: spin,
+				Threads: c.Threads, Helpers: c.Helpers, Queue: c.Queue, Backlog: c.Backlog,
+			},
 		})
 		if err != nil {
 			return nil, fmt.Errorf("emulate %s: %w", name, err)
