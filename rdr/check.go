@@ -90,9 +90,13 @@ func (c *checker) statement(n *node, in place, replied bool) bool {
 	}
 	inner := place{noReply: in.noReply}
 	switch n.kind {
-	case kReply:
+	case kReply, kReplyFile:
 		c.reply(n, in, replied)
 		return true
+	case kFile:
+		if !validName(n.name) {
+			c.fault(n, nil, fmt.Sprintf("%q is not the name of a file set", n.name), "")
+		}
 	case kPar, kFork, kRepeat, kRetry:
 		inner.noReply, inner.par = n.kind.String(), n.kind == kPar
 		if n.kind == kRetry && (n.count < 1 || n.count > maxRetry) {
@@ -124,7 +128,7 @@ func (c *checker) statement(n *node, in place, replied bool) bool {
 // client refuses what runs at a server only.
 func (c *checker) client(n *node) {
 	switch n.kind {
-	case kCPU, kDiskRead, kDiskWrite, kMemory, kReply, kLock, kFail, kLevel:
+	case kCPU, kDiskRead, kDiskWrite, kMemory, kReply, kLock, kFail, kLevel, kFile, kReplyFile:
 		what := n.kind.String()
 		c.fault(n, nil, fmt.Sprintf("`%s` runs at a server, and a request runs at the client", what),
 			fmt.Sprintf("put it in `call S { %s … }`", what))
@@ -137,6 +141,10 @@ func (c *checker) reply(n *node, in place, replied bool) {
 		c.fault(n, nil, fmt.Sprintf("`reply` inside `%s`", in.noReply), "a block sends one response: put `reply` after it")
 	case replied:
 		c.fault(n, nil, "a second `reply` on this path", "a block sends at most one response: keep one, or put each in a branch of its own")
+	case n.kind == kReplyFile && n.name == noFile:
+		c.fault(n, nil, "`reply file` has no file to send", "get one before it: `file SET`")
+	case n.kind == kReplyFile && n.name == unclearFile:
+		c.fault(n, nil, "`reply file` after files of which it is not certain which comes last, or of what set", "get the file right before it: `file SET  reply file`")
 	}
 }
 

@@ -85,6 +85,9 @@ func appendNode(dst []byte, n *node) []byte {
 	case kLock:
 		dst = appendString(dst, n.name)
 		dst = appendBody(dst, n.body)
+	case kFile:
+		dst = appendString(dst, n.name)
+	case kReplyFile: // its set follows from what comes before
 	case kRetry:
 		dst = binary.AppendUvarint(dst, uint64(n.count))
 		dst = appendAmount(dst, &n.amt)

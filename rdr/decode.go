@@ -156,6 +156,9 @@ func (d *decoder) node(n *node) {
 	case kLock:
 		n.name = d.string()
 		n.body = d.body()
+	case kFile:
+		n.name = d.string()
+	case kReplyFile:
 	case kRetry:
 		n.count = uint32(d.uvarint(math.MaxUint32))
 		d.amount(&n.amt)

@@ -27,6 +27,8 @@ var blocks = []string{
 	"fork { memory lognormal(1MiB, 0.5) { cpu 1ns } } reply pareto(1KiB, 1.5)",
 	"choose { 0.25: { reply 1B } 0.75: { fail 0.125 } } priority 3 deadline normal(1s, 0.1s)",
 	"repeat exp(3) { retry 2 backoff 1ms { timeout 5s { lock a { cpu 1ms } } } }",
+	"file web reply file", "choose { 0.5: { file a } 0.5: { timeout 1s { file a } } } cpu 1ms reply file fork { file b }",
+	"repeat uniform(0, 3) { file a } par { { file b cpu 1ms } cpu 1ms } reply file repeat 2 { file c } disk read 1KiB",
 	"level full { cpu 5ms }\nlevel lite { }\n\n# tail\ncall web { call web { reply 1B } }",
 }
 

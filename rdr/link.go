@@ -15,7 +15,7 @@ import (
 // target exists, and nil means that all do. The blocks that op returns are
 // linked too; no other goroutine may use them or f meanwhile.
 func Link(f *File, op func(service, op string) (*Block, bool), services func(string) bool) error {
-	return Linker{Op: op, Exists: services}.Link(f)
+	return Linker{Op: op, Exists: services, AnyFile: true}.Link(f)
 }
 
 // Linker is Link with names to choose from in its messages.
@@ -24,6 +24,8 @@ type Linker struct {
 	Exists   func(service string) bool     // nil: all do
 	Services []string                      // for "did you mean"
 	Ops      func(service string) []string // for "did you mean"; nil: none
+	Files    []string                      // the file sets that there are
+	AnyFile  bool                          // do not ask for Files
 }
 
 // Link is Link.
@@ -74,6 +76,9 @@ func (l *linking) block(b *Block) {
 	l.done[b] = true
 	before := len(l.errs)
 	walk(b.body, func(n *node) {
+		if n.kind == kFile && !l.AnyFile && !slices.Contains(l.Files, n.name) {
+			l.fault(b, n.at, fmt.Sprintf("no file set %s", n.name), didYouMean(n.name, l.Files))
+		}
 		if n.kind != kCall && n.kind != kHTTP {
 			return
 		}

@@ -24,10 +24,21 @@ type Use struct {
 	Locks          float64 // critical sections entered
 }
 
+// FilesAt is the files of a set as one service gets them.
+type FilesAt struct{ Service, Set string }
+
+// FileUse counts files: those that are got, and those that are sent as
+// responses. Their sizes are the set's, and how many of them are read from the
+// disk follows from the server's cache: neither is in a Use.
+type FileUse struct{ Gets, Replies float64 }
+
 // Mean is the exact mean demand of a block: by service, and under "" where the
 // block itself runs.
 type Mean struct {
 	Use map[string]*Use
+
+	// Files is the mean number of files; nil without any.
+	Files map[FilesAt]FileUse
 
 	// Fail is the probability that the block fails.
 	Fail float64
@@ -86,9 +97,10 @@ type meaner struct {
 
 // site is where statements run.
 type site struct {
-	use   *Use
-	level string
-	block *Block
+	service string
+	use     *Use
+	level   string
+	block   *Block
 }
 
 // end is how statements end that have begun: the probability that they do not
@@ -101,7 +113,7 @@ func (m *meaner) site(service string, b *Block) site {
 		u = &Use{}
 		m.mean.Use[service] = u
 	}
-	return site{use: u, level: m.level(service), block: b}
+	return site{service: service, use: u, level: m.level(service), block: b}
 }
 
 // block adds a block that runs w times.
@@ -173,6 +185,12 @@ func (m *meaner) node(n *node, at site, w float64) end {
 		u.Replies += w
 		u.ReplyBytes += w * m.amount(n, at)
 		return end{ok: 1, replied: 1}
+	case kFile:
+		m.file(at, n, FileUse{Gets: w})
+	case kReplyFile:
+		u.Replies += w
+		m.file(at, n, FileUse{Replies: w})
+		return end{ok: 1, replied: 1}
 	case kMemory:
 		u.Memories += some()
 		u.MemoryBytes += w * m.amount(n, at)
@@ -189,6 +207,15 @@ func (m *meaner) node(n *node, at site, w float64) end {
 		return m.control(n, at, w)
 	}
 	return end{ok: 1}
+}
+
+func (m *meaner) file(at site, n *node, more FileUse) {
+	if m.mean.Files == nil {
+		m.mean.Files = map[FilesAt]FileUse{}
+	}
+	k := FilesAt{at.service, n.name}
+	u := m.mean.Files[k]
+	m.mean.Files[k] = FileUse{u.Gets + more.Gets, u.Replies + more.Replies}
 }
 
 func (m *meaner) control(n *node, at site, w float64) end {

@@ -40,6 +40,11 @@ func execute(b *rdr.Block, service string, key rdr.Key, level func(string) strin
 		case rdr.OpReply:
 			sum[service+".replies"]++
 			sum[service+".reply"] += float64(d.N)
+			if d.File {
+				sum[service+".sent "+d.Name]++
+			}
+		case rdr.OpFile:
+			sum[service+".got "+d.Name]++
 		case rdr.OpLock:
 			sum[service+".locks"]++
 		case rdr.OpCall:
@@ -69,6 +74,9 @@ func uses(m rdr.Mean) tally {
 			out[s+"."+name] = x
 		}
 	}
+	for at, u := range m.Files {
+		out[at.Service+".got "+at.Set], out[at.Service+".sent "+at.Set] = u.Gets, u.Replies
+	}
 	return out
 }
 
@@ -85,6 +93,8 @@ func TestMeanAgainstDraws(t *testing.T) {
 			repeat 4 { cpu 1ms fail 0.05 lock b { cpu 2ms } } timeout 1s { cpu 3ms } reply 1KiB fail 0.3 cpu 9ms`,
 		"levels": `level full { cpu 9ms reply 9KiB } level lite { cpu 1ms }
 			call app { level full { cpu 9ms } level lite { cpu 1ms fail 0.1 } choose { 0.5: { reply 4KiB } 0.5: { } } }`,
+		"files": `choose { 0.3: { file a } 0.7: { repeat uniform(0, 3) { file b } file a } } fail 0.1
+			call app { retry 1 { file b fail 0.5 } choose { 0.5: { reply file } 0.5: { } } } reply file fork { file c }`,
 		"nested loops": `retry 2 { repeat 3 { retry 1 { cpu 1ms fail 0.6 } cpu 2ms } } reply 1B`,
 	}
 	level := func(service string) string {

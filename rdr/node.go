@@ -28,12 +28,15 @@ const (
 	kRetry                 // count, amt: backoff, body
 	kPriority              // amt
 	kDeadline              // amt
+	kFile                  // name: of the file set
+	kReplyFile             // name: of the set that the file is of, found by finish
 	kLast
 )
 
 var kindNames = [...]string{
 	"end", "cpu", "disk read", "disk write", "memory", "reply", "wait", "call", "http", "par",
 	"fork", "{ }", "choose", "repeat", "level", "lock", "fail", "timeout", "retry", "priority", "deadline",
+	"file", "reply file",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -91,8 +94,9 @@ func walk(body []node, f func(*node)) {
 }
 
 // finish numbers the statements of a new block, sums the probabilities of its
-// choices and notes its attributes.
+// choices, finds which set the file of a reply is of, and notes its attributes.
 func (b *Block) finish() {
+	lastFile(b.body, noFile)
 	num := uint32(0)
 	walk(b.body, func(n *node) {
 		n.num = num

@@ -74,11 +74,12 @@ const (
 	OpUnlock                  // notice: leave the section entered by OpLock with this ID
 	OpTimer                   // N nanoseconds; Met says that they have passed
 	OpCancel                  // notice: withdraw the demand or timer with this ID
+	OpFile                    // get the file of set Name that Key draws
 )
 
 var opNames = [...]string{
 	"none", "cpu", "disk read", "disk write", "memory", "free", "reply", "wait",
-	"call", "http", "lock", "unlock", "timer", "cancel",
+	"call", "http", "lock", "unlock", "timer", "cancel", "file",
 }
 
 // String returns the name of the operation.
@@ -126,13 +127,14 @@ type Demand struct {
 	ID       uint32        // names the demand; passed back to Met
 	Op       Op            // what is wanted
 	Sync     bool          // disk write … sync
+	File     bool          // reply: with the file, of set Name, that the block got last; N is 0
 	Node     uint32        // number of the statement in its block
 	N        int64         // nanoseconds or bytes, see Op
-	Name     string        // service of a call or http, name of a lock
+	Name     string        // service of a call or http, name of a lock or of a file set
 	Method   string        // http: the method
 	Path     string        // http: the path, with its query
 	Block    *Block        // call: what it carries
-	Key      Key           // call and http: mix(key, node, iteration, attempt)
+	Key      Key           // call, http and file: mix(key, node, iteration, attempt)
 	Priority int           // call and http: of the called block if it has one, else the task's
 	Deadline time.Duration // call and http: likewise; 0 is none
 }
@@ -246,6 +248,12 @@ func (b *Block) Priority(key Key) (int, bool) {
 // Services returns the services and targets that the block and the blocks it
 // calls name, sorted.
 func (b *Block) Services() []string {
+	return b.gather(func(n *node) (string, bool) { return n.name, n.kind == kCall || n.kind == kHTTP })
+}
+
+// gather returns the names that name finds in the statements of the block and of
+// the blocks that it calls, sorted.
+func (b *Block) gather(name func(*node) (string, bool)) []string {
 	set := map[string]bool{}
 	seen := map[*Block]bool{}
 	var visit func(b *Block)
@@ -255,10 +263,10 @@ func (b *Block) Services() []string {
 		}
 		seen[b] = true
 		walk(b.body, func(n *node) {
-			if n.kind == kCall || n.kind == kHTTP {
-				set[n.name] = true
-				visit(n.block)
+			if s, ok := name(n); ok {
+				set[s] = true
 			}
+			visit(n.block)
 		})
 	}
 	visit(b)

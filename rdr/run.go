@@ -65,6 +65,15 @@ func (t *Task) exec(i int, d *Demand) (next int, yield bool) {
 		return t.leaf(i, OpWait, d)
 	case kReply:
 		return t.leaf(i, OpReply, d)
+	case kReplyFile:
+		t.replied = true
+		t.ask(i, OpReply, n, 0, d)
+		d.File = true
+		return i, true
+	case kFile:
+		t.ask(i, OpFile, n, 0, d)
+		d.Key = t.keyOf(&t.frames[i], n)
+		return i, true
 	case kCall, kHTTP:
 		t.call(i, d)
 		return i, true
@@ -147,12 +156,7 @@ func (t *Task) call(i int, d *Demand) {
 // arm returns the branch that a choose draws, or the one of the level.
 func (t *Task) arm(f *frame, n *node) []node {
 	if n.kind == kChoose {
-		u := t.keyOf(f, n).Uniform()
-		for j := range n.arms {
-			if u < n.arms[j].upto {
-				return n.arms[j].body
-			}
-		}
+		return chosen(n, t.keyOf(f, n))
 	}
 	return levelArm(n, t.level)
 }

@@ -11,7 +11,7 @@ var statements = map[string]kind{
 	"cpu": kCPU, "disk": kDiskRead, "memory": kMemory, "reply": kReply, "wait": kWait, "call": kCall,
 	"http": kHTTP, "par": kPar, "fork": kFork, "choose": kChoose, "repeat": kRepeat, "level": kLevel,
 	"lock": kLock, "fail": kFail, "timeout": kTimeout, "retry": kRetry, "priority": kPriority,
-	"deadline": kDeadline,
+	"deadline": kDeadline, "file": kFile,
 }
 
 // statement reads one statement into n.
@@ -46,6 +46,15 @@ func (p *parser) statement(n *node) bool {
 		return p.retry(n)
 	case kLock:
 		n.name, ok = p.name("a lock", "accounts")
+	case kFile:
+		n.name, ok = p.name("a file set", "web")
+	case kReply:
+		if ok = p.isWord("file"); ok {
+			p.next()
+			n.kind = kReplyFile
+			return true
+		}
+		ok = p.amount(&n.amt, k)
 	case kPar, kFork:
 	default:
 		ok = p.amount(&n.amt, k)
