@@ -11,6 +11,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/admit"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -65,6 +66,9 @@ type Request struct {
 	Priority int         // a larger one is more urgent
 	Deadline dsv.Instant // 0: none
 	Local    bool        // caller and server are the same server: no link is crossed
+	Client   uint64      // who asks, for policies that are fair to clients; 0: nobody in particular
+	// Forwarded says that another server of the service has handed it on. It is not handed on again.
+	Forwarded bool
 }
 
 // Cause says what became of a call.
@@ -121,8 +125,11 @@ type HostConfig struct {
 	Accrue   time.Duration
 	// CancelOnClose withdraws the work of callers who closed their connection; by default the server finishes it.
 	CancelOnClose bool
-	Standby       bool    // carries nothing until an action brings a service
-	RecordShare   float64 // share of requests recorded one by one, chosen by key; 0 means all
+	Standby       bool // carries nothing until an action brings a service
+	Admit         admit.Config
+	// Workers bounds the executions under way: each holds a worker from its start to its end, its calls included. 0: no bound.
+	Workers     int
+	RecordShare float64 // share of requests recorded one by one, chosen by key; 0 means all
 }
 
 // Vars finds the manipulated variable of a name. It may return nil: a nil variable swallows what is written.
