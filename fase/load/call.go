@@ -12,11 +12,12 @@ import (
 type call struct {
 	links[call] // in the line of its pool
 
-	slot uint32
-	core int
-	ref  step.Ref
-	pool *pool
-	conn *conn // nil while it waits in line, or for its failure to be told
+	slot  uint32
+	core  int
+	ref   step.Ref
+	pool  *pool
+	owner uint32 // where users own their connections
+	conn  *conn  // nil while it waits in line, or for its failure to be told
 
 	msg    []byte      // head and compact body, made once
 	pad    int64       // bytes of body after msg
@@ -50,6 +51,8 @@ func (r router) Route(core int, e step.Effect) {
 		r.l.send(core, e)
 	case step.Abandon:
 		r.l.abandon(core, e.Ref)
+	case step.Leave:
+		r.l.leave(uint32(e.N))
 	default:
 		panic(fmt.Sprintf("load: effect of kind %d from a group", e.Kind))
 	}
@@ -74,6 +77,9 @@ func (l *Loop) send(core int, e step.Effect) {
 		return
 	}
 	k.pool = p
+	if l.cfg.Own {
+		k.owner = l.cfg.Groups[core].(Owner).Owner(e.Ref)
+	}
 	l.assign(k)
 }
 

@@ -11,7 +11,7 @@ import (
 
 // A conn is one connection. It is registered with the poller once, for edges, and never changed there.
 type conn struct {
-	links[conn] // in the idle list of its pool
+	links[conn] // in an idle list: of its pool, or of its owner
 
 	slot, gen uint32 // gen tells events of an earlier connection in the slot apart
 	fd        int
@@ -20,10 +20,12 @@ type conn struct {
 	call      *call // while busy or opening
 
 	written int64 // bytes of the call's request
-	used    bool  // it has carried a whole answer before this call
-	got     bool  // a byte of this call's answer has come
-	hungup  bool  // the poller has told of the end of the stream, which it does once
-	broken  error // of a write
+	owner   uint32
+	served  uint32 // whole answers before this call
+	hold    *hold  // it is one of those left idle
+	got     bool   // a byte of this call's answer has come
+	hungup  bool   // the poller has told of the end of the stream, which it does once
+	broken  error  // of a write
 	began   dsv.Instant
 	rd      http1.ResponseReader
 }
@@ -71,31 +73,42 @@ func (l *Loop) ready(r connRef) *conn {
 // connect begins a connection for a call.
 func (l *Loop) connect(k *call) {
 	l.markSent(k)
-	var local netip.Addr
-	if n := len(l.cfg.Sources); n > 0 {
-		local = l.cfg.Sources[l.source%n]
-		l.source++
-	}
-	began := l.clock()
-	fd, err := netpoll.Connect(local, k.pool.to)
+	c, err := l.dial(k.pool)
 	if err != nil {
 		l.fail(k, l.connectCause(err))
 		return
 	}
+	c.call, c.owner, k.conn = k, k.owner, c
+	k.pool.open++
+}
+
+// dial begins a connection that carries nothing yet.
+func (l *Loop) dial(p *pool) (*conn, error) {
+	var local netip.Addr
+	if n := len(l.cfg.Sources); n > 0 {
+		local = l.cfg.Sources[l.source%n]
+		l.source++
+		if to := p.to.Addr().Unmap(); local.Is4() != to.Is4() || local.IsLoopback() && !to.IsLoopback() {
+			local = netip.Addr{} // it leads nowhere
+		}
+	}
+	began := l.clock()
+	fd, err := netpoll.Connect(local, p.to)
+	if err != nil {
+		return nil, err
+	}
 	c, slot := l.conns.take()
 	rd := c.rd
-	*c = conn{slot: slot, gen: c.gen, fd: fd, state: opening, pool: k.pool, call: k, began: began, rd: rd}
+	*c = conn{slot: slot, gen: c.gen, fd: fd, state: opening, pool: p, began: began, rd: rd}
 	err = l.poller.Add(fd, uint64(c.ref()), netpoll.In|netpoll.Out|netpoll.RdHup|netpoll.Edge)
 	if err != nil {
 		_ = netpoll.Close(fd)
 		c.state = shut
 		l.conns.give(slot)
-		l.fail(k, l.connectCause(err))
-		return
+		return nil, err
 	}
-	k.conn = c
-	k.pool.open++
 	l.stats.Open++
+	return c, nil
 }
 
 // connectCause classes the error of a connection that did not come about, and notes it unless the cause says it all.
@@ -154,6 +167,10 @@ func (l *Loop) opened(c *conn, ev netpoll.Events) {
 		return
 	}
 	k, p := c.call, c.pool
+	if c.hold != nil {
+		l.held(c, ev)
+		return
+	}
 	if err := netpoll.ConnectError(c.fd); err != nil {
 		l.closeConn(c)
 		l.answer(k, service.Answer{Cause: l.connectCause(err)})
@@ -172,14 +189,18 @@ func (l *Loop) opened(c *conn, ev netpoll.Events) {
 
 // closeConn closes a connection; a call that it carries is left to the caller.
 func (l *Loop) closeConn(c *conn) {
-	if c.state == idle {
-		c.pool.idle.remove(c)
+	if c.state == idle && c.hold == nil {
+		l.idlers(c).remove(c)
 	}
 	if c.call != nil {
 		c.call.conn = nil
 	}
 	_ = netpoll.Close(c.fd)
-	c.pool.open--
+	if c.hold == nil {
+		c.pool.open--
+	} else {
+		l.dropHeld(c)
+	}
 	l.stats.Open--
 	c.state, c.call = shut, nil
 	c.gen++

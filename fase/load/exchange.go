@@ -115,9 +115,10 @@ func (c *conn) result() service.Answer {
 // complete ends the call that c carries and keeps the connection or closes it.
 func (l *Loop) complete(c *conn, a service.Answer, keep bool) {
 	k, p := c.call, c.pool
-	if keep {
-		c.state, c.call, c.used = idle, nil, true
-		p.idle.pushFront(c)
+	c.served++
+	if keep && (l.cfg.Requests == 0 || int(c.served) < l.cfg.Requests) {
+		c.state, c.call = idle, nil
+		l.idlers(c).pushFront(c)
 	} else {
 		l.closeConn(c)
 	}
@@ -132,7 +133,7 @@ func (l *Loop) lost(c *conn, err error) {
 		return
 	}
 	k := c.call
-	if c.used && !c.got && (k.safe || c.written < k.total()) {
+	if c.served > 0 && !c.got && (k.safe || c.written < k.total()) {
 		// The server closed a kept connection at about the time it was used. The new one is not kept: this happens once.
 		l.stats.Retried++
 		p := c.pool

@@ -42,6 +42,15 @@ type Group interface {
 	Changed(at dsv.Instant, svc int, m service.Mapping)
 }
 
+// An Owner is a Group whose users keep connections of their own: a call is carried by a connection of its owner, and a
+// user that asks in parallel has several.
+type Owner interface {
+	Group
+	// Owner numbers the user that a call is of, densely from 0: the loop keeps a table. It is called for a call that is
+	// being sent. A number is used for another user only after an effect Leave has named it.
+	Owner(ref step.Ref) uint32
+}
+
 // Config says what a Loop carries and where to.
 type Config struct {
 	T0     int64   // the run's T0 in nanoseconds of CLOCK_MONOTONIC; may lie ahead
@@ -60,6 +69,9 @@ type Config struct {
 
 	Spin        time.Duration // polled instead of slept before an instant is due: exact, at the price of the CPU
 	Connections int           // most connections open to one address; 0 is no limit. Calls beyond wait in line
-	Sources     []netip.Addr  // local addresses of connections, taken in turn; empty lets the kernel choose
+	Own         bool          // each user keeps connections of its own; its groups are Owners, and Connections is 0
+	Requests    int           // answers after which a connection is closed, and a new one opened when need be; 0 is no limit
+	Hold        []int         // by server: connections opened as soon as Run begins, and left idle beside the others
+	Sources     []netip.Addr  // local addresses of connections, taken in turn; the kernel chooses instead of one that leads nowhere
 	Mailbox     int           // functions that Post holds before it waits; default 1024
 }

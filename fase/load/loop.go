@@ -46,7 +46,9 @@ type Loop struct {
 	flights [][]*call // by group and slot
 	pools   map[string]*pool
 	nodes   []node
-	source  int // next of Config.Sources
+	source  int                 // next of Config.Sources
+	owners  []list[conn, *conn] // idle connections by owner
+	holds   holds
 
 	sents  []sent    // to be told to their groups
 	failed []ending  // calls that failed while effects were routed
@@ -80,8 +82,15 @@ func New(cfg Config) (*Loop, error) {
 		return nil, errors.New("new load: no groups")
 	case cfg.Address == nil:
 		return nil, errors.New("new load: no addresses of servers")
-	case cfg.Grace < 0 || cfg.Spin < 0 || cfg.Connections < 0 || cfg.End < 0:
+	case cfg.Grace < 0 || cfg.Spin < 0 || cfg.Connections < 0 || cfg.End < 0 || cfg.Requests < 0:
 		return nil, errors.New("new load: negative setting")
+	case cfg.Own && cfg.Connections > 0:
+		return nil, errors.New("new load: where each user has connections of its own they cannot be limited")
+	}
+	for _, g := range cfg.Groups {
+		if _, ok := g.(Owner); cfg.Own && !ok {
+			return nil, fmt.Errorf("new load: %T does not tell who owns a connection", g)
+		}
 	}
 	for _, a := range cfg.Sources {
 		if !a.IsValid() {
@@ -96,6 +105,7 @@ func New(cfg Config) (*Loop, error) {
 		messages: map[string]int{},
 		done:     make(chan struct{}),
 		in:       make([]byte, 64<<10),
+		holds:    newHolds(cfg.Hold),
 	}
 	cores := make([]step.Core, len(cfg.Groups))
 	for i, g := range cfg.Groups {
@@ -185,6 +195,7 @@ func (l *Loop) loop() error {
 	for {
 		l.tick()
 		l.letters()
+		l.holdMore()
 		if l.over() {
 			return nil
 		}
@@ -246,7 +257,7 @@ func (l *Loop) until() int64 {
 			t = min(t, l.cfg.End.Add(l.cfg.Grace))
 		}
 	}
-	if t == dsv.Never {
+	if t = min(t, l.holds.next(l.now)); t == dsv.Never {
 		return mono.Never
 	}
 	return max(l.cfg.T0+int64(t), 0)

@@ -66,6 +66,8 @@ func (l *Loop) openPool(address string) (*pool, error) {
 func (l *Loop) assign(k *call) {
 	p := k.pool
 	switch {
+	case l.cfg.Own:
+		l.assignOwn(k)
 	case p.idle.first != nil:
 		c := p.idle.first
 		p.idle.remove(c)

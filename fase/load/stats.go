@@ -21,6 +21,8 @@ type Stats struct {
 
 	Opened   uint64 // connections that were established
 	Open     int    // connections now, those being opened included
+	Held     int    // of Open: those that are left idle
+	HeldLost uint64 // connections left idle that the server closed; others were opened for them
 	BytesIn  uint64
 	BytesOut uint64
 

@@ -45,23 +45,48 @@ func (t *totals) client(g *user.Config) Client {
 	c.ResponseInterval = t.interval(records, c.Response.Count)
 	c.GeneratorReasons = t.limits(g, &c, issued)
 	c.GeneratorLimited = len(c.GeneratorReasons) > 0
-	c.Generator = t.generator(g.Name)
+	c.Generator = t.generator(g)
 	return c
 }
 
-// GeneratorName is the variable that holds what it cost to emulate a group: Text, a JSON Generator, written at its end.
-func GeneratorName(group string) dsv.Name { return dsv.Name(group + ".generator") }
+// GeneratorName is the variable that holds what it cost to emulate a part of a group, 0 being the first: Text, a JSON
+// Generator, written at its end.
+func GeneratorName(group string, part int) dsv.Name {
+	if part == 0 {
+		return dsv.Name(group + ".generator")
+	}
+	return dsv.Name(fmt.Sprintf("%s.generator_%d", group, part+1))
+}
 
-func (t *totals) generator(group string) *Generator {
-	w := t.window(GeneratorName(group))
-	if w == nil || w.Len() == 0 {
-		return nil
+// generator adds up what the parts of a group cost; nil when none has told.
+func (t *totals) generator(g *user.Config) *Generator {
+	var all *Generator
+	for part := range max(g.Parts, 1) {
+		w := t.window(GeneratorName(g.Name, part))
+		if w == nil || w.Len() == 0 {
+			continue
+		}
+		var one Generator
+		if json.Unmarshal([]byte(w.Sum(-1, dsv.Never).Value.Text), &one) != nil {
+			continue
+		}
+		if all == nil {
+			all = &Generator{}
+		}
+		all.add(one)
 	}
-	var g Generator
-	if json.Unmarshal([]byte(w.Sum(-1, dsv.Never).Value.Text), &g) != nil {
-		return nil
-	}
-	return &g
+	return all
+}
+
+func (g *Generator) add(o Generator) {
+	g.CPU += o.CPU
+	g.Connections += o.Connections
+	g.Idle += o.Idle
+	g.IdleLost += o.IdleLost
+	g.Retried += o.Retried
+	g.BytesIn += o.BytesIn
+	g.BytesOut += o.BytesOut
+	g.Messages = append(g.Messages, o.Messages...)
 }
 
 // AllErrors is the key of the sum in Client.Errors.

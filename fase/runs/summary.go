@@ -142,9 +142,11 @@ type Client struct {
 
 // A Generator is what it cost to emulate a group, over the whole run: the content of the variable GROUP.generator.
 type Generator struct {
-	CPU         Number   `json:"cpu_seconds"` // of the loop's thread
-	Connections uint64   `json:"connections"` // opened
-	Retried     uint64   `json:"retried"`     // sent again, because a kept connection turned out to be closed
+	CPU         Number   `json:"cpu_seconds"`         // of the loop's thread
+	Connections uint64   `json:"connections"`         // opened
+	Idle        int      `json:"idle,omitempty"`      // connections of `idle:` that were open at the end
+	IdleLost    uint64   `json:"idle_lost,omitempty"` // of them, those that servers closed
+	Retried     uint64   `json:"retried"`             // sent again, because a kept connection turned out to be closed
 	BytesIn     uint64   `json:"bytes_in"`
 	BytesOut    uint64   `json:"bytes_out"`
 	Messages    []string `json:"messages,omitempty"` // errors in words, and how often

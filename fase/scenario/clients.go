@@ -34,6 +34,7 @@ func (c *compiler) clients() {
 			g.End = dsv.At(n.v.stop.v)
 		}
 		c.population(&g, n)
+		c.connections(&g, n)
 		c.plan.Clients = append(c.plan.Clients, g)
 	}
 	if len(c.errs) > 0 || len(c.raw.clients) == 0 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/user"
 	"github.com/eve-emulation/eve/rdr"
 )
 
@@ -168,6 +169,14 @@ func (c *compiler) participants() {
 	}
 	for _, n := range c.raw.modules {
 		check(n.name, n.at, "module")
+	}
+	for _, n := range c.raw.clients {
+		g := user.Config{Name: n.name, Parts: n.v.processes.v}
+		for _, name := range g.Processes()[1:] {
+			if seen[name] != "" {
+				c.at(n.v.processes.at, fmt.Sprintf("a process of %s would be called %s, as a %s is", n.name, name, seen[name]), "choose another name")
+			}
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ const (
 	Withdraw                 // host: give the call Ref up
 	Burn                     // host: consume N ns of CPU (or bytes, by Code) for Ref, then Met
 	Set                      // adapt: write variable Ref.Slot; the value is the core's to tell
+	Leave                    // user: the session that owns connections under the number N has ended: close them
 )
 
 // An Effect is one thing that a core wants done. It is flat, so that lists of them are reused without allocation.

@@ -21,6 +21,9 @@ const (
 // Key is the root of one session's draws: of arrival index in an open group, of a user's n-th request in a closed one.
 func (c *Config) Key(user, n uint64) rdr.Key { return rdr.Root(c.Seed, uint64(c.Index), user, n) }
 
+// parts is how many processes share the group.
+func (c *Config) parts() uint64 { return uint64(max(c.Parts, 1)) }
+
 // open reports whether the group is an open arrival process.
 func (c *Config) open() bool { return len(c.Rate) > 0 }
 

@@ -29,6 +29,7 @@ type Group struct {
 	offered  curve     // the same for what is measured
 	gaps     float64   // sum of the unit gaps up to the next arrival
 	index    uint64    // of the next arrival
+	next     uint64    // index + 1
 	key      rdr.Key   // of the next arrival
 	due      dsv.Instant
 	target   float64
@@ -63,19 +64,22 @@ func NewGroup(cfg Config, vars service.Vars) *Group {
 	g.meters = newMeters(cfg.Name, vars)
 	g.run.Agenda.Push(dsv.At(accrue), service.Event{Kind: eventAccrue})
 	if cfg.open() {
-		g.plan()
+		g.plan(1 + cfg.Part)
 		return g
 	}
-	for u := range uint64(cfg.Users) {
+	for u := uint64(cfg.Part); u < uint64(cfg.Users); u += cfg.parts() {
 		g.think(0, u, 0)
 	}
 	return g
 }
 
-// plan puts the next arrival of an open group on the agenda.
-func (g *Group) plan() {
-	g.key = g.cfg.Key(g.index, 0)
-	g.gaps += g.cfg.gap(g.key)
+// plan puts the arrival that is so many ahead in an open group's plan on the agenda: those between are of other parts.
+func (g *Group) plan(ahead int) {
+	for range ahead {
+		g.key = g.cfg.Key(g.next, 0)
+		g.gaps += g.cfg.gap(g.key)
+		g.index, g.next = g.next, g.next+1
+	}
 	g.schedule()
 }
 
@@ -144,8 +148,7 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 			return
 		}
 		key, user := g.key, g.index
-		g.index++
-		g.plan()
+		g.plan(int(g.cfg.parts()))
 		g.begin(at, key, user, 0)
 	case eventUser:
 		user, n := uint64(e.N), uint64(e.Ref)
@@ -226,7 +229,22 @@ func (g *Group) Ended(at dsv.Instant, x uint32) {
 const breath = time.Millisecond
 
 // Gone implements service.Site.
-func (g *Group) Gone(at dsv.Instant, x uint32) { g.run.Release(at, x) }
+func (g *Group) Gone(at dsv.Instant, x uint32) {
+	if g.cfg.open() && g.cfg.Connections.Own {
+		g.effect(step.Effect{At: at, Kind: step.Leave, Node: -1, N: int64(x)})
+	}
+	g.run.Release(at, x)
+}
+
+// Owner numbers the user of a closed group, or the session of an open one, that a call is of, densely. The number of a
+// session is free for another after the effect Leave.
+func (g *Group) Owner(ref step.Ref) uint32 {
+	x, ok := g.run.Execution(g.run.Calls.Owner(ref).Ref)
+	if !ok || g.cfg.open() {
+		return x
+	}
+	return uint32(g.sessions[x].user / g.cfg.parts())
+}
 
 // Sent tells when the request of a Send effect was handed to the network: the instant of the first byte.
 func (g *Group) Sent(at dsv.Instant, ref step.Ref) {

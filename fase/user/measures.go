@@ -34,13 +34,15 @@ func (g *Group) accrue(at dsv.Instant) {
 		return
 	}
 	g.accrued = at
-	g.meters.inFlight.WriteWeighted(at, g.run.Load(at), d)
+	// The parts are merged by adding both up: each is a part of the time.
+	parts := float64(g.cfg.parts())
+	g.meters.inFlight.WriteWeighted(at, g.run.Load(at), d/parts)
 	if !g.cfg.open() {
 		return
 	}
 	sum := g.offered.to(min(at, g.cfg.End))
 	if sum > g.target {
-		g.meters.target.Write(at, sum-g.target)
+		g.meters.target.Write(at, (sum-g.target)/parts)
 		g.target = sum
 	}
 }

@@ -45,6 +45,10 @@ type Config struct {
 	Services []service.Config
 	// RecordShare is the share of requests that are recorded one by one, chosen by key; 0 means all.
 	RecordShare float64
+	Connections Connections
+	// Parts above 1 spreads the group over so many processes. This one emulates the sessions n of an open group, and the
+	// users n of a closed one, for which n mod Parts is Part; all others keep their keys and their instants.
+	Part, Parts int
 }
 
 // Think is a think time: a unit-mean law scaled by its mean.

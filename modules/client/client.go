@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -34,7 +35,8 @@ var Spec = modules.Spec{
 
 // ModuleConfig is what the module is told.
 type ModuleConfig struct {
-	Group string `json:"group"` // name of the group
+	Group string `json:"group"`          // name of the group
+	Part  int    `json:"part,omitempty"` // which of the processes that share it, from 0
 }
 
 func run(ctx context.Context, env *modules.Env) error {
@@ -49,6 +51,9 @@ func run(ctx context.Context, env *modules.Env) error {
 	c, ok := plan.Client(cfg.Group)
 	if !ok {
 		return fmt.Errorf("emulate %s: no such group of clients in the scenario", cfg.Group)
+	}
+	if c.Part = cfg.Part; c.Part < 0 || c.Part >= max(c.Parts, 1) {
+		return fmt.Errorf("emulate %s: part %d of %d", cfg.Group, cfg.Part, max(c.Parts, 1))
 	}
 	if err := env.Measure(plan.Owned(cfg.Group)...); err != nil {
 		return err
@@ -124,7 +129,7 @@ func (d *driver) address(node int) string {
 func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin time.Duration) error {
 	l, err := load.New(load.Config{
 		T0: d.env.T0(), Groups: []load.Group{g}, Address: d.address, Services: d.topo.Services, End: c.End, Grace: time.Millisecond,
-		Spin: spin,
+		Spin: spin, Own: c.Connections.Own, Requests: c.Connections.PerRequests, Hold: c.Idle(), Sources: sources(c.Part),
 	})
 	if err != nil {
 		return err
@@ -146,15 +151,24 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 			err = nil
 		}
 		g.Settle(min(d.env.Now(), c.End))
-		return errors.Join(err, d.tell(context.WithoutCancel(ctx), c.Name, stats))
+		return errors.Join(err, d.tell(context.WithoutCancel(ctx), c, stats))
 	})
 	return work.Wait()
 }
 
+// sources gives each process but the first a source address of its own on this host, so that all have ports enough to one
+// server.
+func sources(part int) []netip.Addr {
+	if part == 0 {
+		return nil
+	}
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 1, byte(part)})}
+}
+
 // tell writes what it cost to emulate the group.
-func (d *driver) tell(ctx context.Context, group string, s load.Stats) error {
+func (d *driver) tell(ctx context.Context, c user.Config, s load.Stats) error {
 	g := runs.Generator{
-		CPU: runs.Number(s.ThreadCPU.Seconds()), Connections: s.Opened, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
+		CPU: runs.Number(s.ThreadCPU.Seconds()), Connections: s.Opened, Idle: s.Held, IdleLost: s.HeldLost, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 	}
 	for _, m := range s.Messages {
 		g.Messages = append(g.Messages, fmt.Sprintf("%s (%d times)", m.Text, m.Count))
@@ -165,7 +179,7 @@ func (d *driver) tell(ctx context.Context, group string, s load.Stats) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	name := runs.GeneratorName(group)
+	name := runs.GeneratorName(c.Name, c.Part)
 	if err := d.env.Space().Create(ctx, dsv.Declaration{Name: name, Kind: dsv.Text, Help: "what it cost to emulate the group", History: true}); err != nil {
 		return err
 	}

@@ -302,8 +302,10 @@ func (x *execution) clientsGone() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, c := range x.plan.Clients {
-		if x.states[c.Name].State != evekernel.Failed {
-			return false
+		for _, name := range c.Processes() {
+			if x.states[name].State != evekernel.Failed {
+				return false
+			}
 		}
 	}
 	return len(x.plan.Clients) > 0
@@ -316,7 +318,7 @@ func (x *execution) stop() {
 	x.mu.Unlock()
 	order := []string{adapterName}
 	for _, c := range x.plan.Clients {
-		order = append(order, c.Name)
+		order = append(order, c.Processes()...)
 	}
 	for _, m := range x.plan.Modules {
 		order = append(order, m.Instances()...)

@@ -48,7 +48,7 @@ func (x *execution) parties(ps []process) []string {
 		names = append(names, p.name)
 	}
 	for _, c := range x.plan.Clients {
-		names = append(names, c.Name)
+		names = append(names, c.Processes()...)
 	}
 	if len(x.plan.Adapt.Rules) > 0 {
 		names = append(names, adapterName)
@@ -195,8 +195,10 @@ func (x *execution) startRest(ctx context.Context) error {
 		}
 	}
 	for _, c := range x.plan.Clients {
-		if err := x.start(ctx, "client", c.Name, client.ModuleConfig{Group: c.Name}); err != nil {
-			return err
+		for part, name := range c.Processes() {
+			if err := x.start(ctx, "client", name, client.ModuleConfig{Group: c.Name, Part: part}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
