@@ -2,40 +2,9 @@ package engine
 
 import (
 	"errors"
-	"strconv"
-	"time"
 
 	"github.com/eve-emulation/eve/internal/netpoll"
 )
-
-// copyFiller is the length up to which filler is copied to the head instead of being written from the shared block.
-const copyFiller = 2 << 10
-
-// dateLine is the Date field of responses, rendered once a second, and the whole beginning of the commonest response.
-type dateLine struct {
-	line []byte // Date: …CRLF
-	ok   []byte // status line 200, Date, and "Content-Length: "
-	next int64  // instant at which it is stale
-}
-
-const (
-	lengthField = "Content-Length: "
-	closeField  = "Connection: close\r\n"
-	keepField   = "Connection: keep-alive\r\n"
-)
-
-func (d *dateLine) refresh(now int64) {
-	if now < d.next {
-		return
-	}
-	d.next = now + int64(time.Second)
-	d.line = append(d.line[:0], "Date: "...)
-	d.line = time.Now().UTC().AppendFormat(d.line, "Mon, 02 Jan 2006 15:04:05 GMT")
-	d.line = append(d.line, '\r', '\n')
-	d.ok = append(d.ok[:0], "HTTP/1.1 200 OK\r\n"...)
-	d.ok = append(d.ok, d.line...)
-	d.ok = append(d.ok, lengthField...)
-}
 
 func (r *reactor) Respond(ref Ref, res Response) bool {
 	if ref.loop() != r.index {
@@ -70,49 +39,23 @@ func (r *reactor) respond(ref Ref, res *Response) bool {
 		return false
 	}
 	c := r.conns.at(ref.slot())
-	x := c.x
-	p.flags |= isDone
-	if res.Close {
-		p.flags |= isClosing
-	}
 	r.count.Responses++
-	if p != &x.pending[0] {
-		p.out, p.filler = r.render(r.pool.get(256+len(res.Header)+len(res.Body)), p.flags, res)
+	n, closing := r.answer(c.x, p, res)
+	if n == 0 {
 		return true
 	}
-	x.out = r.outgoing(x)
-	before := len(x.out)
-	var filler int64
-	x.out, filler = r.render(x.out, p.flags, res)
-	x.queued += int64(len(x.out) - before)
-	r.fill(x, filler)
-	r.turnOver(c)
+	x := c.x
+	for i := range n {
+		r.forget(&x.pending[i])
+	}
+	if closing { // whatever was asked after it gets no answer
+		c.flags |= last
+		r.endPending(c, n)
+	} else {
+		x.pending = x.pending[:copy(x.pending, x.pending[n:])]
+	}
 	r.touch(c)
 	return true
-}
-
-// turnOver removes the answered request at the front, and moves the responses to the output that waited for it.
-func (r *reactor) turnOver(c *conn) {
-	x := c.x
-	n := 0
-	for {
-		closing := x.pending[n].flags&isClosing != 0
-		r.forget(&x.pending[n])
-		n++
-		if closing { // whatever was asked after it gets no answer
-			c.flags |= last
-			r.endPending(c, n)
-			return
-		}
-		if n == len(x.pending) || x.pending[n].flags&isDone == 0 {
-			break
-		}
-		p := &x.pending[n]
-		x.out = append(r.pool.grow(x.out, len(p.out)), p.out...)
-		x.queued += int64(len(p.out))
-		r.fill(x, p.filler)
-	}
-	x.pending = x.pending[:copy(x.pending, x.pending[n:])]
 }
 
 // endPending drops the pending requests, of which the first n are answered.
@@ -124,71 +67,6 @@ func (r *reactor) endPending(c *conn, n int) {
 		r.forget(&x.pending[i])
 	}
 	x.pending = x.pending[:0]
-}
-
-// outgoing returns x.out, with a buffer.
-func (r *reactor) outgoing(x *exchange) []byte {
-	if x.out == nil {
-		x.out = r.pool.get(1)
-	}
-	return x.out
-}
-
-// fill queues n bytes of filler.
-func (r *reactor) fill(x *exchange, n int64) {
-	if n <= 0 {
-		return
-	}
-	x.queued += n
-	if n <= copyFiller {
-		x.out = append(r.pool.grow(x.out, int(n)), r.e.filler[:n]...)
-		return
-	}
-	x.fills = append(x.fills, fill{at: len(x.out), n: n})
-}
-
-// render appends head and body to out; filler is left to the caller, and returned.
-func (r *reactor) render(out []byte, flags uint8, res *Response) ([]byte, int64) {
-	out = r.pool.grow(out, 256+len(res.Header)+len(res.Body))
-	r.date.refresh(r.now)
-	length := res.Filler
-	if length <= 0 {
-		length = int64(len(res.Body))
-	}
-	bodiless := res.Status == 204 || res.Status == 304
-	switch {
-	case res.Status == 0 || res.Status == 200:
-		out = append(out, r.date.ok...)
-	default:
-		out = append(out, "HTTP/1.1 "...)
-		out = strconv.AppendInt(out, int64(res.Status), 10)
-		out = append(out, ' ')
-		out = append(out, reason(res.Status)...)
-		out = append(out, '\r', '\n')
-		out = append(out, r.date.line...)
-		if !bodiless {
-			out = append(out, lengthField...)
-		}
-	}
-	if !bodiless {
-		out = strconv.AppendInt(out, length, 10)
-		out = append(out, '\r', '\n')
-	}
-	out = append(out, res.Header...)
-	switch {
-	case flags&isClosing != 0:
-		out = append(out, closeField...)
-	case flags&isOld != 0:
-		out = append(out, keepField...)
-	}
-	out = append(out, '\r', '\n')
-	if flags&isHead != 0 || bodiless {
-		return out, 0
-	}
-	if res.Filler > 0 {
-		return out, res.Filler
-	}
-	return append(out, res.Body...), 0
 }
 
 // touch has c settled at the end of what the loop is doing.
@@ -240,53 +118,6 @@ func (r *reactor) flush(c *conn) bool {
 		x.out, x.sent, x.fills = nil, 0, x.fills[:0]
 	}
 	return true
-}
-
-// send writes the next pieces.
-func (r *reactor) send(fd int, x *exchange) (int, error) {
-	if len(x.fills) == 0 {
-		return netpoll.Write(fd, x.out[x.sent:])
-	}
-	r.pieces = r.pieces[:0]
-	at := x.sent
-	for _, f := range x.fills {
-		if f.at > at {
-			r.pieces = append(r.pieces, x.out[at:f.at])
-			at = f.at
-		}
-		for n := f.n; n > 0 && len(r.pieces) < netpoll.MaxVec; n -= fillerBytes {
-			r.pieces = append(r.pieces, r.e.filler[:min(n, fillerBytes)])
-		}
-		if len(r.pieces) >= netpoll.MaxVec {
-			return netpoll.Writev(fd, r.pieces)
-		}
-	}
-	r.pieces = append(r.pieces, x.out[at:])
-	return netpoll.Writev(fd, r.pieces)
-}
-
-// advance notes that n bytes have been sent.
-func (x *exchange) advance(n int) {
-	x.queued -= int64(n)
-	done := 0 // fills
-	for n > 0 {
-		end := len(x.out)
-		if done < len(x.fills) {
-			end = x.fills[done].at
-		}
-		k := min(n, end-x.sent)
-		x.sent += k
-		if n -= k; n == 0 || done == len(x.fills) {
-			break
-		}
-		f := &x.fills[done]
-		k = int(min(int64(n), f.n))
-		n -= k
-		if f.n -= int64(k); f.n == 0 {
-			done++
-		}
-	}
-	x.fills = x.fills[:copy(x.fills, x.fills[done:])]
 }
 
 // rest arranges what an open connection waits for.
@@ -375,50 +206,4 @@ func (r *reactor) leave(c *conn) {
 	r.e.gone(r) // it holds nobody up
 	r.wait(c, leaving)
 	r.watch(c)
-}
-
-// reason returns the phrase of a status code.
-func reason(status int) string {
-	switch status {
-	case 201:
-		return "Created"
-	case 202:
-		return "Accepted"
-	case 204:
-		return "No Content"
-	case 304:
-		return "Not Modified"
-	case 400:
-		return "Bad Request"
-	case 404:
-		return "Not Found"
-	case 405:
-		return "Method Not Allowed"
-	case 408:
-		return "Request Timeout"
-	case 413:
-		return "Content Too Large"
-	case 417:
-		return "Expectation Failed"
-	case 421:
-		return "Misdirected Request"
-	case 429:
-		return "Too Many Requests"
-	case 431:
-		return "Request Header Fields Too Large"
-	case 500:
-		return "Internal Server Error"
-	case 501:
-		return "Not Implemented"
-	case 502:
-		return "Bad Gateway"
-	case 503:
-		return "Service Unavailable"
-	case 504:
-		return "Gateway Timeout"
-	case 505:
-		return "HTTP Version Not Supported"
-	default:
-		return "Status"
-	}
 }

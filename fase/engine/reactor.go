@@ -12,12 +12,12 @@ import (
 // A reactor is one loop: a thread, a poller, a listening socket and the connections that came from it. Everything in it
 // belongs to that thread, but for the inbox and the published counts.
 type reactor struct {
+	wire
 	e       *reactors
 	index   int
 	handler Handler
 	poller  *netpoll.Poller
 	box     inbox
-	now     int64
 
 	conns     table
 	lists     [timeouts]timeoutList
@@ -25,14 +25,8 @@ type reactor struct {
 	again     []uint32 // edge only: slots of connections whose reading goes on at the next turn
 	reading   []uint32 // the again of this turn
 	exchanges []*exchange
-	pool      buffers
 	scratch   []byte // what a connection without input reads into
-	pieces    [][]byte
-
-	req    http1.Request // being handled
-	head   []byte        // its head
-	date   dateLine
-	passed int // requests at other loops
+	passed    int    // requests at other loops
 
 	listener  int
 	accepting bool
@@ -83,7 +77,8 @@ func newReactor(e *reactors, index, listener int) (*reactor, error) {
 		return nil, fmt.Errorf("open spare descriptor: %w", err)
 	}
 	r := &reactor{
-		e: e, index: index, poller: p, listener: listener, spare: spare,
+		wire: wire{cfg: &e.cfg, filler: e.filler, pool: new(buffers)},
+		e:    e, index: index, poller: p, listener: listener, spare: spare,
 		scratch: make([]byte, scratchBytes), retryAt: mono.Never, stopAt: mono.Never,
 	}
 	r.box.poller = p
