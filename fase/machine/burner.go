@@ -51,6 +51,14 @@ func NewOpenBurner(c int) *Burner {
 	return b
 }
 
+// NewDeepBurner returns a station of one server that grants up to most demands at once, whole: a disk, to which several give
+// commands. It is busy while anyone does.
+func NewDeepBurner(most int) *Burner {
+	b := NewBurner(1, 0)
+	b.most = max(most, 1)
+	return b
+}
+
 // NewRankedBurner returns a station of c servers with a line by rank, which grants whole demands.
 func NewRankedBurner(c int) *Burner {
 	b := NewBurner(c, 0)

@@ -35,6 +35,10 @@ type DiskConfig struct {
 	Seek time.Duration // added to each access
 	Rate Bytes         // per second; default 500 MB/s
 	Sync time.Duration // added to each synchronous write
+
+	// Under run: burn.
+	Depth  int  // accesses at once, of which each needs a thread that waits for it; default 1
+	Direct bool // files are read past the kernel's page cache, where the file system takes it
 }
 
 // LinkConfig describes a server's network link. Its rate is spent by what the server sends; its delay is added once to

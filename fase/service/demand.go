@@ -17,13 +17,9 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		h.compute(at, x, ref, d.N)
 		h.grants(at)
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
-		ns := h.hw.diskTime(d)
-		h.hw.meters[resDisk].requested.Write(at, float64(ns)/1e9)
-		if h.hw.burnDisk != nil {
-			h.hw.diskOps[ref] = rdr.Demand{Op: d.Op, Sync: d.Sync, N: d.N}
-		}
-		h.hw.disk.Arrive(at, ref, ns)
-		h.grants(at)
+		h.access(at, ref, rdr.Demand{Op: d.Op, Sync: d.Sync, N: d.N})
+	case rdr.OpFile:
+		h.get(at, ref, d)
 	case rdr.OpMemory:
 		h.hw.meters[resMemory].requested.Write(at, float64(d.N))
 		h.acquire(at, h.hw.memory, ref, d)
@@ -31,9 +27,24 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		h.acquire(at, h.hw.lock(d.Name), ref, d)
 	case rdr.OpReply:
 		x, _ := h.run.Execution(ref)
-		h.reply(at, x, 200, d.N)
+		n := d.N
+		if v := &h.visits[x]; d.File && v.object != 0 && v.status == 0 {
+			n, v.sends = h.lib.size(v.object), v.object
+		}
+		h.reply(at, x, 200, n)
 		h.run.Met(at, ref, rdr.OK)
 	}
+}
+
+// access brings an access to the disk.
+func (h *Host) access(at dsv.Instant, ref step.Ref, d rdr.Demand) {
+	ns := h.hw.diskTime(&d)
+	h.hw.meters[resDisk].requested.Write(at, float64(ns)/1e9)
+	if h.hw.burnDisk != nil {
+		h.hw.diskOps[ref] = d
+	}
+	h.hw.disk.Arrive(at, ref, ns)
+	h.grants(at)
 }
 
 // compute brings a demand of execution x to the CPU.
@@ -83,6 +94,8 @@ func (h *Host) Notice(at dsv.Instant, ref step.Ref, notice, kind rdr.Op, name st
 		h.hw.disk.Withdraw(at, ref)
 		delete(h.hw.diskOps, ref)
 		h.grants(at)
+	case rdr.OpFile:
+		h.leaveRead(ref)
 	case rdr.OpMemory:
 		if cancel && h.hw.memory.Withdraw(at, ref) {
 			break
@@ -111,17 +124,24 @@ func (h *Host) grants(at dsv.Instant) {
 		d := h.hw.diskOps[g.Job]
 		code := BurnRead
 		switch {
+		case d.Op == rdr.OpFile:
+			code = BurnFile
 		case d.Sync:
 			code = BurnSync
 		case d.Op == rdr.OpDiskWrite:
 			code = BurnWrite
 		}
-		h.effect(step.Effect{At: at, Kind: step.Burn, Code: code, Node: -1, Ref: g.Job, N: d.N})
+		h.effect(step.Effect{At: at, Kind: step.Burn, Code: code, Node: -1, Ref: g.Job, Key: uint64(d.Key), N: d.N})
 	}
 }
 
 // met books what a Burn effect has delivered. For the disk, that is the time it took, in ns.
 func (h *Host) met(at dsv.Instant, ref step.Ref, delivered int64) {
+	if h.lib.find(ref) != nil {
+		h.accessed(at, ref, delivered)
+		h.grants(at)
+		return
+	}
 	p := h.run.lookup(ref)
 	if p == nil {
 		return
@@ -131,13 +151,18 @@ func (h *Host) met(at dsv.Instant, ref step.Ref, delivered int64) {
 		h.hw.delivered[resCPU] += float64(delivered) / 1e9 * h.hw.speed()
 		h.hw.burnCPU.Met(at, ref)
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
-		h.hw.delivered[resDisk] += float64(delivered) / 1e9
-		delete(h.hw.diskOps, ref)
-		h.hw.burnDisk.Met(at, ref)
+		h.accessed(at, ref, delivered)
 	case rdr.OpMemory:
 		h.run.Met(at, ref, rdr.OK)
 	}
 	h.grants(at)
+}
+
+// accessed ends an access to the disk.
+func (h *Host) accessed(at dsv.Instant, ref step.Ref, delivered int64) {
+	h.hw.delivered[resDisk] += float64(delivered) / 1e9
+	delete(h.hw.diskOps, ref)
+	h.hw.burnDisk.Met(at, ref)
 }
 
 // departures lets every job go on that has left a station.
@@ -146,6 +171,10 @@ func (h *Host) departures(at dsv.Instant) {
 		h.run.Met(at, ref, rdr.OK)
 	}
 	for _, ref := range h.hw.disk.Departed() {
+		if ref.Slot()&readBit != 0 {
+			h.read(at, ref)
+			continue
+		}
 		h.run.Met(at, ref, rdr.OK)
 	}
 	if h.hw.link == nil {

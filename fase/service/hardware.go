@@ -18,6 +18,8 @@ const (
 	BurnSync  // a write that reaches the medium
 	BurnTouch // memory to take and touch
 	BurnFree  // memory to give back; wants no Met
+	BurnFile  // a whole file to read, Key: a files.Object
+	BurnDrop  // a file whose bytes nobody needs any more; wants no Met
 )
 
 // hardware is the resources of one server, with what is measured of them.
@@ -66,7 +68,7 @@ func newHardware(cfg machine.Config, server string, vars Vars) hardware {
 	hw := hardware{cfg: cfg, memory: machine.NewPool(int64(cfg.Memory))}
 	switch {
 	case cfg.Run == machine.Burn:
-		hw.burnCPU, hw.burnDisk = newBurner(cfg.CPU), machine.NewBurner(1, 0)
+		hw.burnCPU, hw.burnDisk = newBurner(cfg.CPU), machine.NewDeepBurner(cfg.Disk.Depth)
 		hw.cpu, hw.disk = hw.burnCPU, hw.burnDisk
 		hw.diskOps = map[step.Ref]rdr.Demand{}
 	case cfg.CPU.Discipline.Shares():

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/step"
 )
 
@@ -18,6 +19,7 @@ type Host struct {
 	cfg      HostConfig
 	name     string
 	hw       hardware
+	lib      library
 	visits   []visit             // by execution slot
 	here     []place             // by service
 	early    [][]step.Ref        // by service: executions that wait for a mapping
@@ -37,7 +39,9 @@ type visit struct {
 	tag           uint64
 	call          step.Ref // of a local caller; 0: none
 	arrived, done dsv.Instant
-	cpu           int64 // demand so far, ns
+	cpu           int64        // demand so far, ns
+	object        files.Object // the file that it got last
+	sends         files.Object // the file that its reply is
 	status        int
 	bytes         int64
 	admitted      bool // counted in flight at its service
@@ -85,6 +89,7 @@ func NewHost(cfg HostConfig, vars Vars) *Host {
 	c := NewCaller(cfg.Topology, cfg.Services, cfg.Node, step.Call, step.Withdraw, h.called, vars)
 	h.run = NewRunner(h, c)
 	h.hw = newHardware(cfg.Machine, h.name, vars)
+	h.lib = newLibrary(&h.cfg, h.name, vars)
 	for i, s := range cfg.Topology.Services {
 		h.here[i] = place{
 			residence: vars(dsv.Name(s + ".residence")), records: vars(dsv.Name(s + ".records")),
@@ -186,7 +191,7 @@ func (h *Host) Close(at dsv.Instant, tag uint64) {
 // rank that of a job which goes before it, if one has come since. It returns false for one that was withdrawn meanwhile.
 func (h *Host) Begin(e step.Effect) (step.Effect, bool) {
 	if !h.Wants(e.Ref) {
-		return e, e.Code == BurnFree
+		return e, e.Code == BurnFree || e.Code == BurnDrop
 	}
 	if e.Code != BurnCPU {
 		return e, true
@@ -204,9 +209,9 @@ func (h *Host) Met(at dsv.Instant, ref step.Ref, delivered int64) {
 	h.departures(at)
 }
 
-// Wants reports whether anybody still waits for a Burn effect, which may have been withdrawn since. BurnFree is always
-// wanted.
-func (h *Host) Wants(ref step.Ref) bool { return h.run.lookup(ref) != nil }
+// Wants reports whether anybody still waits for a Burn effect, which may have been withdrawn since. BurnFree and BurnDrop are
+// always wanted.
+func (h *Host) Wants(ref step.Ref) bool { return h.run.lookup(ref) != nil || h.lib.find(ref) != nil }
 
 // Changed hands in a mapping; it applies at its own instant.
 func (h *Host) Changed(at dsv.Instant, svc int, m Mapping) {
@@ -253,6 +258,7 @@ func (h *Host) accrue(at dsv.Instant) {
 	h.accrued = at
 	h.inFlight.WriteWeighted(at, h.run.Load(at), d)
 	h.hw.accrue(at, d)
+	h.lib.bytes.WriteWeighted(at, float64(h.lib.cache.Bytes()), d)
 }
 
 // Event implements Site.

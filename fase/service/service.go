@@ -12,6 +12,7 @@ import (
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/admit"
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -125,7 +126,9 @@ type HostConfig struct {
 	Accrue   time.Duration
 	// CancelOnClose withdraws the work of callers who closed their connection; by default the server finishes it.
 	CancelOnClose bool
-	Standby       bool // carries nothing until an action brings a service
+	Standby       bool          // carries nothing until an action brings a service
+	Files         []*files.Set  // that blocks may name; the number of a set is its index
+	Cache         machine.Bytes // of files; 0: every file is read from the disk
 	Admit         admit.Config
 	// Workers bounds the executions under way: each holds a worker from its start to its end, its calls included. 0: no bound.
 	Workers     int

@@ -146,7 +146,7 @@ func (h *Host) deliver(at dsv.Instant, x uint32) {
 		// By the agenda, so that a caller never resumes inside the work of its own server.
 		h.run.Agenda.Push(at, Event{Kind: eventAnswer, Ref: v.call, N: packAnswer(a)})
 	} else {
-		e := step.Effect{At: at, Kind: step.Reply, Code: uint16(v.status), Node: -1, Key: v.tag, N: v.bytes}
+		e := step.Effect{At: at, Kind: step.Reply, Code: uint16(v.status), Node: -1, Ref: step.Ref(v.sends), Key: v.tag, N: v.bytes}
 		if v.status == 421 {
 			e.N = epoch
 		}
@@ -177,6 +177,7 @@ func (h *Host) close(at dsv.Instant, x uint32) {
 			p.drain = 0
 		}
 	}
+	h.unpin(at, v.object)
 	h.visits[x] = visit{}
 	h.run.Release(at, x)
 }

@@ -40,7 +40,7 @@ type Kind uint8
 const (
 	Send     Kind = iota + 1 // user: carry the call Ref to server Node; Key, N bytes to send
 	Abandon                  // user: give the call Ref up (close its connection)
-	Reply                    // host: answer arrival Ref with N bytes, Code
+	Reply                    // host: answer the arrival of tag Key with N bytes, Code; Ref: the file that they are, 0 for none
 	Call                     // host: carry the call Ref to server Node; Key, N bytes to send
 	Withdraw                 // host: give the call Ref up
 	Burn                     // host: consume N ns of CPU (or bytes, by Code) for Ref, then Met
