@@ -206,6 +206,15 @@ func Buffers(fd, receive, send int) error {
 	return err
 }
 
+// Socket returns a non-blocking TCP socket for the family of addr, with Nagle's algorithm off.
+func Socket(addr netip.Addr) (int, error) {
+	fd, err := open(addr)
+	if err == nil {
+		noDelay(fd)
+	}
+	return fd, err
+}
+
 func open(a netip.Addr) (int, error) {
 	family := unix.AF_INET
 	if a.Is6() && !a.Is4In6() {

@@ -19,9 +19,14 @@ func NewPipe(size int) (*Pipe, error) {
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, err
 	}
-	p := &Pipe{r: fds[0], w: fds[1], size: 1 << 16}
-	if got, err := unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, size); err == nil {
-		p.size = got
+	p := &Pipe{r: fds[0], w: fds[1]}
+	var err error
+	if p.size, err = unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, size); err != nil {
+		// A user has so many pages in pipes: past that they are small and stay so.
+		if p.size, err = unix.FcntlInt(uintptr(p.w), unix.F_GETPIPE_SZ, 0); err != nil {
+			_ = p.Close()
+			return nil, err
+		}
 	}
 	return p, nil
 }

@@ -58,7 +58,7 @@ func TestPipeFull(t *testing.T) {
 	block := bytes.Repeat([]byte("0123456789abcdef"), 1<<12)
 	sent, held := 0, 0
 	for held == 0 {
-		n, err := netpoll.Write(in, block)
+		_, err := netpoll.Write(in, block)
 		if err != nil && !errors.Is(err, netpoll.ErrAgain) {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func TestPipeFull(t *testing.T) {
 		}
 		sent += filled
 		for held = filled; held > 0; {
-			n, err = p.Drain(to, held)
+			n, err := p.Drain(to, held)
 			if errors.Is(err, netpoll.ErrAgain) {
 				break
 			}
