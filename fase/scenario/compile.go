@@ -3,7 +3,6 @@ package scenario
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 
@@ -91,58 +90,6 @@ func (c *compiler) services() {
 		}
 		c.plan.Services = append(c.plan.Services, cfg)
 	}
-}
-
-// targets numbers the real servers behind the emulated ones.
-func (c *compiler) targets() {
-	topo, p := c.plan.Topology, c.plan
-	for _, n := range c.raw.targets {
-		t := Target{
-			Name: n.name, Node: len(topo.Servers), Service: len(topo.Services), URL: n.v.url.v,
-			Serve: n.v.fallback.v == "serve", Exec: plainTexts(n.v.exec), Files: map[string]string{},
-		}
-		for _, f := range n.v.files {
-			t.Files[f.name] = f.content
-		}
-		t.Address = c.address(n.v.url, len(t.Exec) > 0)
-		if t.Serve && len(t.Exec) == 0 {
-			c.at(n.v.fallback.at, "a fallback takes the place of a program, and there is none", "write exec: [PROGRAM, …] too")
-		}
-		topo.Servers = append(topo.Servers, n.name)
-		topo.Services = append(topo.Services, n.name)
-		p.Services = append(p.Services, service.Config{Name: n.name, On: []int{t.Node}})
-		p.Targets = append(p.Targets, t)
-	}
-	for i := range p.Servers {
-		p.Servers[i].Services = p.Services
-	}
-}
-
-// address returns HOST:PORT of a target's URL.
-func (c *compiler) address(s spot[string], started bool) string {
-	if !s.written() {
-		return ""
-	}
-	const fix = "write it as http://HOST:PORT"
-	u, err := url.Parse(s.v)
-	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
-		c.at(s.at, fmt.Sprintf("%q is not the URL of a target", clip(s.v)), fix)
-		return ""
-	}
-	port := u.Port()
-	if port == "" {
-		port = "80"
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	switch {
-	case err != nil:
-		c.at(s.at, fmt.Sprintf("%q is not a port", clip(port)), fix)
-		return ""
-	case n == 0 && !started:
-		c.at(s.at, "port 0 is no port to call", "it stands for any free one where exec starts the program")
-		return ""
-	}
-	return net.JoinHostPort(u.Hostname(), port)
 }
 
 func plainTexts(ts []spot[string]) []string {

@@ -23,6 +23,7 @@ type rawScenario struct {
 	adapt            []named[rawRule]
 	measure          []named[rawMeasure]
 	expect           []spot[string]
+	set              []rawShort
 }
 
 type rawServer struct {
@@ -69,14 +70,6 @@ type think struct {
 	mean        time.Duration
 	exponential bool
 }
-
-type rawTarget struct {
-	url, fallback spot[string]
-	exec          []spot[string]
-	files         []spotFile
-}
-
-type spotFile struct{ name, content string }
 
 type rawModule struct {
 	kind   spot[string]
@@ -126,6 +119,7 @@ func scenarioFields(s *rawScenario) []field {
 		{key: "adapt", value: items(&s.adapt, "rule", many, ruleFields), help: "rules that watch variables and act, as a list"},
 		{key: "measure", value: names(&s.measure, "variable", 1000, measureFields), help: "how variables are measured, by name, where the standard way does not suit"},
 		{key: "expect", value: texts(&s.expect, "condition", many), help: "conditions that must hold over the run after its warm-up"},
+		{key: "set", value: shorts(&s.set), help: "short names for `--set`, each with the path of the value that it stands for, or a list of paths: `users: clients.crowd.users`"},
 	}
 }
 
@@ -177,15 +171,6 @@ func clientFields(c *rawClient) []field {
 		{key: "requests_per_connection", value: whole(&c.perRequests, 1, 1<<30), help: "a connection is closed after so many answers, and a new one opened when need be; without it there is no limit"},
 		{key: "idle", value: whole(&c.idle, 0, 1_000_000), def: "0", help: "connections that are opened at the start and left idle, spread over the servers that the request calls first"},
 		{key: "processes", value: whole(&c.processes, 1, 64), def: "1", help: "processes that share the group; each keeps at most 19 000 connections"},
-	}
-}
-
-func targetFields(t *rawTarget) []field {
-	return []field{
-		{key: "url", value: text(&t.url), need: true, help: "where it is, such as http://127.0.0.1:8080; with exec, port 0 is any free one"},
-		{key: "exec", value: texts(&t.exec, "word", many), help: "the program that is started before the run, and its arguments; {address}, {port} and {dir} stand for the target's address and its own folder"},
-		{key: "files", value: files(&t.files), help: "files written to that folder first, by name; the same words are replaced"},
-		{key: "fallback", value: choice(&t.fallback, "none", "serve"), def: "none", help: "where the program is not installed: an error, or Eve's own server in its place"},
 	}
 }
 

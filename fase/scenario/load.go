@@ -88,6 +88,7 @@ func (c *compiler) compile() error {
 	c.requests()
 	c.clients()
 	c.modules()
+	c.shorts()
 	c.named()
 	if len(c.errs) > 0 {
 		return c.err()
@@ -132,7 +133,9 @@ func reserved() []string {
 }
 
 // parts are names of a server's own variables: a service cannot have them.
-func parts() []string { return []string{"cpu", "disk", "memory", "link", "in_flight", "lag"} }
+func parts() []string {
+	return []string{"cpu", "disk", "memory", "link", "in_flight", "lag", "process"}
+}
 
 // maxName bounds the name of a participant, so that the names of its variables stay within theirs.
 const maxName = 48

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/usage"
 )
 
 // measures lists every variable that is written through a manipulator: the standard ones, changed by `measure:`, and
@@ -185,6 +187,12 @@ func (s *standard) all() {
 	for _, h := range hosts {
 		s.server(h, s.plan.Services[:emulated])
 	}
+	for _, process := range s.plan.Processes() {
+		s.used(process, process+".process", time.Second)
+	}
+	for i := range s.plan.Targets {
+		s.used(s.plan.Targets[i].Name, s.plan.Targets[i].Name, period)
+	}
 }
 
 // callers lists who may call a service: the groups whose requests name it, and every server, as an action may bring any
@@ -256,6 +264,14 @@ func (s *standard) server(x string, services []service.Config) {
 		} {
 			s.put(own, dmm.Spec{Name: ack.name, Manipulator: "last", Sync: dmm.Trigger{Change: 1}}, "1", ack.help)
 		}
+	}
+}
+
+// used is what the processes of a participant use of the host.
+func (s *standard) used(owner, prefix string, every time.Duration) {
+	for _, v := range usage.Variables() {
+		spec := dmm.Spec{Name: dsv.Name(prefix + "." + v.Leaf), Manipulator: v.Manipulator, Sync: dmm.Trigger{Every: every}}
+		s.put([]string{owner}, spec, v.Unit, v.Help)
 	}
 }
 

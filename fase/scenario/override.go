@@ -25,12 +25,17 @@ func applyOverrides(root *node, o Options, f *faults) map[string]bool {
 		if value == nil {
 			continue
 		}
-		keys := strings.Split(path, ".")
-		if keys[0] == "measure" && len(keys) > 2 {
-			keys = measurePath(keys)
-		}
-		if graft(root, keys, value, at, f) {
-			changed[keys[0]] = true
+		for _, path := range long(root, path) {
+			if !known(root, path, at, f) {
+				continue
+			}
+			keys := strings.Split(path, ".")
+			if keys[0] == "measure" && len(keys) > 2 {
+				keys = measurePath(keys)
+			}
+			if graft(root, keys, value.copy(), at, f) {
+				changed[keys[0]] = true
+			}
 		}
 	}
 	return changed
@@ -52,6 +57,19 @@ func overrideValue(src *source, path, text string, f *faults) *node {
 	}
 	shift(value, src, len([]rune(path))+1)
 	return value
+}
+
+// copy returns the tree again, to stand elsewhere.
+func (n *node) copy() *node {
+	c := *n
+	c.entries, c.items = slices.Clone(n.entries), slices.Clone(n.items)
+	for i, e := range c.entries {
+		c.entries[i] = entry{e.key.copy(), e.value.copy()}
+	}
+	for i, item := range c.items {
+		c.items[i] = item.copy()
+	}
+	return &c
 }
 
 func shift(n *node, src *source, by int) {

@@ -105,10 +105,49 @@ func TestOverrideMistakes(t *testing.T) {
 		{"duration=5s", "--set duration=5s:1:10: the warm-up of 5s is not shorter than the run of 5s"},
 		{"duration=1s", "--set duration=1s:1:10: the warm-up of 5s is not shorter than the run of 1s"},
 		{"adapt.0.when=p95(static.latncy) > 1s", "--set adapt.0.when=p95(static.latncy) > 1s:1:18: no such variable static.latncy"},
+		{"target=nginx", `--set target=nginx:1:1: the scenario has no key "target"; did you mean "targets"?`},
 		{"requests=request page { call apq { cpu 1ms } }", ":1:25: no service apq; did you mean \"app\"?"},
 	} {
 		_, err := scenario.Load("x", src, scenario.Options{Set: []string{c.set}})
 		if _, ok := errors.AsType[scenario.Errors](err); !ok || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.set, err, c.want)
+		}
+	}
+}
+
+// TestShort sets values by short names, and loads the text that the plan says was run.
+func TestShort(t *testing.T) {
+	const src = `eve: 1
+duration: 5s
+set: {target: targets.web.kind, users: [clients.a.users, clients.b.users], ready: targets.web.ready.within}
+requests: |
+  request r { http web GET "/" }
+targets: {web: {kind: nginx}}
+clients:
+  a: {request: r, users: 1, think: 1s}
+  b: {request: r, users: 2, think: 1s}
+`
+	p, err := scenario.Load("x", []byte(src), scenario.Options{Set: []string{"target=yaws", "users=7", "users=9", "ready=3s", "clients.b.users=8"}})
+	if err != nil {
+		t.Fatal(render(err))
+	}
+	again, err := scenario.Load("again", p.Text, scenario.Options{})
+	if err != nil {
+		t.Fatalf("%s\n%s", render(err), p.Text)
+	}
+	for _, p := range []*scenario.Plan{p, again} {
+		web := p.Targets[0]
+		if web.Kind != "yaws" || web.Ready.Within != 3*time.Second || p.Clients[0].Users != 9 || p.Clients[1].Users != 8 || len(p.Short) != 3 {
+			t.Errorf("got %+v, %d and %d users, %+v", web, p.Clients[0].Users, p.Clients[1].Users, p.Short)
+		}
+	}
+	for _, c := range []struct{ set, want string }{
+		{"target=nginks", `--set target=nginks:1:8: "nginks" is none of nginx, lighttpd, apache, yaws, node, tornado, eve; did you mean "nginx"?`},
+		{"targt=nginx", `--set targt=nginx:1:1: the scenario has no key and no short name "targt"; did you mean "target"?`},
+		{"zzzzzzzz=1", `the scenario has no key and no short name "zzzzzzzz"; its short names are target, users, ready`},
+	} {
+		_, err := scenario.Load("x", []byte(src), scenario.Options{Set: []string{c.set}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.set, err, c.want)
 		}
 	}

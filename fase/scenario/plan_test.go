@@ -17,6 +17,7 @@ import (
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/usage"
 	"github.com/eve-emulation/eve/fase/user"
 )
 
@@ -197,10 +198,17 @@ func everythingTargets(t *testing.T, p *scenario.Plan) {
 	if m := p.Mappings()[p.Targets[1].Service]; m.Replicas[0] != (service.Replica{Server: "plain", Address: "example.org:80", Weight: 1, State: service.Serving}) {
 		t.Errorf("got %+v", m)
 	}
+	want := []dsv.Name{"web.latency", "web.requests", "web.errors"}
+	for _, v := range usage.Variables() {
+		want = append(want, dsv.Name("web."+v.Leaf))
+	}
 	for _, m := range p.Measures {
-		if strings.HasPrefix(string(m.Name), "web.") && !slices.Contains([]dsv.Name{"web.latency", "web.requests", "web.errors"}, m.Name) {
+		if strings.HasPrefix(string(m.Name), "web.") && !slices.Contains(want, m.Name) {
 			t.Errorf("a target has the variable %s", m.Name)
 		}
+	}
+	if got := len(p.Owned("web")); got != len(usage.Variables()) {
+		t.Errorf("the target itself writes %d variables, want %d", got, len(usage.Variables()))
 	}
 	d, err := p.Demands()
 	if err != nil {

@@ -9,7 +9,6 @@ package scenario
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -38,6 +37,7 @@ type Plan struct {
 	Clients  []user.Config
 	Adapt    adapt.Config
 	Targets  []Target // real HTTP servers, from `targets:`
+	Short    []Short  // short names of values, from `set:`
 	Modules  []Module // modules of other kinds, from `modules:`
 
 	Measures []Measure // every measured variable, standard ones included, sorted by name
@@ -63,25 +63,6 @@ type Server struct {
 
 	// Of those engines that have them; docs/engines.md. None is 0.
 	Threads, Helpers, Queue, Backlog int
-}
-
-// A Target is a real server under test, attached to or started.
-type Target struct {
-	Name    string
-	Node    int // index of server and service alike: see Plan
-	Service int
-	URL     string // http://HOST:PORT; port 0 is any free one
-	Address string // HOST:PORT of URL
-	Exec    []string
-	Files   map[string]string // written to the target's own folder first, by plain name
-	// Serve says that Eve's own server takes its place where the program of Exec is not installed.
-	Serve bool
-}
-
-// Expand replaces {address}, {port} and {dir} in an argument or a file of the target.
-func (t Target) Expand(s, address, dir string) string {
-	port := address[strings.LastIndexByte(address, ':')+1:]
-	return strings.NewReplacer("{address}", address, "{port}", port, "{dir}", dir).Replace(s)
 }
 
 // A Module is a module of another kind, or a program.
@@ -166,6 +147,18 @@ func (p *Plan) Owned(participant string) []dmm.Spec {
 		}
 	}
 	return specs
+}
+
+// Processes lists the processes that emulate servers, in the order of their first ones. The process called NAME is measured in
+// the variables NAME.process.LEAF of package usage.
+func (p *Plan) Processes() []string {
+	var names []string
+	for i := range p.Servers {
+		if !slices.Contains(names, p.Servers[i].Process) {
+			names = append(names, p.Servers[i].Process)
+		}
+	}
+	return names
 }
 
 // Rates are the variables that hold the rates of open groups of clients: those of the variables that are measured which

@@ -1,0 +1,201 @@
+package scenario
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/eve-emulation/eve/fase/service"
+)
+
+// A Target is a real server under test, attached to or started.
+type Target struct {
+	Name    string
+	Node    int // index of server and service alike: see Plan
+	Service int
+	URL     string // http://HOST:PORT; port 0 is any free one
+	Address string // HOST:PORT of URL
+	// Kind is one of TargetKinds, which bring a command line and a configuration; empty for Exec, or for a server that runs
+	// already.
+	Kind    string
+	Engine  string // of kind eve
+	Workers int    // processes or threads that the kind is configured for; at least 1
+	Folder  string // of files that the kind serves below /files/; empty for none
+	Exec    []string
+	Files   map[string]string // written to the target's own folder first, by plain name
+	Ready   Ready
+	PID     int // of a server that runs already; 0: whoever listens at its address
+	// Serve says that Eve's own server takes its place where the program is not installed.
+	Serve bool
+
+	keys map[string]*node // where its keys are written; "" for its name
+}
+
+// Ready says when a target is ready.
+type Ready struct {
+	HTTP   string // the path that it answers, with a status below 500; empty: it takes a connection
+	Within time.Duration
+}
+
+// Started reports whether Eve starts the target.
+func (t Target) Started() bool { return t.Kind != "" || len(t.Exec) > 0 }
+
+// TargetKinds lists the kinds of targets that Eve has a configuration of. The last is Eve's own server.
+func TargetKinds() []string {
+	return []string{"nginx", "lighttpd", "apache", "yaws", "node", "tornado", "eve"}
+}
+
+// Mistake is what is wrong with a target where it turned out later, positioned at the first of keys that is written, or at
+// its name.
+func (t Target) Mistake(msg, fix string, keys ...string) Errors {
+	for _, k := range append(keys, "") {
+		if n := t.keys[k]; n != nil {
+			return Errors{n.src.errorAt(n.line, n.col, msg, fix)}
+		}
+	}
+	return Errors{{File: "scenario", Line: 1, Col: 1, Msg: msg, Fix: fix}}
+}
+
+// Expand replaces {address}, {port} and {dir} in an argument or a file of the target.
+func (t Target) Expand(s, address, dir string) string {
+	port := address[strings.LastIndexByte(address, ':')+1:]
+	return strings.NewReplacer("{address}", address, "{port}", port, "{dir}", dir).Replace(s)
+}
+
+type rawTarget struct {
+	url, fallback, kind, engine, folder spot[string]
+	workers, pid                        spot[int]
+	exec                                []spot[string]
+	files                               []spotFile
+	http                                spot[string]
+	within                              spot[time.Duration]
+}
+
+type spotFile struct{ name, content string }
+
+func targetFields(t *rawTarget) []field {
+	return []field{
+		{key: "url", value: text(&t.url), help: "where it is, such as http://127.0.0.1:8080; of one that Eve starts port 0, the default there, is any free one"},
+		{key: "kind", value: choice(&t.kind, TargetKinds()...), help: "the server that is started, with a configuration that Eve brings; eve is Eve's own"},
+		{key: "engine", value: choice(&t.engine, Engines()...), def: Engines()[0], help: "kind eve: its I/O engine"},
+		{key: "workers", value: whole(&t.workers, 1, 256), def: "1", help: "kind: its workers, where the server has a notion of them"},
+		{key: "folder", value: text(&t.folder), help: "kind: a folder of files that it serves below /files/"},
+		{key: "exec", value: texts(&t.exec, "word", many), help: "the program that is started instead, and its arguments; {address}, {port} and {dir} stand for the target's address and its own folder"},
+		{key: "files", value: files(&t.files), help: "files written to that folder first, by name; the same words are replaced; of a kind, one of the same name takes the place of Eve's"},
+		{key: "ready", value: object("ready", []field{
+			{key: "http", value: text(&t.http), help: "the path that it answers, with a status below 500; a kind's default is /, and without one it is ready when it takes a connection"},
+			{key: "within", value: duration(&t.within, time.Millisecond, false), def: "10s", help: "how long that may take"},
+		}), help: "when it is ready"},
+		{key: "pid", value: whole(&t.pid, 1, 1<<30), help: "the process to measure, of a server that runs already; without it whoever listens at the address on this host"},
+		{key: "fallback", value: choice(&t.fallback, "none", "serve"), def: "none", help: "where the program is not installed: an error, or Eve's own server in its place"},
+	}
+}
+
+// targets numbers the real servers behind the emulated ones.
+func (c *compiler) targets() {
+	topo, p := c.plan.Topology, c.plan
+	for _, n := range c.raw.targets {
+		t := Target{
+			Name: n.name, Node: len(topo.Servers), Service: len(topo.Services), URL: n.v.url.v, Kind: n.v.kind.v,
+			Engine: n.v.engine.v, Workers: n.v.workers.v, Folder: n.v.folder.v, PID: n.v.pid.v,
+			Ready: Ready{HTTP: n.v.http.v, Within: n.v.within.v},
+			Serve: n.v.fallback.v == "serve", Exec: plainTexts(n.v.exec), Files: map[string]string{}, keys: map[string]*node{"": n.at},
+		}
+		for _, e := range n.node.entries {
+			t.keys[e.key.text] = e.value
+		}
+		for _, f := range n.v.files {
+			t.Files[f.name] = f.content
+		}
+		if t.Kind != "" && t.Ready.HTTP == "" {
+			t.Ready.HTTP = "/"
+		}
+		if t.URL == "" && t.Started() {
+			t.URL = "http://127.0.0.1:0"
+		}
+		c.target(&n, &t)
+		topo.Servers = append(topo.Servers, n.name)
+		topo.Services = append(topo.Services, n.name)
+		p.Services = append(p.Services, service.Config{Name: n.name, On: []int{t.Node}})
+		p.Targets = append(p.Targets, t)
+	}
+	for i := range p.Servers {
+		p.Servers[i].Services = p.Services
+	}
+}
+
+// target checks what is written of one against itself.
+func (c *compiler) target(n *named[rawTarget], t *Target) {
+	v := &n.v
+	written := func(key string) bool { return n.node.get(key) != nil }
+	started := t.Started() || written("kind") || written("exec")
+	if v.url.written() {
+		t.Address = c.address(v.url, started)
+	} else if t.URL != "" {
+		t.Address = strings.TrimPrefix(t.URL, "http://")
+	} else if !started && !written("url") {
+		c.at(n.at, fmt.Sprintf("target %s has no url", n.name), "say where it is: url: http://HOST:PORT, or what is started: kind: "+strings.Join(TargetKinds(), " · ")+", or exec: [PROGRAM, …]")
+	}
+	if t.Kind != "" && len(t.Exec) > 0 {
+		c.at(v.exec[0].at, fmt.Sprintf("kind %s brings its own command line", t.Kind), "leave out kind, or exec")
+	}
+	for _, k := range []struct {
+		key, with string
+		ok        bool
+	}{
+		{"engine", "kind: eve", t.Kind == "eve"},
+		{"workers", "kind", t.Kind != ""},
+		{"folder", "kind", t.Kind != "" && t.Kind != "eve"},
+		{"files", "kind or exec", started},
+	} {
+		if at := n.node.get(k.key); at != nil && !k.ok {
+			c.at(at, fmt.Sprintf("`%s` goes with %s", k.key, k.with), "remove it")
+		}
+	}
+	if v.pid.written() && started {
+		c.at(v.pid.at, "`pid` is of a server that runs already, and this one is started", "remove it")
+	}
+	if t.Serve && !started {
+		c.at(v.fallback.at, "a fallback takes the place of a program, and there is none", "write kind: nginx or exec: [PROGRAM, …] too")
+	}
+	if v.http.written() && !validPath(v.http.v) {
+		c.at(v.http.at, fmt.Sprintf("%q is not a path", clip(v.http.v)), "it begins with / and has no spaces")
+	}
+}
+
+func validPath(s string) bool {
+	return strings.HasPrefix(s, "/") && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
+}
+
+// address returns HOST:PORT of a target's URL.
+func (c *compiler) address(s spot[string], started bool) string {
+	const fix = "write it as http://HOST:PORT"
+	u, err := url.Parse(s.v)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		c.at(s.at, fmt.Sprintf("%q is not the URL of a target", clip(s.v)), fix)
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil:
+		c.at(s.at, fmt.Sprintf("%q is not a port", clip(port)), fix)
+		return ""
+	case n == 0 && !started:
+		c.at(s.at, "port 0 is no port to call", "it stands for any free one where Eve starts the server")
+		return ""
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// targeted reports whether a name is a target's.
+func (p *Plan) targeted(name string) bool {
+	return slices.ContainsFunc(p.Targets, func(t Target) bool { return t.Name == name })
+}
