@@ -1,7 +1,6 @@
 package load
 
 import (
-	"errors"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -14,8 +13,6 @@ const (
 	holdOpening = 64
 	holdAgain   = time.Second
 )
-
-var errHungUp = errors.New("left idle: the server closed the connection at once")
 
 // A hold is the connections to one server that are left idle.
 type hold struct {
@@ -87,11 +84,7 @@ func (l *Loop) holdOne(h *hold) {
 
 // held acts on the end of a connect of one of them.
 func (l *Loop) held(c *conn, ev netpoll.Events) {
-	err := netpoll.ConnectError(c.fd)
-	if err == nil && ev&hangup != 0 {
-		err = errHungUp
-	}
-	if err != nil {
+	if err := netpoll.ConnectError(c.fd); err != nil {
 		l.note(err.Error())
 		l.closeConn(c)
 		return
@@ -101,6 +94,9 @@ func (l *Loop) held(c *conn, ev netpoll.Events) {
 	l.stats.Held++
 	l.holds.opening--
 	c.state = idle
+	if ev&hangup != 0 { // that edge is not reported again
+		l.closeConn(c)
+	}
 }
 
 // dropHeld books that one of them is closed.
