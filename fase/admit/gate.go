@@ -91,10 +91,7 @@ func (g *Gate) opens() dsv.Instant {
 
 // Take returns the next decision that is due; false when there is none. One to be served is in service until Done.
 func (g *Gate) Take(at dsv.Instant) (Decision, bool) {
-	if !g.free() {
-		return Decision{}, false
-	}
-	if at < g.opens() {
+	if !g.Ready(at) {
 		if g.codel != nil && g.pool.size == 0 {
 			g.codel.Empty()
 		}
@@ -169,15 +166,22 @@ func (g *Gate) Again() { g.due = g.pool.first }
 
 // Next is when the gate next wants to act: Take, Overdue or a controller has something.
 func (g *Gate) Next() dsv.Instant {
-	t := g.overdue()
 	if g.free() {
-		t = min(t, g.opens())
+		return min(g.Timer(), g.opens())
 	}
-	if g.rate != nil {
-		t = min(t, g.rate.Next())
-	}
-	return t
+	return g.Timer()
 }
+
+// Timer is Next but for Take: for who calls that at instants of its own.
+func (g *Gate) Timer() dsv.Instant {
+	if g.rate == nil {
+		return g.overdue()
+	}
+	return min(g.overdue(), g.rate.Next())
+}
+
+// Ready reports whether Take has something.
+func (g *Gate) Ready(at dsv.Instant) bool { return g.free() && g.opens() <= at }
 
 // Advance lets the controller act on what is due.
 func (g *Gate) Advance(to dsv.Instant) {

@@ -48,6 +48,12 @@ func AppendCall(b []byte, r *service.Request, services []string, host string) ([
 	if r.Deadline != 0 {
 		b = strconv.AppendInt(append(b, "\r\nEve-Deadline: "...), int64(r.Deadline), 10)
 	}
+	if r.Client != 0 {
+		b = strconv.AppendUint(append(b, "\r\nEve-Client: "...), r.Client, 16)
+	}
+	if r.Forwarded {
+		b = append(b, "\r\nEve-Forwarded: 1"...)
+	}
 	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), int64(len(compact))+r.Send, 10)
 	return append(append(b, "\r\n\r\n"...), compact...), nil
 }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"slices"
+	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
@@ -50,11 +51,20 @@ type call struct {
 	need  uint32 // epoch that a parked call waits for
 	node  int32
 	moves int
+	quiet bool // it is not measured
 	began dsv.Instant
 	owner Op
 }
 
 type callMeter struct{ latency, requests, errors *dmm.Var }
+
+func (m *callMeter) write(at dsv.Instant, took time.Duration, cause Cause) {
+	m.latency.Write(at, took.Seconds())
+	m.requests.Write(at, 1)
+	if cause != OK {
+		m.errors.Write(at, 1)
+	}
+}
 
 // NewCaller returns a caller that emits its effects through emit: kind send carries a call, kind undo gives one up. Its
 // own node is -1 outside servers.
@@ -101,6 +111,29 @@ func (c *Caller) Mapping(svc int) *Mapping { return &c.routes[svc].mapping }
 
 // Start sends a request, or lets it wait for a replica. began is the instant from which its latency counts.
 func (c *Caller) Start(at, began dsv.Instant, req Request, owner Op) step.Ref {
+	ref, k := c.open(began, req, owner)
+	c.resolve(at, ref, k)
+	return ref
+}
+
+// Forward hands a request on to a server that serves it. It is no call of this participant's, and is not measured as one.
+func (c *Caller) Forward(at dsv.Instant, node int, req Request, owner Op) step.Ref {
+	ref, k := c.open(at, req, owner)
+	k.quiet = true
+	c.dispatch(at, ref, k, node)
+	return ref
+}
+
+// Others calls show with each other server that serves a service, in the order of the mapping.
+func (c *Caller) Others(svc int, show func(node int)) {
+	for _, t := range c.routes[svc].serving {
+		if t.node != c.node {
+			show(t.node)
+		}
+	}
+}
+
+func (c *Caller) open(began dsv.Instant, req Request, owner Op) (step.Ref, *call) {
 	var slot uint32
 	if n := len(c.free); n > 0 {
 		slot = c.free[n-1]
@@ -112,9 +145,7 @@ func (c *Caller) Start(at, began dsv.Instant, req Request, owner Op) step.Ref {
 	k := c.calls[slot]
 	*k = call{req: req, gen: k.gen + 1, live: true, began: began, owner: owner}
 	c.Outstanding++
-	ref := step.NewRef(slot, k.gen)
-	c.resolve(at, ref, k)
-	return ref
+	return step.NewRef(slot, k.gen), k
 }
 
 func (c *Caller) lookup(ref step.Ref) *call {
@@ -159,6 +190,12 @@ func (c *Caller) resolve(at dsv.Instant, ref step.Ref, k *call) {
 		r.parked = append(r.parked, ref)
 		return
 	}
+	c.dispatch(at, ref, k, node)
+}
+
+// dispatch sends a call to a server.
+func (c *Caller) dispatch(at dsv.Instant, ref step.Ref, k *call, node int) {
+	r := &c.routes[k.req.Service]
 	r.outstanding[node]++
 	k.sent, k.node = true, int32(node)
 	k.req.Epoch = r.mapping.Epoch
@@ -239,11 +276,8 @@ func (c *Caller) GiveUp(at dsv.Instant, ref step.Ref, cause Cause) {
 }
 
 func (c *Caller) finish(at dsv.Instant, ref step.Ref, k *call, cause Cause) {
-	m := &c.meters[k.req.Service]
-	m.latency.Write(at, at.Sub(k.began).Seconds())
-	m.requests.Write(at, 1)
-	if cause != OK {
-		m.errors.Write(at, 1)
+	if !k.quiet {
+		c.meters[k.req.Service].write(at, at.Sub(k.began), cause)
 	}
 	k.live = false
 	k.req = Request{}

@@ -15,11 +15,12 @@ const (
 	BurnCPU uint16 = iota
 	BurnRead
 	BurnWrite
-	BurnSync  // a write that reaches the medium
-	BurnTouch // memory to take and touch
-	BurnFree  // memory to give back; wants no Met
-	BurnFile  // a whole file to read, Key: a files.Object
-	BurnDrop  // a file whose bytes nobody needs any more; wants no Met
+	BurnSync   // a write that reaches the medium
+	BurnTouch  // memory to take and touch
+	BurnFree   // memory to give back; wants no Met
+	BurnChoose // no consumption: call Host.Choose once the sockets have been looked at
+	BurnFile   // a whole file to read, Key: a files.Object
+	BurnDrop   // a file whose bytes nobody needs any more; wants no Met
 )
 
 // hardware is the resources of one server, with what is measured of them.

@@ -19,6 +19,8 @@ type Host struct {
 	cfg      HostConfig
 	name     string
 	hw       hardware
+	adm      admission
+	objects  Objects // nil: there are none
 	lib      library
 	visits   []visit             // by execution slot
 	here     []place             // by service
@@ -44,10 +46,15 @@ type visit struct {
 	sends         files.Object // the file that its reply is
 	status        int
 	bytes         int64
-	admitted      bool // counted in flight at its service
-	begun         bool // its execution has begun
-	replying      bool // its reply is on its way out
-	ended         bool // every strand has ended, or none will begin
+	admitted      bool     // counted in flight at its service
+	begun         bool     // its execution has begun
+	pooled        bool     // it is in the gate's pool
+	serving       bool     // it has a place in the gate's service
+	shed          bool     // it left the pool unserved, or never was in it
+	onward        step.Ref // the call that forwards it; 0: none
+	retry         int64    // seconds that a 503 tells its caller to wait
+	replying      bool     // its reply is on its way out
+	ended         bool     // every strand has ended, or none will begin
 }
 
 // place is what this server does for a service.
@@ -88,6 +95,7 @@ func NewHost(cfg HostConfig, vars Vars) *Host {
 	}
 	c := NewCaller(cfg.Topology, cfg.Services, cfg.Node, step.Call, step.Withdraw, h.called, vars)
 	h.run = NewRunner(h, c)
+	h.newAdmission(vars)
 	h.hw = newHardware(cfg.Machine, h.name, vars)
 	h.lib = newLibrary(&h.cfg, h.name, vars)
 	for i, s := range cfg.Topology.Services {
@@ -102,18 +110,20 @@ func NewHost(cfg HostConfig, vars Vars) *Host {
 }
 
 // Next implements step.Core.
-func (h *Host) Next() dsv.Instant { return min(h.run.Next(), h.hw.next()) }
+func (h *Host) Next() dsv.Instant { return min(h.run.Next(), h.hw.next(), h.gateNext()) }
 
-// Advance implements step.Core. At one instant the machine's departures come before the agenda.
+// Advance implements step.Core. At one instant the machine's departures come before the agenda, and that before the gate.
 func (h *Host) Advance(to dsv.Instant) {
 	for {
-		t := h.hw.next()
+		t, due, gate := h.hw.next(), h.run.Next(), h.gateNext()
 		switch {
-		case t <= to && t <= h.run.Next():
+		case t <= to && t <= due && t <= gate:
 			h.hw.advance(t)
 			h.departures(t)
-		case h.run.Next() <= to:
+		case due <= to && due <= gate:
 			h.run.Due()
+		case gate <= to:
+			h.gateDue(gate)
 		default:
 			return
 		}
@@ -164,13 +174,14 @@ func (h *Host) later(at dsv.Instant, kind uint8, x uint32) {
 func (h *Host) Answer(at dsv.Instant, ref step.Ref, a Answer) {
 	h.Advance(at)
 	if d := h.cfg.Machine.Link.Delay; d > 0 {
+		h.carries(ref, a.Bytes)
 		h.run.Agenda.Push(at.Add(d), Event{Kind: eventAnswer, Ref: ref, N: packAnswer(a)})
 		return
 	}
-	h.run.Answer(at, ref, a)
+	h.answered(at, ref, a)
 }
 
-// packAnswer fits an answer into an event; nobody asks for its bytes.
+// packAnswer fits an answer into an event; but for those to what was forwarded nobody asks for its bytes.
 func packAnswer(a Answer) int64 {
 	return int64(a.Status)<<40 | int64(a.Cause)<<32 | int64(a.Epoch)
 }
@@ -238,6 +249,9 @@ func (h *Host) Idle() error {
 	if n := len(h.byTag) + len(h.byCall); n != 0 {
 		return fmt.Errorf("%s: %d requests could be withdrawn", h.name, n)
 	}
+	if g := h.adm.gate; g != nil && g.Len()+g.Serving() != 0 {
+		return fmt.Errorf("%s: %d requests in the pool and %d in service", h.name, g.Len(), g.Serving())
+	}
 	if what := h.hw.busy(); what != "" {
 		return fmt.Errorf("%s: %s is in use", h.name, what)
 	}
@@ -257,6 +271,7 @@ func (h *Host) accrue(at dsv.Instant) {
 	}
 	h.accrued = at
 	h.inFlight.WriteWeighted(at, h.run.Load(at), d)
+	h.accrueAdmission(at, d)
 	h.hw.accrue(at, d)
 	h.lib.bytes.WriteWeighted(at, float64(h.lib.cache.Bytes()), d)
 }
@@ -273,7 +288,7 @@ func (h *Host) Event(at dsv.Instant, e Event) {
 	case eventCall:
 		h.leave(at, e.Ref)
 	case eventAnswer:
-		h.run.Answer(at, e.Ref, unpackAnswer(e.N))
+		h.answered(at, e.Ref, unpackAnswer(e.N))
 	case eventEarly:
 		h.tooEarly(at, e.Ref)
 	case eventClose:

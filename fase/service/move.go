@@ -36,6 +36,11 @@ func (h *Host) Apply(at dsv.Instant, svc int, m Mapping) {
 		p.left, p.copyEpoch = int64(h.cfg.Services[svc].Size), m.Epoch
 		h.copyOn(at, svc)
 	}
+	if p.state != Serving && p.state != Draining {
+		h.unpool(at, svc)
+	} else if h.adm.gate != nil {
+		h.adm.gate.Again()
+	}
 	early := h.early[svc]
 	h.early[svc] = nil
 	for _, ref := range early {

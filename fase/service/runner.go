@@ -12,6 +12,8 @@ import (
 // An Op names an outstanding demand of an execution.
 type Op struct {
 	Ref step.Ref // slot and generation in the runner's table
+	// Forwarded says that the call hands a request on; Ref is then the host's name of it.
+	Forwarded bool
 }
 
 // A Runner executes requests: it keeps executions, their outstanding demands, waits, timers and calls, and one agenda of
@@ -48,6 +50,7 @@ type execution struct {
 	began dsv.Instant
 
 	urgency Urgency
+	client  uint64
 
 	first uint32 // list of outstanding ops; none is 0, so ops[0] stays unused
 }
@@ -69,7 +72,7 @@ func (r *Runner) Reserve(at dsv.Instant) (x, gen uint32) {
 	}
 	t := r.tasks[x]
 	t.gen++
-	t.live, t.ended, t.gone, t.first = true, false, false, 0
+	t.live, t.ended, t.gone, t.first, t.client = true, false, false, 0, 0
 	r.Running++
 	return x, t.gen
 }
@@ -94,6 +97,9 @@ func (r *Runner) Begin(at dsv.Instant, x uint32, b *rdr.Block, key rdr.Key, leve
 	t.SetDeadline(0) // so that a call's is that of its own block; what is inherited is an instant
 	r.pump(at, x)
 }
+
+// Asks says on whose behalf an execution makes its calls, before it begins.
+func (r *Runner) Asks(x uint32, client uint64) { r.tasks[x].client = client }
 
 // Release frees a slot whose execution has ended, or has not begun.
 func (r *Runner) Release(at dsv.Instant, x uint32) {
@@ -195,8 +201,8 @@ func (r *Runner) call(at dsv.Instant, t *execution, o uint32, d *rdr.Demand) {
 	}
 	ref := r.Calls.Start(at, min(at, t.began), Request{
 		Service: svc, Block: d.Block, Method: d.Method, Path: d.Path, Key: d.Key, Send: d.N,
-		Priority: d.Priority, Deadline: deadline,
-	}, Op{r.ref(o)})
+		Priority: d.Priority, Deadline: deadline, Client: t.client,
+	}, Op{Ref: r.ref(o)})
 	r.ops[o].call = ref
 }
 

@@ -131,7 +131,9 @@ type HostConfig struct {
 	Cache         machine.Bytes // of files; 0: every file is read from the disk
 	Admit         admit.Config
 	// Workers bounds the executions under way: each holds a worker from its start to its end, its calls included. 0: no bound.
-	Workers     int
+	Workers int
+	// Named says that callers tell who asks, because some server of the scenario is fair to clients.
+	Named       bool
 	RecordShare float64 // share of requests recorded one by one, chosen by key; 0 means all
 }
 

@@ -40,7 +40,22 @@ func (h *Host) decide(at dsv.Instant, x uint32) {
 		h.turnAway(at, x, 200)
 		return
 	}
+	if h.adm.gate != nil {
+		h.register(at, x, level)
+		return
+	}
+	h.start(at, x)
+}
+
+// start begins the execution of a request, at the level that is in force now.
+func (h *Host) start(at dsv.Instant, x uint32) {
+	v := &h.visits[x]
+	level := ""
+	if v.req.Service >= 0 {
+		level = h.run.Calls.Mapping(v.req.Service).Level
+	}
 	v.begun = true
+	h.run.Asks(x, v.req.Client)
 	h.run.Begin(at, x, v.req.Block, v.req.Key, level, Urgency{v.req.Priority, v.req.Deadline})
 }
 
@@ -48,10 +63,11 @@ func (h *Host) decide(at dsv.Instant, x uint32) {
 // another run.
 const earlyPatience = 10 * time.Second
 
-// waits reports whether a request is here that has neither begun nor been answered.
+// waits reports whether a request is here that is on the link or waits for a mapping.
 func (h *Host) waits(ref step.Ref) bool {
 	x := ref.Slot()
-	return h.run.Alive(x, ref.Gen()) && !h.visits[x].begun && h.visits[x].status == 0
+	v := &h.visits[x]
+	return h.run.Alive(x, ref.Gen()) && !v.begun && !v.pooled && v.onward == 0 && v.status == 0
 }
 
 // tooEarly turns a request away whose mapping has not come. Those before it in line have been waiting for longer, and are
@@ -80,6 +96,13 @@ func (h *Host) withdraw(at dsv.Instant, x uint32) {
 	switch v := &h.visits[x]; {
 	case v.begun:
 		h.run.Cancel(at, x, rdr.Canceled)
+	case v.pooled:
+		h.unregister(at, h.ref(x))
+		h.turnAway(at, x, 503)
+	case v.onward != 0:
+		h.run.Calls.GiveUp(at, v.onward, Abandoned)
+		v.onward = 0
+		h.turnAway(at, x, 503)
 	case v.status == 0: // on the link, or waiting for a mapping
 		h.turnAway(at, x, 503)
 	}
@@ -92,6 +115,7 @@ func (h *Host) Ended(at dsv.Instant, x uint32) {
 		status = 500
 	}
 	h.reply(at, x, status, 0)
+	h.leaveService(at, x)
 }
 
 // Gone implements Site.
@@ -122,8 +146,11 @@ func (h *Host) ref(x uint32) step.Ref { return step.NewRef(x, h.run.tasks[x].gen
 func (h *Host) sent(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
 	v.done = at
-	if svc := v.req.Service; v.admitted {
+	if svc := v.req.Service; v.admitted && !v.shed {
 		h.here[svc].residence.Write(at, at.Sub(v.arrived).Seconds())
+	}
+	if h.adm.gate != nil && v.begun {
+		h.adm.gate.Answered(at, at.Sub(v.arrived))
 	}
 	if d := h.cfg.Machine.Link.Delay; d > 0 && v.call == 0 {
 		h.later(at.Add(d), eventReply, x)
@@ -144,11 +171,15 @@ func (h *Host) deliver(at dsv.Instant, x uint32) {
 	}
 	if v.call != 0 {
 		// By the agenda, so that a caller never resumes inside the work of its own server.
+		h.carries(v.call, a.Bytes)
 		h.run.Agenda.Push(at, Event{Kind: eventAnswer, Ref: v.call, N: packAnswer(a)})
 	} else {
 		e := step.Effect{At: at, Kind: step.Reply, Code: uint16(v.status), Node: -1, Ref: step.Ref(v.sends), Key: v.tag, N: v.bytes}
-		if v.status == 421 {
+		switch v.status {
+		case 421:
 			e.N = epoch
+		case 503:
+			e.N = v.retry
 		}
 		h.effect(e)
 	}
@@ -171,7 +202,9 @@ func (h *Host) close(at dsv.Instant, x uint32) {
 	if v.admitted {
 		p := &h.here[v.req.Service]
 		p.inFlight--
-		h.record(at, x)
+		if !v.shed {
+			h.record(at, x)
+		}
 		if p.inFlight == 0 && p.drain > 0 {
 			p.drained.Write(at, float64(p.drain))
 			p.drain = 0

@@ -21,6 +21,17 @@ const (
 // Key is the root of one session's draws: of arrival index in an open group, of a user's n-th request in a closed one.
 func (c *Config) Key(user, n uint64) rdr.Key { return rdr.Root(c.Seed, uint64(c.Index), user, n) }
 
+// client is who asks: 0 where requests do not tell.
+func (c *Config) client(user uint64) uint64 {
+	if !c.Named {
+		return 0
+	}
+	if c.open() {
+		user = 0
+	}
+	return uint64(rdr.Root(0, uint64(c.Index), user, 0)) | 1
+}
+
 // parts is how many processes share the group.
 func (c *Config) parts() uint64 { return uint64(max(c.Parts, 1)) }
 

@@ -176,6 +176,7 @@ func (g *Group) begin(due dsv.Instant, key rdr.Key, user, n uint64) {
 	if g.cfg.Patience > 0 {
 		g.run.Agenda.Push(due.Add(g.cfg.Patience), service.Event{Kind: eventPatience, Ref: step.NewRef(x, gen)})
 	}
+	g.run.Asks(x, g.cfg.client(user))
 	g.run.Begin(due, x, g.cfg.Request, key, "", service.Urgency{})
 }
 

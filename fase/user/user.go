@@ -46,6 +46,9 @@ type Config struct {
 	// RecordShare is the share of requests that are recorded one by one, chosen by key; 0 means all.
 	RecordShare float64
 	Connections Connections
+	// Named says that requests tell who asks, because some server is fair to clients: each user of a closed group is one
+	// client, and an open group is one as a whole.
+	Named bool
 	// Parts above 1 spreads the group over so many processes. This one emulates the sessions n of an open group, and the
 	// users n of a closed one, for which n mod Parts is Part; all others keep their keys and their instants.
 	Part, Parts int

@@ -88,6 +88,13 @@ func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.R
 	req.Epoch = uint32(header(r, "eve-epoch"))
 	req.Priority = int(header(r, "eve-priority"))
 	req.Deadline = dsv.Instant(header(r, "eve-deadline"))
+	if f.s.cfg.Host.Named {
+		h, _ := r.Header("eve-client")
+		req.Client, _ = strconv.ParseUint(string(h), 16, 64)
+	}
+	if len(f.s.cfg.Host.Topology.Servers) > 1 {
+		_, req.Forwarded = r.Header("eve-forwarded")
+	}
 	return req, engine.Response{}
 }
 

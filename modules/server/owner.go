@@ -25,6 +25,7 @@ type owner struct {
 	burner *burn.Burner  // nil unless demands are burned on the loop
 	crew   *crew         // nil unless demands are burned on threads of their own
 	burns  []step.Effect // granted, to be consumed
+	choose bool          // the host is to choose who is served next
 	held   map[step.Ref]burn.Memory
 	addrs  []string // by server
 	lag    *dmm.Var
@@ -157,7 +158,7 @@ func (o *owner) Next() int64 {
 	switch next := o.driver.Next(); {
 	case t0 == 0:
 		return mono.Never
-	case len(o.burns) > 0:
+	case len(o.burns) > 0 || o.choose:
 		return 0
 	case next == dsv.Never:
 		return mono.Never
@@ -177,6 +178,11 @@ func (o *owner) Advance(l engine.Loop, now int64) {
 		o.lag.Write(at, at.Sub(next).Seconds())
 	}
 	o.enter(l, at)
+	if o.choose { // the sockets have been looked at
+		o.choose = false
+		o.host.Choose(at)
+		o.driver.Flush()
+	}
 	if len(o.burns) > 0 {
 		e := o.burns[0]
 		o.burns = append(o.burns[:0], o.burns[1:]...)
@@ -194,16 +200,25 @@ func (o *owner) Route(_ int, e step.Effect) {
 	case step.Withdraw:
 		o.loop.Cancel(engine.CallRef(e.Ref))
 	case step.Burn:
+		if e.Code == service.BurnChoose {
+			o.choose = true
+			return
+		}
 		o.burns = append(o.burns, e)
 	}
 }
 
 func (o *owner) reply(e step.Effect) {
 	res := engine.Response{Status: int(e.Code), Filler: e.N}
-	if e.Code == 421 {
+	switch e.Code {
+	case 421:
 		o.buf = append(o.buf[:0], "Eve-Epoch: "...)
 		o.buf = append(strconv.AppendInt(o.buf, e.N, 10), "\r\n"...)
 		res = engine.Response{Status: 421, Header: o.buf}
+	case 503:
+		o.buf = append(o.buf[:0], "Retry-After: "...)
+		o.buf = append(strconv.AppendInt(o.buf, e.N, 10), "\r\n"...)
+		res = engine.Response{Status: 503, Header: o.buf}
 	}
 	o.loop.Respond(engine.Ref(e.Key), res)
 }
