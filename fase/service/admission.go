@@ -6,6 +6,7 @@ import (
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/admit"
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/step"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -71,7 +72,7 @@ func (h *Host) newAdmission(vars Vars) {
 }
 
 // cached tells the policy Hits what the cache holds.
-func (h *Host) cached(object uint64) bool { return h.objects != nil && h.objects.Cached(object) }
+func (h *Host) cached(object uint64) bool { return h.Cached(files.Object(object)) }
 
 // register is the end of the first phase: the request is known.
 func (h *Host) register(at dsv.Instant, x uint32, level string) {
@@ -97,9 +98,7 @@ func (h *Host) known(at dsv.Instant, x uint32, level string) admit.Request {
 		u := urgency(at, v.req.Block, v.req.Key, Urgency{v.req.Priority, v.req.Deadline})
 		r.Priority, r.Deadline = u.Priority, u.Deadline
 	case admit.Hits, admit.Object:
-		if h.objects != nil {
-			r.Object = h.objects.Object(v.req.Block, v.req.Key, level)
-		}
+		r.Object = uint64(h.Object(&v.req, level))
 	}
 	return r
 }
@@ -117,7 +116,19 @@ func (h *Host) countDemand(d *rdr.Demand) {
 		h.adm.sum += wholeNs(float64(d.N) / h.hw.speed())
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
 		h.adm.sum += h.hw.diskTime(d)
+	case rdr.OpFile:
+		if s := h.lib.set(d.Name); s >= 0 {
+			h.adm.sum += h.fileTime(files.NewObject(s, h.lib.sets[s].Draw(d.Key)))
+		}
 	}
+}
+
+// fileTime is what getting a file takes if that is done now, in ns.
+func (h *Host) fileTime(o files.Object) int64 {
+	if h.Cached(o) {
+		return 0
+	}
+	return h.hw.diskTime(&rdr.Demand{Op: rdr.OpFile, N: h.lib.size(o)})
 }
 
 // choose lets those into service whose turn has come. A server that burns chooses when it has looked at its sockets, so that

@@ -20,7 +20,6 @@ type Host struct {
 	name     string
 	hw       hardware
 	adm      admission
-	objects  Objects // nil: there are none
 	lib      library
 	visits   []visit             // by execution slot
 	here     []place             // by service
