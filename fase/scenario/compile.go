@@ -41,7 +41,7 @@ func (c *compiler) servers() {
 func (s *rawServer) machine() machine.Config {
 	cfg := machine.Config{
 		CPU:    machine.CPUConfig{Cores: s.cpus.v, Speed: s.speed.v},
-		Disk:   machine.DiskConfig{Seek: s.seek.v, Rate: machine.Bytes(s.diskRate.v), Sync: s.sync.v},
+		Disk:   machine.DiskConfig{Seek: s.seek.v, Rate: machine.Bytes(s.diskRate.v), Sync: s.sync.v, Direct: s.direct.v, Depth: s.engine.depth()},
 		Memory: machine.Bytes(s.memory.v),
 		Link:   machine.LinkConfig{Delay: s.delay.v, Rate: machine.BitRate(s.linkRate.v)},
 	}

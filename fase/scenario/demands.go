@@ -88,6 +88,8 @@ func (p *Plan) serverDemand(server int, at []dsv.Instant, rates [][]float64) Ser
 		for _, s := range p.Services {
 			if slices.Contains(s.On, server) {
 				c, d, l := p.shares(server, p.means[i].Of(s.Name))
+				files, sent := p.fileDemand(server, s.Name, &p.means[i])
+				d, l = d+files, l+sent
 				n := float64(len(s.On))
 				cpu[i], disk[i], link[i] = cpu[i]+c/n, disk[i]+d/n, link[i]+l/n
 			}

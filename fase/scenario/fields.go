@@ -15,6 +15,7 @@ type rawScenario struct {
 	seed             spot[uint64]
 	records          spot[float64]
 	requests         rawRequests
+	files            []named[rawFiles]
 	servers          []named[rawServer]
 	services         []named[rawService]
 	clients          []named[rawClient]
@@ -32,7 +33,8 @@ type rawServer struct {
 	discipline, run    spot[string]
 	seek, sync, delay  spot[time.Duration]
 	diskRate, linkRate spot[float64]
-	memory             spot[float64]
+	memory, cache      spot[float64]
+	direct             spot[bool]
 	state, process     spot[string]
 	engine             rawEngine
 	listen, onClose    spot[string]
@@ -111,6 +113,7 @@ func scenarioFields(s *rawScenario) []field {
 		{key: "seed", value: seed(&s.seed), def: "1", help: "every random draw follows from it"},
 		{key: "records", value: amount(&s.records, rateUnit(), positive(maxRate, "above 0/s")), def: "5000/s", help: "requests recorded one by one, per second and client group or service; above it they are sampled"},
 		{key: "requests", value: requests(&s.requests), help: "the requests of the clients: RDR text, or a list of .rdr files"},
+		{key: "files", value: names(&s.files, "file set", many, fileFields), help: "sets of static files that every server has, by name; a request gets one by `file NAME`"},
 		{key: "servers", value: names(&s.servers, "server", many, serverFields), help: "the emulated hosts, by name"},
 		{key: "services", value: names(&s.services, "service", many, serviceFields), help: "what is called, by name"},
 		{key: "clients", value: names(&s.clients, "client group", many, clientFields), help: "the groups of clients, by name"},
@@ -133,7 +136,9 @@ func serverFields(s *rawServer) []field {
 			{key: "seek", value: duration(&s.seek, 0, false), def: "0s", help: "added to each access"},
 			{key: "rate", value: amount(&s.diskRate, bytesPerSecond(), bounds{1, 1e15, "at least 1B/s"}), def: "500MB/s", help: "transfer rate"},
 			{key: "sync", value: duration(&s.sync, 0, false), def: "0s", help: "added to each synchronous write"},
+			{key: "direct", value: truth(&s.direct), def: "false", help: "run: burn: read files past the kernel's page cache, where the file system takes it"},
 		}), help: "the disk, which serves one request at a time"},
+		{key: "cache", value: amount(&s.cache, sizeUnit(), bounds{1, 1 << 50, "at least 1B; leave it out for no cache"}), help: "memory for files of `files:`, whole ones, the least recently used of which goes first; without it every file is read from the disk"},
 		{key: "memory", value: amount(&s.memory, sizeUnit(), bounds{1, 1 << 50, "at least 1B; leave it out for no limit"}), help: "memory; without it there is no limit"},
 		{key: "link", value: object("link", []field{
 			{key: "delay", value: duration(&s.delay, 0, false), def: "0s", help: "added to each message, either way"},

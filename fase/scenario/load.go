@@ -83,6 +83,7 @@ func (c *compiler) compile() error {
 	c.header()
 	c.participants()
 	c.servers()
+	c.fileSets()
 	c.services()
 	c.targets()
 	c.requests()

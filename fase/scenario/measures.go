@@ -251,6 +251,7 @@ func (s *standard) server(x string, services []service.Config) {
 		s.add(own, "sum", n+".requested", unit, what+" that were asked of the "+r)
 		s.add(own, "sum", n+".delivered", unit, what+" that the "+r+" delivered")
 	}
+	s.cache(x)
 	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")
 	s.add(own, "histogram", x+".lag", "s", "how late the server's loop stepped")
 	for _, v := range services {

@@ -35,6 +35,7 @@ type Plan struct {
 	Servers  []Server         // by index; without the targets
 	Services []service.Config // by index; the targets included
 	Clients  []user.Config
+	Files    []FileSet // by number: what servers call Files
 	Adapt    adapt.Config
 	Targets  []Target // real HTTP servers, from `targets:`
 	Short    []Short  // short names of values, from `set:`

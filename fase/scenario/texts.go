@@ -129,6 +129,7 @@ func (c *compiler) link(ops map[string]map[string]*rdr.Block, names map[string][
 		Exists:   func(s string) bool { return c.plan.Topology.Service(s) >= 0 },
 		Services: c.plan.Topology.Services,
 		Ops:      func(s string) []string { return names[s] },
+		Files:    c.fileNames(),
 	}
 	// A mistake of an operation is told with its own file, not again with each that calls it: so operations come first.
 	for i := len(c.parsed) - 1; i >= 0; i-- {

@@ -53,6 +53,9 @@ func newLibrary(cfg *HostConfig, server string, vars Vars) library {
 // CacheName is a variable of a server's cache: hits, misses or bytes.
 func CacheName(server, what string) dsv.Name { return dsv.Name(server + ".cache." + what) }
 
+// DirectName is the variable that tells whether a server reads files past the page cache.
+func DirectName(server string) dsv.Name { return dsv.Name(server + ".disk.direct") }
+
 // set finds a set by its name; -1 when the server has none of that name.
 func (l *library) set(name string) int {
 	return slices.IndexFunc(l.sets, func(s *files.Set) bool { return s.Name() == name })
