@@ -115,7 +115,6 @@ const (
 	registerPbufRing    = 22
 	pbufIncremental     = 2
 
-	opcodeSendmsg     = 9
 	opcodeAccept      = 13
 	opcodeAsyncCancel = 14
 	opcodeConnect     = 16
@@ -123,6 +122,7 @@ const (
 	opcodeRead        = 22
 	opcodeSend        = 26
 	opcodeRecv        = 27
+	opcodeShutdown    = 34
 
 	sqeBufferSelect = 1 << 5
 	sqeSkipSuccess  = 1 << 6
@@ -139,7 +139,7 @@ const (
 	cqeBufferMore = 1 << 4
 	cqeIDShift    = 16
 
-	sqCQOverflow = 1 << 1
+	sqOverflow = 1 << 1 // completions wait in the kernel for room in the ring
 )
 
 func ringSetup(entries uint32, p *ringParams) (int, unix.Errno) {

@@ -96,7 +96,8 @@ type arena struct {
 	used int
 	sent []sending
 	mark uint32 // the submission after the last of sent
-	old  bool   // all in it was submitted, and what fell short was told
+	done bool   // all in it was submitted, and what fell short was found
+	old  bool   // and was handed over
 }
 
 // A sending is where the bytes of a Send lie.
@@ -105,19 +106,22 @@ type sending struct {
 	off, to int
 }
 
-// put copies p in and returns its number and where it lies; false if it does not fit.
-func (a *arena) put(tag uint64, p []byte) (int, []byte, bool) {
+// put copies pieces in and returns their number and where they lie; false if they do not fit.
+func (a *arena) put(tag uint64, pieces [][]byte) (int, []byte, bool) {
 	if a.old {
-		a.used, a.sent, a.old = 0, a.sent[:0], false
+		a.used, a.sent = 0, a.sent[:0]
 	}
-	if len(p) > len(a.mem)-a.used {
-		return 0, nil, false
+	a.done, a.old = false, false
+	start := a.used
+	for _, p := range pieces {
+		if len(p) > len(a.mem)-a.used {
+			a.used = start
+			return 0, nil, false
+		}
+		a.used += copy(a.mem[a.used:], p)
 	}
-	q := a.mem[a.used : a.used+len(p)]
-	copy(q, p)
-	a.sent = append(a.sent, sending{tag, a.used, a.used + len(p)})
-	a.used += len(p)
-	return len(a.sent) - 1, q, true
+	a.sent = append(a.sent, sending{tag, start, a.used})
+	return len(a.sent) - 1, a.mem[start:a.used], true
 }
 
 // blocks are pieces of memory that operations keep until they end. They are mapped by slabs and used again.

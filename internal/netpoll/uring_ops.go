@@ -41,7 +41,7 @@ const MaxID = 1<<56 - 1
 // What stands in the highest four bits of a completion's user data. The next four are the event, the rest is the ID; of opSend and
 // opWhole all is an index.
 const (
-	opCancel = uint8(iota + 1) // also closes: silent unless they fail, and nobody is told
+	opCancel = uint8(iota + 1) // also shutdowns and closes: silent unless they fail, and nobody is told
 	opWake
 	opAccept
 	opReceive
@@ -98,18 +98,28 @@ func (r *Ring) Receive(fd int, ev RingEvent, id uint64) {
 	r.inflight++
 }
 
+// StopAccept ends an Accept as StopReceive does a Receive.
+func (r *Ring) StopAccept(ev RingEvent, id uint64) { r.stop(opAccept, ev, id) }
+
 // StopReceive ends a Receive: its last completion comes soon, with ECANCELED unless another end was quicker.
-func (r *Ring) StopReceive(ev RingEvent, id uint64) {
-	target := uint64(opReceive)<<opShift | tagged(ev, id)
+func (r *Ring) StopReceive(ev RingEvent, id uint64) { r.stop(opReceive, ev, id) }
+
+func (r *Ring) stop(op uint8, ev RingEvent, id uint64) {
 	e := r.queue(opCancel, 0)
-	e.opcode, e.fd, e.addr, e.flags = opcodeAsyncCancel, -1, target, sqeSkipSuccess
+	e.opcode, e.fd, e.addr, e.flags = opcodeAsyncCancel, -1, uint64(op)<<opShift|tagged(ev, id), sqeSkipSuccess
 }
 
-// Send writes p, of which it keeps a copy, as far as the socket takes it at once, with the next submission. It is silent if all was
-// taken; else a completion brings what was not, and it is dispatched before any other. There must be one Send at most of a socket between
-// two Dispatches. It reports false if there is no room for p until the next Dispatch.
-func (r *Ring) Send(fd int, ev RingEvent, id uint64, p []byte) bool {
-	k, q, ok := r.arena.put(tagged(ev, id), p)
+// ShutWrite sends the end of stream, after what was queued for fd before.
+func (r *Ring) ShutWrite(fd int) {
+	e := r.queue(opCancel, 0)
+	e.opcode, e.fd, e.len, e.flags = opcodeShutdown, int32(fd), unix.SHUT_WR, sqeSkipSuccess
+}
+
+// Send writes the pieces, of which it keeps a copy, as far as the socket takes them at once, with the next submission. It is silent if
+// all was taken; else a completion brings what was not, and Unsent hands it over before any other. There must be one Send at most of a
+// socket from one Unsent to the next. It reports false if there is no room for the pieces until then.
+func (r *Ring) Send(fd int, ev RingEvent, id uint64, pieces [][]byte) bool {
+	k, q, ok := r.arena.put(tagged(ev, id), pieces)
 	if !ok {
 		return false
 	}

@@ -203,12 +203,13 @@ func TestRingSend(t *testing.T) {
 	})
 	sum := 0
 	block := bytes.Repeat([]byte("0123456789abcdef"), 16384)
+	pieces := [][]byte{block[:10], block[10:]}
 	read := make(chan error, 1)
 	for shorts == 0 {
-		if !r.Send(p.fd, short, 5, block) {
+		if !r.Send(p.fd, short, 5, pieces) {
 			t.Fatal("send: got false, want true")
 		}
-		if r.Send(p.fd, short, 5, block) {
+		if r.Send(p.fd, short, 5, pieces) {
 			t.Fatal("send beyond the room: got true, want false")
 		}
 		sum += len(block)

@@ -136,6 +136,7 @@ func (r *Ring) pending() bool { return r.found > 0 }
 // harvest takes over what the kernel has reported, and reports whether Dispatch has anything to do.
 func (r *Ring) harvest() bool {
 	r.awake = false
+	r.arena.done = int32(atomic.LoadUint32(r.sq.head)-r.arena.mark) >= 0 && atomic.LoadUint32(r.sq.flags)&sqOverflow == 0
 	head, tail := *r.cq.head, atomic.LoadUint32(r.cq.tail)
 	for ; head != tail; head++ {
 		r.complete(&r.cq.entries[head&r.cq.mask])
@@ -189,15 +190,21 @@ func (r *Ring) complete(e *cqe) {
 	r.found++
 }
 
-// Dispatch hands what Wait found to the handlers of its events: first what Send could not send, then by priority. What a
-// completion brought is given back afterwards.
-func (r *Ring) Dispatch() {
+// Unsent hands over what Send could not send. Handlers must not Send from within it.
+func (r *Ring) Unsent() {
 	for i := range r.short {
 		c := &r.short[i]
 		r.handlers[c.event].fn(c)
 	}
+	r.found -= len(r.short)
 	r.short = r.short[:0]
-	r.arena.old = int32(atomic.LoadUint32(r.sq.head)-r.arena.mark) >= 0
+	r.arena.old = r.arena.done
+}
+
+// Dispatch hands what Wait found to the handlers of its events: first what is Unsent, then by priority. What a completion brought
+// is given back afterwards.
+func (r *Ring) Dispatch() {
+	r.Unsent()
 	for p := range r.ready {
 		q := r.ready[p]
 		for i := range q {
