@@ -43,6 +43,10 @@ func (r *reactor) accept() {
 
 // welcome enters a new connection into the table and the poller.
 func (r *reactor) welcome(fd int) {
+	if r.guests != nil {
+		r.guests(fd)
+		return
+	}
 	c := r.conns.take(fd)
 	if c == nil {
 		r.count.Shed++

@@ -28,6 +28,7 @@ type reactor struct {
 	scratch   []byte // what a connection without input reads into
 	passed    int    // requests at other loops
 
+	guests    func(fd int) // takes new connections instead of the table
 	listener  int
 	accepting bool
 	spare     int   // a descriptor in reserve
@@ -101,17 +102,22 @@ func (r *reactor) close() error {
 	return r.poller.Close()
 }
 
-// run is the loop. Its thread is given back to nobody: it ends with it.
-func (r *reactor) run() error {
+// prepare makes the calling thread the loop's. It is given back to nobody: it ends with the loop.
+func (r *reactor) prepare() error {
 	runtime.LockOSThread()
 	if err := mono.TimerSlack(1); err != nil {
 		return err
 	}
 	_ = mono.Slice(slice) // a kernel or a sandbox that refuses makes it later, not wrong
-	if err := r.listen(); err != nil {
+	r.now = mono.Now()
+	return r.listen()
+}
+
+// run is the loop.
+func (r *reactor) run() error {
+	if err := r.prepare(); err != nil {
 		return err
 	}
-	r.now = mono.Now()
 	for !r.finished() {
 		if err := r.turn(); err != nil {
 			return err

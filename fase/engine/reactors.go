@@ -147,6 +147,15 @@ func (e *reactors) Stats() Stats {
 }
 
 func (e *reactors) Run(ctx context.Context) error {
+	loops := make([]func() error, len(e.loops))
+	for i, l := range e.loops {
+		loops[i] = l.run
+	}
+	return e.run(ctx, loops...)
+}
+
+// run runs the loops, once.
+func (e *reactors) run(ctx context.Context, loops ...func() error) error {
 	e.mu.Lock()
 	if e.ran || e.closed {
 		e.mu.Unlock()
@@ -157,11 +166,11 @@ func (e *reactors) Run(ctx context.Context) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	errs := make([]error, len(e.loops))
+	errs := make([]error, len(loops))
 	var wg sync.WaitGroup
-	for i, l := range e.loops {
+	for i, loop := range loops {
 		wg.Go(func() {
-			errs[i] = l.run()
+			errs[i] = loop()
 			cancel() // a loop that fails ends the engine
 		})
 	}
