@@ -4,7 +4,9 @@
 // measured by that thread's own clock. That clock runs only while the thread does, so a demand is met in full also when other
 // threads compete for the processor. What was delivered is returned and can be compared with what was asked.
 //
-// Reads come from the file that the same Burner has written, and so from the kernel's page cache as far as that holds it.
+// [Files] is a set of real files on the disk, which all processes of a host share and a Burner reads.
+//
+// Other reads come from the file that the same Burner has written, and so from the kernel's page cache as far as that holds it.
 package burn
 
 import (
@@ -33,6 +35,7 @@ type Burner struct {
 	size   int64 // of the file
 	at     int64 // where the next transfer begins
 	buffer []byte
+	pages  []byte // for File, aligned
 }
 
 // New returns a Burner for the calling thread and measures, in about a millisecond, how fast that burns.
@@ -137,7 +140,7 @@ func (b *Burner) Close() error {
 	}
 	name := b.file.Name()
 	err := errors.Join(b.file.Close(), os.Remove(name))
-	b.file, b.size, b.at, b.buffer = nil, 0, 0, nil
+	b.file, b.size, b.at, b.buffer, b.pages = nil, 0, 0, nil, nil
 	if err != nil {
 		return fmt.Errorf("close burner: %w", err)
 	}
