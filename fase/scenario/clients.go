@@ -17,7 +17,7 @@ func (c *compiler) clients() {
 		g := user.Config{
 			Name: n.name, Index: i, Seed: c.plan.Seed, Patience: n.v.patience.v,
 			End: dsv.At(c.plan.Duration), Warmup: dsv.At(c.plan.Warmup),
-			Topology: c.plan.Topology, Services: c.plan.Services,
+			Topology: c.plan.Topology, Services: c.plan.Services, Named: c.fair(),
 		}
 		if n.v.request.written() {
 			g.Request = c.files[n.v.request.v]
@@ -73,8 +73,8 @@ func (c *compiler) population(g *user.Config, n named[rawClient]) {
 		return
 	case users:
 		c.only(v.arrive.at, "arrive", "rate")
-		c.only(v.start.at, "start", "rate")
-		g.Users = v.users.v
+		g.Users, g.Start = v.users.v, dsv.At(v.start.v)
+		c.starts(g, v)
 		if v.think.written() {
 			g.Think = &user.Think{Mean: v.think.v.mean, Exponential: v.think.v.exponential}
 		}
@@ -85,13 +85,15 @@ func (c *compiler) population(g *user.Config, n named[rawClient]) {
 		g.Law = user.Constant
 	}
 	g.Rate = curve(v.rate.v, v.start.v)
-	if v.start.v >= g.End.Sub(0) {
-		if at := v.start.at; at != nil {
-			c.at(at, fmt.Sprintf("the group starts at %v, when no request begins any more", v.start.v), "start comes before stop and before the end of the run")
-		}
-	}
+	c.starts(g, v)
 	if v.rate.written() && !slices.ContainsFunc(v.rate.v, func(p ratePoint) bool { return p.rate > 0 }) {
 		c.at(v.rate.at, "the rate is always 0: no request arrives", "write a rate above 0/s")
+	}
+}
+
+func (c *compiler) starts(g *user.Config, v *rawClient) {
+	if at := v.start.at; at != nil && dsv.At(v.start.v) >= g.End {
+		c.at(at, fmt.Sprintf("the group starts at %v, when no request begins any more", v.start.v), "start comes before stop and before the end of the run")
 	}
 }
 

@@ -33,6 +33,7 @@ func (c *compiler) servers() {
 		e := n.v.engine
 		s.Threads, s.Helpers, s.Queue, s.Backlog = e.threads.v, e.helpers.v, e.queue.v, e.backlog.v
 		c.engine(&n.v)
+		c.admission(&s, &n.v)
 		c.listen(n.v.listen)
 		c.plan.Servers = append(c.plan.Servers, s)
 	}

@@ -35,6 +35,7 @@ type rawServer struct {
 	diskRate, linkRate spot[float64]
 	memory, cache      spot[float64]
 	direct             spot[bool]
+	admit              rawAdmit
 	state, process     spot[string]
 	engine             rawEngine
 	listen, onClose    spot[string]
@@ -145,6 +146,7 @@ func serverFields(s *rawServer) []field {
 			{key: "rate", value: amount(&s.linkRate, bitRateUnit(), bounds{1, 1e15, "at least 1bit; leave it out for no limit"}), help: "spent by what the server sends; without it there is no limit"},
 		}), help: "the network link"},
 		{key: "state", value: choice(&s.state, "active", "standby"), def: "active", help: "a standby server carries nothing until an action brings a service"},
+		{key: "admit", value: section(&s.admit.at, "admit", admitFields(&s.admit)), help: "admission in two phases: which requests are served, when and in which order; without it every request at once"},
 		{key: "process", value: text(&s.process), help: "servers of the same process share one; without it each has its own"},
 		{key: "engine", value: engine(&s.engine), def: Engines()[0], help: "the I/O engine, such as pool or {kind: pool, threads: 16}; docs/engines.md tells what each is"},
 		{key: "reactors", value: whole(&s.reactors, 1, 64), def: "1", help: "event loops of the engine; only `engine: reactors` has more than one"},
@@ -170,7 +172,7 @@ func clientFields(c *rawClient) []field {
 		{key: "users", value: whole(&c.users, 1, 1_000_000), help: "a population whose users ask again once they were answered; makes the group closed"},
 		{key: "think", value: thinks(&c.think), help: "users: the pause between an answer and the next request: `1s`, or `exp(1s)`"},
 		{key: "patience", value: duration(&c.patience, time.Microsecond, true), def: "none", help: "when a user gives up; that counts as an error at this response time"},
-		{key: "start", value: duration(&c.start, 0, false), def: "0s", help: "rate: when the arrivals begin"},
+		{key: "start", value: duration(&c.start, 0, false), def: "0s", help: "when the arrivals begin; users: when they come and begin to think"},
 		{key: "stop", value: duration(&c.stop, time.Nanosecond, false), help: "no request begins at or after it; without it the end of the run"},
 		{key: "connections", value: choice(&c.connections, "shared", "own"), def: "shared", help: "whose connections are: taken by whoever asks next, the latest freed first, or each user's own (each session's in a group with a rate)"},
 		{key: "requests_per_connection", value: whole(&c.perRequests, 1, 1<<30), help: "a connection is closed after so many answers, and a new one opened when need be; without it there is no limit"},

@@ -135,7 +135,7 @@ func reserved() []string {
 
 // parts are names of a server's own variables: a service cannot have them.
 func parts() []string {
-	return []string{"cpu", "disk", "memory", "link", "in_flight", "lag", "process"}
+	return []string{"cpu", "disk", "memory", "link", "in_flight", "lag", "admit", "process"}
 }
 
 // maxName bounds the name of a participant, so that the names of its variables stay within theirs.

@@ -234,6 +234,9 @@ func (s *standard) service(name string, emulated bool, callers, hosts []string) 
 	s.add(callers, "count", name+".errors", "1", "calls that failed, at the callers")
 	if emulated {
 		s.add(hosts, "histogram", name+".residence", "s", "time from arrival to reply at the servers")
+		if s.plan.gated() {
+			s.add(hosts, "count", name+".rejected", "1", "requests that the servers answered 503 unserved")
+		}
 		s.add(hosts, "records", name+".records", "", "each request at the servers: key, arrived, done, cpu demand")
 	}
 }
@@ -252,6 +255,7 @@ func (s *standard) server(x string, services []service.Config) {
 		s.add(own, "sum", n+".delivered", unit, what+" that the "+r+" delivered")
 	}
 	s.cache(x)
+	s.admission(x)
 	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")
 	s.add(own, "histogram", x+".lag", "s", "how late the server's loop stepped")
 	for _, v := range services {

@@ -123,8 +123,9 @@ func (c *compiler) targets() {
 		p.Services = append(p.Services, service.Config{Name: n.name, On: []int{t.Node}})
 		p.Targets = append(p.Targets, t)
 	}
+	named := c.fair()
 	for i := range p.Servers {
-		p.Servers[i].Services = p.Services
+		p.Servers[i].Services, p.Servers[i].Named = p.Services, named
 	}
 }
 

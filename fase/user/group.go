@@ -68,7 +68,7 @@ func NewGroup(cfg Config, vars service.Vars) *Group {
 		return g
 	}
 	for u := uint64(cfg.Part); u < uint64(cfg.Users); u += cfg.parts() {
-		g.think(0, u, 0)
+		g.think(cfg.Start, u, 0)
 	}
 	return g
 }
