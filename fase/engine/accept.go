@@ -17,6 +17,10 @@ func (r *reactor) listen() error {
 		return nil
 	}
 	r.accepting = true
+	if r.ring != nil {
+		r.ring.Accept(r.listener, r.ring.accepted, 0)
+		return nil
+	}
 	return r.poller.Add(r.listener, tag(tagListener, 0, 0), netpoll.In)
 }
 
@@ -53,7 +57,9 @@ func (r *reactor) welcome(fd int) {
 		_ = netpoll.Close(fd)
 		return
 	}
-	if err := r.poller.Add(fd, tag(0, c.gen, c.slot), r.e.events()); err != nil {
+	if r.ring != nil {
+		r.ringWatch(c)
+	} else if err := r.poller.Add(fd, tag(0, c.gen, c.slot), r.e.events()); err != nil {
 		r.count.Shed++
 		r.conns.put(c)
 		_ = netpoll.Close(fd)
@@ -82,7 +88,7 @@ func (r *reactor) shed() {
 	if r.spare, err = netpoll.Spare(); err != nil {
 		r.spare = -1
 	}
-	if r.accepting && r.poller.Delete(r.listener) == nil {
+	if r.ring != nil || r.accepting && r.poller.Delete(r.listener) == nil {
 		r.accepting = false
 		r.retryAt = mono.Now() + int64(acceptPause)
 	}
@@ -95,11 +101,20 @@ func (r *reactor) drop(c *conn) {
 	if c.x != nil {
 		r.release(c)
 	}
-	_ = r.poller.CloseWatched(int(c.fd))
+	r.closeFile(int(c.fd), c.flags&(armed|blocked) != 0)
 	if c.flags&linger == 0 {
 		r.e.gone(r)
 	}
 	r.conns.put(c)
+}
+
+// closeFile closes a descriptor that is waited for. With busy, a ring has operations under way on it.
+func (r *reactor) closeFile(fd int, busy bool) {
+	if r.ring != nil {
+		r.ring.CloseFile(fd, busy)
+		return
+	}
+	_ = r.poller.CloseWatched(fd)
 }
 
 // abandon tells the handler, once for each request that is still to be answered, that the peer has gone.

@@ -113,7 +113,7 @@ func (r *reactor) line(p *peer) (*call, error) {
 		p.idle = p.idle[:n-1]
 		return k, nil
 	}
-	fd, err := netpoll.Connect(netip.Addr{}, p.addr)
+	fd, err := r.dial(p.addr)
 	if err != nil {
 		return nil, cause(err)
 	}
@@ -123,7 +123,12 @@ func (r *reactor) line(p *peer) (*call, error) {
 		s.free = append(s.free, k)
 	}
 	k := s.free[len(s.free)-1]
-	if err := r.poller.Add(fd, tag(tagCall, k.gen, k.slot), netpoll.Out); err != nil {
+	if r.ring != nil {
+		err = r.ring.Connect(fd, r.ring.callSent, ringCallID(k), p.addr)
+	} else {
+		err = r.poller.Add(fd, tag(tagCall, k.gen, k.slot), netpoll.Out)
+	}
+	if err != nil {
 		_ = netpoll.Close(fd)
 		return nil, ErrUnreachable
 	}
@@ -135,6 +140,10 @@ func (r *reactor) line(p *peer) (*call, error) {
 // transmit sends the request, or what is left of it. A connection that fails here is found out by its next event, so that an
 // answer never comes from within Call.
 func (r *reactor) transmit(k *call) {
+	if r.ring != nil {
+		r.ringTransmit(k)
+		return
+	}
 	for k.sent < len(k.req) {
 		n, err := netpoll.Write(int(k.fd), k.req[k.sent:])
 		if err != nil {
@@ -159,7 +168,7 @@ func (r *reactor) callWatch(k *call, to callState) {
 		}
 		return netpoll.Out
 	}
-	if watches(k.state) != watches(to) {
+	if r.ring == nil && watches(k.state) != watches(to) {
 		// It cannot fail on a descriptor that was added; if it did, the deadline would end the call.
 		_ = r.poller.Modify(int(k.fd), tag(tagCall, k.gen, k.slot), watches(to))
 	}
@@ -201,30 +210,43 @@ func (r *reactor) callRead(k *call) {
 		n, err := netpoll.Read(int(k.fd), r.scratch)
 		switch {
 		case err == nil:
-			used, err := k.reader.Feed(r.scratch[:n])
-			switch {
-			case err != nil, used < n:
-				r.finish(k, ErrMalformed)
-			case k.reader.Done():
-				r.finish(k, nil)
-			case n == len(r.scratch):
+			if r.callFeed(k, r.scratch[:n]) && n == len(r.scratch) {
 				continue
 			}
 			return
 		case errors.Is(err, netpoll.ErrAgain):
 			return
 		case errors.Is(err, io.EOF):
-			if k.reader.End() != nil {
-				r.finish(k, ErrClosed)
-				return
-			}
-			r.finish(k, nil)
+			r.callEnd(k)
 			return
 		default:
 			r.finish(k, cause(err))
 			return
 		}
 	}
+}
+
+// callFeed takes the next bytes of the response, and reports whether there are more to come.
+func (r *reactor) callFeed(k *call, b []byte) bool {
+	used, err := k.reader.Feed(b)
+	switch {
+	case err != nil, used < len(b):
+		r.finish(k, ErrMalformed)
+	case k.reader.Done():
+		r.finish(k, nil)
+	default:
+		return true
+	}
+	return false
+}
+
+// callEnd ends the response with its stream.
+func (r *reactor) callEnd(k *call) {
+	if k.reader.End() != nil {
+		r.finish(k, ErrClosed)
+		return
+	}
+	r.finish(k, nil)
 }
 
 // finish ends the call that k carries and tells the handler. The connection is ready for the next call before that, and the
@@ -260,7 +282,7 @@ func (r *reactor) hangUp(k *call) {
 			}
 		}
 	}
-	_ = r.poller.CloseWatched(int(k.fd))
+	r.closeFile(int(k.fd), true)
 	r.pool.put(k.req)
 	k.req, k.peer, k.fd = nil, nil, -1
 	k.gen++
@@ -314,14 +336,15 @@ func (r *reactor) failCalls() {
 			r.finish(k, ErrStopped)
 		}
 	}
-	r.calls.closeAll(r.poller)
+	r.closeCalls()
 }
 
-// closeAll closes what connections are left, without a word.
-func (s *calls) closeAll(p *netpoll.Poller) {
+// closeCalls closes what connections are left, without a word.
+func (r *reactor) closeCalls() {
+	s := &r.calls
 	for _, k := range s.all {
 		if k.fd >= 0 {
-			_ = p.CloseWatched(int(k.fd))
+			r.closeFile(int(k.fd), true)
 			k.fd = -1
 		}
 	}

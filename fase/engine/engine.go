@@ -197,6 +197,11 @@ func Shipped() Registry {
 		sped("sped-poll", "one loop that waits by poll", netpoll.Poll, false),
 		sped("sped-epoll-lt", "one loop that waits by epoll for levels", netpoll.Epoll, false),
 		sped("sped-epoll-et", "one loop that waits by epoll for edges", netpoll.Epoll, true),
+		{
+			Name:   "uring",
+			About:  "one io_uring loop per thread: completions that bring their data, by priority",
+			Listen: listenUring,
+		},
 	}
 }
 

@@ -3,15 +3,13 @@ package engine
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
 // An inbox carries messages from other threads to a loop. The bytes of messages lie in one arena for each batch, so that
 // posting allocates nothing once both have grown.
 type inbox struct {
 	asleep atomic.Bool // the loop waits, or is about to
-	poller *netpoll.Poller
+	poller interface{ Wake() }
 
 	mu     sync.Mutex // guards what follows, and the poller's life
 	msgs   []message

@@ -52,7 +52,8 @@ func (r *reactor) readable(c *conn) bool {
 // ending acts on the peer's end of stream. What was asked before it is still answered.
 func (r *reactor) ending(c *conn) bool {
 	c.flags |= ended | last
-	if c.flags&linger != 0 || c.x == nil || len(c.x.pending) == 0 && c.x.queued == 0 {
+	idle := c.x == nil || len(c.x.pending) == 0 && c.x.queued == 0
+	if c.flags&linger != 0 || idle && !r.unsettled(c) {
 		r.drop(c)
 		return false
 	}

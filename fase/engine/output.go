@@ -96,16 +96,16 @@ func (r *reactor) settle(c *conn) {
 
 // flush sends until nothing is left or the socket is full. It reports false if the connection is gone.
 func (r *reactor) flush(c *conn) bool {
+	if r.ring != nil {
+		return r.ringFlush(c)
+	}
 	x := c.x
 	for x.queued > 0 && c.flags&blocked == 0 {
 		n, err := r.send(int(c.fd), x)
 		switch {
 		case err == nil:
-			r.count.BytesOut += uint64(n)
+			r.progress(c, n)
 			x.advance(n)
-			if c.list == sending {
-				r.unwait(c) // progress: its time begins anew
-			}
 		case errors.Is(err, netpoll.ErrAgain):
 			c.flags |= blocked
 		default:
@@ -114,10 +114,17 @@ func (r *reactor) flush(c *conn) bool {
 		}
 	}
 	if x.queued == 0 {
-		r.pool.put(x.out)
-		x.out, x.sent, x.fills = nil, 0, x.fills[:0]
+		r.emptied(x)
 	}
 	return true
+}
+
+// progress notes that n bytes went out.
+func (r *reactor) progress(c *conn, n int) {
+	r.count.BytesOut += uint64(n)
+	if c.list == sending {
+		r.unwait(c) // its time begins anew
+	}
 }
 
 // rest arranges what an open connection waits for.
@@ -125,11 +132,13 @@ func (r *reactor) rest(c *conn) {
 	x := c.x
 	busy := x != nil && (len(x.pending) > 0 || x.queued > 0)
 	if c.flags&last != 0 && !busy && c.flags&linger == 0 {
-		r.leave(c)
+		if !r.unsettled(c) {
+			r.leave(c)
+		}
 		return
 	}
 	partial := x != nil && (x.inBody || len(x.in) > 0)
-	if r.draining && !busy && !partial && c.flags&linger == 0 {
+	if r.draining && !busy && !partial && c.flags&linger == 0 && !r.unsettled(c) {
 		r.drop(c)
 		return
 	}
@@ -162,6 +171,10 @@ func (r *reactor) waitOnce(c *conn, k timeout) {
 
 // watch tells the poller what c waits for, if that has changed.
 func (r *reactor) watch(c *conn) {
+	if r.ring != nil {
+		r.ringWatch(c)
+		return
+	}
 	want := uint8(0)
 	if c.flags&(ended|held) == 0 {
 		want |= wantIn
@@ -195,7 +208,7 @@ func (r *reactor) watch(c *conn) {
 // reset, which can destroy the response on its way: so the end of stream goes out first, and what comes until the peer's is
 // thrown away.
 func (r *reactor) leave(c *conn) {
-	if c.flags&ended != 0 || netpoll.CloseWrite(int(c.fd)) != nil {
+	if c.flags&ended != 0 || !r.closeWrite(c) {
 		r.drop(c)
 		return
 	}
@@ -206,4 +219,13 @@ func (r *reactor) leave(c *conn) {
 	r.e.gone(r) // it holds nobody up
 	r.wait(c, leaving)
 	r.watch(c)
+}
+
+// closeWrite sends the end of stream. It reports false if the connection is broken.
+func (r *reactor) closeWrite(c *conn) bool {
+	if r.ring != nil {
+		r.ring.ShutWrite(int(c.fd))
+		return true
+	}
+	return netpoll.CloseWrite(int(c.fd)) == nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -16,7 +17,8 @@ type reactor struct {
 	e       *reactors
 	index   int
 	handler Handler
-	poller  *netpoll.Poller
+	poller  *netpoll.Poller // nil if there is a ring
+	ring    *ringSide
 	box     inbox
 
 	conns     table
@@ -67,38 +69,53 @@ func tag(kind uint64, gen, slot uint32) uint64 {
 }
 
 func newReactor(e *reactors, index, listener int) (*reactor, error) {
-	p, err := netpoll.NewPollerOn(e.mechanism, 0)
-	if err != nil {
-		return nil, err
-	}
-	p.Spin(int64(e.cfg.Spin))
 	spare, err := netpoll.Spare()
 	if err != nil {
-		_ = p.Close()
 		return nil, fmt.Errorf("open spare descriptor: %w", err)
 	}
 	r := &reactor{
 		wire: wire{cfg: &e.cfg, filler: e.filler, pool: new(buffers)},
-		e:    e, index: index, poller: p, listener: listener, spare: spare,
+		e:    e, index: index, listener: listener, spare: spare,
 		scratch: make([]byte, scratchBytes), retryAt: mono.Never, stopAt: mono.Never,
 	}
-	r.box.poller = p
+	if err := r.openPoller(); err != nil {
+		_ = netpoll.Close(spare)
+		return nil, err
+	}
 	r.initTimeouts()
 	r.calls.init()
 	return r, nil
+}
+
+// openPoller opens what the loop waits by.
+func (r *reactor) openPoller() (err error) {
+	if r.e.uring {
+		if r.ring, err = newRingSide(r); err == nil {
+			r.box.poller = r.ring
+		}
+		return err
+	}
+	if r.poller, err = netpoll.NewPollerOn(r.e.mechanism, 0); err == nil {
+		r.poller.Spin(int64(r.e.cfg.Spin))
+		r.box.poller = r.poller
+	}
+	return err
 }
 
 // close frees what is left. The loop does not run, or no more.
 func (r *reactor) close() error {
 	r.box.shut()
 	r.conns.each(r.drop)
-	r.calls.closeAll(r.poller)
+	r.closeCalls()
 	for _, fd := range []int{r.listener, r.spare} {
 		if fd >= 0 {
-			_ = r.poller.CloseWatched(fd)
+			_ = netpoll.Close(fd)
 		}
 	}
 	r.listener, r.spare = -1, -1
+	if r.ring != nil {
+		return r.ring.close()
+	}
 	return r.poller.Close()
 }
 
@@ -109,42 +126,43 @@ func (r *reactor) prepare() error {
 		return err
 	}
 	_ = mono.Slice(slice) // a kernel or a sandbox that refuses makes it later, not wrong
+	if r.ring != nil {
+		if err := r.ring.Start(); err != nil {
+			return err
+		}
+	}
 	r.now = mono.Now()
 	return r.listen()
 }
 
 // run is the loop.
 func (r *reactor) run() error {
-	if err := r.prepare(); err != nil {
-		return err
-	}
-	for !r.finished() {
-		if err := r.turn(); err != nil {
-			return err
-		}
+	err := r.prepare()
+	for err == nil && !r.finished() {
+		err = r.turn()
 	}
 	r.box.shut()
 	r.receiveAll()
 	r.failCalls()
 	r.conns.each(r.drop)
 	r.published.publish(&r.count, r.conns.open)
-	return nil
+	if r.ring != nil {
+		err = errors.Join(err, r.ring.close()) // on its own thread
+	}
+	return err
 }
 
 // turn waits once and acts on whatever happened.
 func (r *reactor) turn() error {
-	events, err := r.wait1()
+	var err error
+	if r.ring != nil {
+		err = r.ringTurn()
+	} else {
+		err = r.pollTurn()
+	}
 	if err != nil {
 		return err
 	}
-	r.now = mono.Now()
-	r.receiveAll()
-	r.advance()
-	for _, ev := range events {
-		r.event(ev)
-	}
-	r.readAgain()
-	r.settleAll()
 	r.now = mono.Now()
 	r.advance()
 	r.expire()
@@ -157,12 +175,38 @@ func (r *reactor) turn() error {
 	return nil
 }
 
-// wait1 sleeps until the next thing that is due.
-func (r *reactor) wait1() ([]netpoll.Event, error) {
+// pollTurn waits once and acts on what is ready.
+func (r *reactor) pollTurn() error {
+	events, err := r.wait1()
+	if err != nil {
+		return err
+	}
+	r.now = mono.Now()
+	r.receiveAll()
+	r.advance()
+	for _, ev := range events {
+		r.event(ev)
+	}
+	r.readAgain()
+	r.settleAll()
+	return nil
+}
+
+// until begins to sleep: it returns the instant of the next thing that is due.
+func (r *reactor) until() int64 {
 	r.published.publish(&r.count, r.conns.open)
 	until := min(r.handler.Next(), r.nextTimeout(), r.calls.next(), r.retryAt, r.stopAt)
 	r.box.asleep.Store(true)
-	if !r.box.empty() || len(r.again) > 0 {
+	if !r.box.empty() {
+		return 0
+	}
+	return until
+}
+
+// wait1 sleeps until the next thing that is due.
+func (r *reactor) wait1() ([]netpoll.Event, error) {
+	until := r.until()
+	if len(r.again) > 0 {
 		until = 0
 	}
 	events, err := r.poller.Wait(until)
@@ -302,8 +346,13 @@ func (r *reactor) drain() {
 	r.accept() // whoever the kernel has let in by now is served
 	r.draining = true
 	r.stopAt = r.now + int64(r.e.cfg.Drain)
-	_ = r.poller.CloseWatched(r.listener)
+	listener := r.listener
 	r.listener, r.retryAt = -1, mono.Never
+	if r.ring != nil {
+		r.ringDrain(listener)
+		return
+	}
+	_ = r.poller.CloseWatched(listener)
 	r.conns.each(func(c *conn) {
 		if c.want&wantIn == 0 || r.readable(c) { // a request may have come already
 			r.settle(c)
@@ -313,5 +362,5 @@ func (r *reactor) drain() {
 
 // finished reports whether a draining loop may end: when no loop has a connection left, or the grace is over.
 func (r *reactor) finished() bool {
-	return r.draining && (r.e.open.Load() == 0 || r.now >= r.stopAt)
+	return r.draining && (r.e.open.Load() == 0 && (r.ring == nil || !r.ring.sweep) || r.now >= r.stopAt)
 }

@@ -18,6 +18,7 @@ type reactors struct {
 	cfg       Config
 	mechanism netpoll.Mechanism
 	edge      bool // connections are watched for edges, once for all, instead of levels
+	uring     bool // loops wait for completions, and have no mechanism
 	addr      netip.AddrPort
 	loops     []*reactor
 	filler    []byte       // shared, never written

@@ -106,6 +106,11 @@ func (w *wire) send(fd int, x *exchange) (int, error) {
 	if len(x.fills) == 0 {
 		return netpoll.Write(fd, x.out[x.sent:])
 	}
+	return netpoll.Writev(fd, w.gather(x))
+}
+
+// gather returns the next pieces to send, at most netpoll.MaxVec of them and some. It is valid until the next gather.
+func (w *wire) gather(x *exchange) [][]byte {
 	w.pieces = w.pieces[:0]
 	at := x.sent
 	for _, f := range x.fills {
@@ -117,11 +122,17 @@ func (w *wire) send(fd int, x *exchange) (int, error) {
 			w.pieces = append(w.pieces, w.filler[:min(n, fillerBytes)])
 		}
 		if len(w.pieces) >= netpoll.MaxVec {
-			return netpoll.Writev(fd, w.pieces)
+			return w.pieces
 		}
 	}
 	w.pieces = append(w.pieces, x.out[at:])
-	return netpoll.Writev(fd, w.pieces)
+	return w.pieces
+}
+
+// emptied gives back the buffer of output that has been sent.
+func (w *wire) emptied(x *exchange) {
+	w.pool.put(x.out)
+	x.out, x.sent, x.fills = nil, 0, x.fills[:0]
 }
 
 // advance notes that n bytes have been sent.

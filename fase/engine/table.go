@@ -12,7 +12,7 @@ type conn struct {
 	prev   uint32 // in the list of its time-out
 	next   uint32
 	list   timeout
-	want   uint8 // what the poller watches: wantIn, wantOut
+	want   uint8 // what the poller watches: wantIn, wantOut; with a ring, the turn in which it last sent
 	flags  uint16
 }
 
@@ -22,14 +22,17 @@ const (
 )
 
 const (
-	ended    uint16 = 1 << iota // the peer has sent its end of stream
-	last                        // no further request is read: the connection closes after the pending responses
-	linger                      // we have sent our end of stream, and throw away what still comes
-	blocked                     // the socket takes no more for now
-	held                        // input waits until responses have gone out
-	unread                      // edge only: there may be input that no further edge will tell of
-	finished                    // edge only: the peer's end of stream has been told of, and not yet been read
-	again                       // edge only: in the reactor's list of that name
+	ended     uint16 = 1 << iota // the peer has sent its end of stream
+	last                         // no further request is read: the connection closes after the pending responses
+	linger                       // we have sent our end of stream, and throw away what still comes
+	blocked                      // the socket takes no more for now
+	held                         // input waits until responses have gone out
+	unread                       // edge only: there may be input that no further edge will tell of
+	finished                     // edge only: the peer's end of stream has been told of, and not yet been read
+	again                        // edge only: in the reactor's list of that name
+	armed                        // ring only: input is being received
+	stopping                     // ring only: and that is being ended
+	postponed                    // ring only: to be settled at the next turn
 )
 
 // An exchange is the working state of a busy connection.
@@ -65,6 +68,7 @@ const (
 	isPassed                     // handed to another loop
 	isOld                        // HTTP/1.0: the response says keep-alive
 	toldClosed                   // the handler knows that the peer has gone
+	isHanded                     // of a session: the handler knows of the request
 )
 
 // A fill is n bytes of filler that belong after out[:at].

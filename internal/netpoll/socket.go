@@ -176,6 +176,9 @@ func Writev(fd int, pieces [][]byte) (int, error) {
 // CloseWrite sends the end of stream; the other direction stays open.
 func CloseWrite(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) }
 
+// ShutBoth ends both directions of fd, which stays open.
+func ShutBoth(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }
+
 // Abort closes fd so that the peer sees a reset and the port is free at once.
 func Abort(fd int) error {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
