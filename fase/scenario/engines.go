@@ -10,7 +10,7 @@ import (
 
 // Engines returns the I/O engines that a server may name; the first is the default. They are those of fase/engine.
 func Engines() []string {
-	return []string{"reactors", "sped-select", "sped-poll", "sped-epoll-lt", "sped-epoll-et"}
+	return []string{"reactors", "sped-select", "sped-poll", "sped-epoll-lt", "sped-epoll-et", "uring"}
 }
 
 // threaded lists the engines whose requests have threads of their own.
@@ -78,7 +78,7 @@ func (c *compiler) engine(s *rawServer) {
 			c.at(k.value.at, fmt.Sprintf("%s has no %s", kind, k.key), "it is for "+strings.Join(k.kinds, " and "))
 		}
 	}
-	if kind != "reactors" && s.reactors.v > 1 {
+	if kind != "reactors" && kind != "uring" && s.reactors.v > 1 {
 		said := kind + " has no reactors"
 		if strings.HasPrefix(kind, "sped-") {
 			said = fmt.Sprintf("%s is one event loop, not %d", kind, s.reactors.v)

@@ -149,7 +149,7 @@ func serverFields(s *rawServer) []field {
 		{key: "admit", value: section(&s.admit.at, "admit", admitFields(&s.admit)), help: "admission in two phases: which requests are served, when and in which order; without it every request at once"},
 		{key: "process", value: text(&s.process), help: "servers of the same process share one; without it each has its own"},
 		{key: "engine", value: engine(&s.engine), def: Engines()[0], help: "the I/O engine, such as pool or {kind: pool, threads: 16}; docs/engines.md tells what each is"},
-		{key: "reactors", value: whole(&s.reactors, 1, 64), def: "1", help: "event loops of the engine; only `engine: reactors` has more than one"},
+		{key: "reactors", value: whole(&s.reactors, 1, 64), def: "1", help: "event loops of the engine; only `reactors` and `uring` have more than one"},
 		{key: "listen", value: text(&s.listen), def: "127.0.0.1:0", help: "where it listens; port 0 is any free one"},
 		{key: "cancel", value: choice(&s.onClose, "never", "on-close"), def: "never", help: "whether a caller that closes its connection withdraws its queued work"},
 	}
