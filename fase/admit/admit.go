@@ -84,9 +84,9 @@ type ForwardConfig struct {
 // Errors of a Config that contradicts itself.
 var (
 	// ErrOrder reports a policy that has nothing to order.
-	ErrOrder = errors.New("every request is served at once: without a limit and a delay nobody waits")
+	ErrOrder = errors.New("without a limit and a delay nobody waits")
 	// ErrQueue reports a bound of a pool in which nobody waits.
-	ErrQueue = errors.New("nobody waits without a limit or a delay")
+	ErrQueue = errors.New("without a limit nobody waits")
 	// ErrValue reports a value out of its range.
 	ErrValue = errors.New("out of range")
 )

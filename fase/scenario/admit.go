@@ -170,6 +170,21 @@ func (s *standard) admission(x string) {
 	}
 }
 
+// Loads are the variables that tell the load of servers, with the server's index, where some server forwards requests to the
+// one that tells the least; else none.
+func (p *Plan) Loads() map[dsv.Name]int {
+	if !slices.ContainsFunc(p.Servers, func(s Server) bool {
+		return s.Admit.Forward.After > 0 && s.Admit.Forward.To == admit.Least
+	}) {
+		return nil
+	}
+	loads := make(map[dsv.Name]int, len(p.Servers))
+	for i := range p.Servers {
+		loads[dsv.Name(p.Servers[i].Name+".in_flight")] = i
+	}
+	return loads
+}
+
 // gated reports whether some server has a gate: any service may come to it.
 func (p *Plan) gated() bool {
 	return slices.ContainsFunc(p.Servers, func(s Server) bool { return s.Gated() })

@@ -35,6 +35,7 @@ type Sim struct {
 	flights []flight // by tag - 1
 	free    []uint64
 	tags    map[flight]uint64 // of calls to hosts that withdraw abandoned work
+	loads   map[dsv.Name]int  // servers whose load hosts that forward go by
 	deltas  []dsv.Delta
 	err     error
 	ctx     context.Context
@@ -98,6 +99,7 @@ func (s *Sim) build() {
 		s.groups = append(s.groups, g)
 		cores = append(cores, g)
 	}
+	s.loads = s.plan.Loads()
 	s.loop = adapt.NewLoop(s.plan.Adapt)
 	cores = append(cores, s.loop, &syncer{s})
 	s.driver = step.NewDriver(s, cores...)
@@ -188,8 +190,11 @@ func (s *Sim) answer(e step.Effect) {
 	delete(s.tags, f)
 	s.free = append(s.free, e.Key)
 	a := service.Answer{Status: int(e.Code), Bytes: e.N}
-	if e.Code == 421 {
+	switch e.Code {
+	case 421:
 		a.Epoch, a.Bytes = uint32(e.N), 0
+	case 503:
+		a.Bytes = 0 // N is when to ask again
 	}
 	if f.core < len(s.hosts) {
 		s.hosts[f.core].Answer(e.At, f.ref, a)
@@ -245,9 +250,21 @@ func (s *Sim) sync() {
 	}
 	for i := range s.deltas {
 		d := &s.deltas[i]
+		if server, ok := s.loads[d.Name]; ok && d.Weight > 0 {
+			s.told(d.T1, server, d.Value.Float/d.Weight)
+		}
 		s.loop.Changed(d.T1, dsv.Update{Name: d.Name, Reading: dsv.Reading{Value: d.Value, Weight: d.Weight, T1: d.T1}, Delta: d})
 	}
 	clear(s.deltas)
+}
+
+// told hands a server's load to the hosts that forward requests.
+func (s *Sim) told(at dsv.Instant, server int, load float64) {
+	for i, h := range s.hosts {
+		if i != server {
+			h.Told(at, server, load)
+		}
+	}
 }
 
 // syncer is the core that synchronises what was measured. It comes last, so that at one instant everybody has measured.

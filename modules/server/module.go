@@ -51,6 +51,9 @@ func run(ctx context.Context, env *modules.Env) error {
 		g.Go(func() error { return s.Run(gctx) })
 	}
 	g.Go(func() error { return follow(gctx, env.Space(), plan.Topology, servers) })
+	if loads := plan.Loads(); loads != nil {
+		g.Go(func() error { return followLoads(gctx, env.Space(), loads, servers) })
+	}
 	g.Go(func() error {
 		if err := env.Ready(gctx); err != nil {
 			return err
@@ -106,6 +109,17 @@ func follow(ctx context.Context, space dsv.Space, topo *service.Topology, server
 		if svc, m, ok := topo.Mapping(u.Name, u.Reading.Value); ok {
 			for _, s := range servers {
 				s.Changed(svc, m)
+			}
+		}
+	})
+}
+
+// followLoads hands what servers tell of their load to every server.
+func followLoads(ctx context.Context, space dsv.Space, loads map[dsv.Name]int, servers []*Server) error {
+	return modules.Follow(ctx, space, "*.in_flight", func(u dsv.Update) {
+		if i, ok := loads[u.Name]; ok && u.Delta != nil && u.Delta.Weight > 0 {
+			for _, s := range servers {
+				s.Told(i, u.Delta.Value.Float/u.Delta.Weight)
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"strconv"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/burn"
 	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/load"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/service"
@@ -21,9 +23,10 @@ type owner struct {
 	front
 	host   *service.Host
 	driver *step.Driver
-	loop   engine.Loop   // of the call under way
-	burner *burn.Burner  // nil unless demands are burned on the loop
-	crew   *crew         // nil unless demands are burned on threads of their own
+	loop   engine.Loop  // of the call under way
+	burner *burn.Burner // nil unless demands are burned on the loop
+	crew   *crew        // nil unless demands are burned on threads of their own
+	pages  *pages
 	burns  []step.Effect // granted, to be consumed
 	choose bool          // the host is to choose who is served next
 	held   map[step.Ref]burn.Memory
@@ -42,10 +45,13 @@ func newOwner(s *Server) (*owner, error) {
 	o.driver = step.NewDriver(o, o.host)
 	o.held = map[step.Ref]burn.Memory{}
 	var err error
+	if o.pages, err = openPages(context.Background(), &s.cfg.Host, s.cfg.Sets); err != nil {
+		return nil, err
+	}
 	switch m := s.cfg.Host.Machine; {
 	case m.Run != machine.Burn:
 	case m.CPU.Cores > 1:
-		o.crew, err = newCrew(m, s.cfg.Scratch, o.deliver)
+		o.crew, err = newCrew(m, s.cfg.Scratch, o.pages, o.deliver)
 	default:
 		o.burner, err = burn.New(burn.Config{Dir: s.cfg.Scratch})
 	}
@@ -67,6 +73,7 @@ func (o *owner) close() {
 	if o.burner != nil {
 		_ = o.burner.Close() // a scratch file that stays is no reason to fail
 	}
+	_ = o.pages.close()
 }
 
 // Request implements engine.Handler.
@@ -152,6 +159,14 @@ func (o *owner) changed(l engine.Loop, svc int, m service.Mapping) {
 	o.driver.Flush()
 }
 
+func (o *owner) told(l engine.Loop, server int, load float64) {
+	if at, ok := o.s.instant(l.Now()); ok {
+		o.enter(l, at)
+		o.host.Told(at, server, load)
+		o.driver.Flush()
+	}
+}
+
 // Next implements engine.Handler.
 func (o *owner) Next() int64 {
 	t0 := o.s.t0.Load()
@@ -200,17 +215,24 @@ func (o *owner) Route(_ int, e step.Effect) {
 	case step.Withdraw:
 		o.loop.Cancel(engine.CallRef(e.Ref))
 	case step.Burn:
-		if e.Code == service.BurnChoose {
+		switch e.Code {
+		case service.BurnChoose:
 			o.choose = true
-			return
+		case service.BurnDrop:
+			o.pages.drop(files.Object(e.Key))
+		default:
+			o.burns = append(o.burns, e)
 		}
-		o.burns = append(o.burns, e)
 	}
 }
 
 func (o *owner) reply(e step.Effect) {
 	res := engine.Response{Status: int(e.Code), Filler: e.N}
 	switch e.Code {
+	case 200:
+		if e.Ref != 0 && len(o.pages.sets) > 0 {
+			res = o.file(files.Object(e.Ref))
+		}
 	case 421:
 		o.buf = append(o.buf[:0], "Eve-Epoch: "...)
 		o.buf = append(strconv.AppendInt(o.buf, e.N, 10), "\r\n"...)
@@ -221,6 +243,15 @@ func (o *owner) reply(e step.Effect) {
 		res = engine.Response{Status: 503, Header: o.buf}
 	}
 	o.loop.Respond(engine.Ref(e.Key), res)
+}
+
+// file answers with a file that the host holds.
+func (o *owner) file(f files.Object) engine.Response {
+	data := o.pages.get(f)
+	if data == nil {
+		return engine.Response{Status: 500, Body: []byte("the file could not be read\n")}
+	}
+	return engine.Response{Status: 200, Body: data}
 }
 
 func (o *owner) call(e step.Effect) {
@@ -265,7 +296,7 @@ func (o *owner) burn(e step.Effect) {
 	case o.crew != nil:
 		o.crew.work <- e
 	default:
-		o.burned(e, consume(o.burner, e))
+		o.burned(e, consume(o.burner, o.pages, e))
 	}
 }
 

@@ -26,6 +26,7 @@ type Config struct {
 	Limits  rdr.Limits   // of what a request may ask for
 	Vars    service.Vars // what is measured; nil: nothing
 	Scratch string       // folder for the files that disk demands really use; default the system's
+	Sets    string       // folder below which sets of files lie; default as burn.FilesConfig says
 }
 
 // A Server is one emulated server on an open socket. Its first loop owns the host; the others answer what needs no
@@ -73,6 +74,13 @@ func (s *Server) Start(t0 int64) {
 // Changed tells the server that a service is mapped elsewhere. Any goroutine may call it.
 func (s *Server) Changed(svc int, m service.Mapping) {
 	s.engine.Post(0, func(l engine.Loop) { s.owner.changed(l, svc, m) })
+}
+
+// Told tells the load of another server, by its index: the requests that are there. Any goroutine may call it.
+func (s *Server) Told(server int, load float64) {
+	if server != s.cfg.Host.Node {
+		s.engine.Post(0, func(l engine.Loop) { s.owner.told(l, server, load) })
+	}
 }
 
 // Stats counts what the engine has done.
