@@ -1,9 +1,13 @@
 package engine
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync"
+)
 
-// buffers is a reactor's pool of byte slices in powers of two. What comes back beyond a bound is left to the collector.
+// buffers is a pool of byte slices in powers of two. What comes back beyond a bound is left to the collector.
 type buffers struct {
+	mu   *sync.Mutex // of a pool that threads share, nil of a loop's own
 	free [buffersTop - buffersLow + 1][][]byte
 	kept int // bytes
 }
@@ -20,6 +24,10 @@ func (b *buffers) get(n int) []byte {
 	if class > buffersTop {
 		return make([]byte, 0, n)
 	}
+	if b.mu != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+	}
 	list := &b.free[class-buffersLow]
 	if k := len(*list); k > 0 {
 		p := (*list)[k-1]
@@ -33,7 +41,14 @@ func (b *buffers) get(n int) []byte {
 // put takes a slice from get back; nil is allowed.
 func (b *buffers) put(p []byte) {
 	n := cap(p)
-	if n < 1<<buffersLow || n > 1<<buffersTop || n&(n-1) != 0 || b.kept+n > buffersMax {
+	if n < 1<<buffersLow || n > 1<<buffersTop || n&(n-1) != 0 {
+		return
+	}
+	if b.mu != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+	}
+	if b.kept+n > buffersMax {
 		return
 	}
 	list := &b.free[bits.Len(uint(n))-1-buffersLow]
