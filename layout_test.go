@@ -34,6 +34,7 @@ var layout = []struct {
 	{"evekernel/wire/wiretest", nil},
 	{"modules", []string{"dsv", "dmm", "evekernel/link", "dmm/expr", "dmm/recipe", "dmm/wasm", "evekernel/wire", "evekernel/egs", "internal/mono"}},
 	{"modules/...", []string{"dsv", "dmm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "fase/...", "rdr"}},
+	{"modules/target", []string{"dsv", "dmm", "modules", "internal/child", "fase/scenario", "fase/adapt", "fase/usage"}},
 	{"modules/resource/resourcetest", []string{"dsv", "modules/resource"}},
 	{"fase/step", []string{"dsv"}},
 	{"fase/stat", []string{"dsv"}},
@@ -65,7 +66,7 @@ var layout = []struct {
 // importers says which packages alone may import a library; a folder stands for itself and what is below it.
 var importers = map[string][]string{
 	"go.etcd.io/bbolt":                {"dsv/dsvbolt"},
-	"github.com/HdrHistogram":         {}, // tests only
+	"github.com/HdrHistogram":         {"cmd/eve/bench"}, // and tests
 	"github.com/expr-lang/expr":       {"dmm/expr"},
 	"github.com/gorilla/websocket":    {"evekernel/wire"},
 	"github.com/fxamacker/cbor":       {"evekernel/wire"},

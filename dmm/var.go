@@ -260,9 +260,9 @@ func acquire(mu *sync.Mutex) {
 	mu.Lock()
 }
 
-// ownShard is the same for one goroutine as long as its stack stays where it is, and likely another for the next: event
-// loops and worker threads, which write most, keep to their own shards. Any answer is right.
+// ownShard is the same for one goroutine as long as its stack stays where it is, and another for a neighbour: stacks begin with
+// 2 KiB. Event loops and worker threads, which write most, keep to their own shards. Any answer is right.
 func ownShard() uint64 {
 	var here byte
-	return (uint64(uintptr(unsafe.Pointer(&here))) >> 12 * 0x9e3779b97f4a7c15) >> 61
+	return (uint64(uintptr(unsafe.Pointer(&here))) >> 11 * 0x9e3779b97f4a7c15) >> 61
 }

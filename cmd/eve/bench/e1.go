@@ -75,6 +75,15 @@ func (x *e1) run(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	servers := []int{k.pid(), echo.pid()}
+	for _, p := range peers {
+		servers = append(servers, p.pid())
+	}
+	together, err := apart(servers)
+	defer together()
+	if err != nil {
+		return err
+	}
 	guest, err := k.dial(ctx)
 	if err != nil {
 		return err
@@ -285,7 +294,7 @@ func (x *e1) report(r *Report, size int) {
 	t := &Table{
 		Card: "E1", Title: "response time of the operations of variables", Head: "p50",
 		Also: []string{"p99"}, Peers: append([]string{placePing}, x.cfg.Peers...), Published: "published",
-		Note: fmt.Sprintf("WebSocket: a bare ping-pong of %d bytes over gorilla/websocket, as many as a Write takes; between processes, and so are remote and the peers", size),
+		Note: fmt.Sprintf("WebSocket: a bare ping-pong of %d bytes over gorilla/websocket, as many as a Write takes; it, remote and the peers: between two processes on two processors", size),
 	}
 	for _, place := range []string{placeLocal, placeRemote, placeDMM} {
 		for _, op := range opNames() {

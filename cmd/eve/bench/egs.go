@@ -23,7 +23,7 @@ func EGS(ctx context.Context, cfg Config) (*Report, error) {
 	if err := CheckEventPeers(cfg.Peers); err != nil {
 		return nil, err
 	}
-	x := &events{cfg: cfg, rounds: pick(cfg, 25, 2), times: map[string]*sampler{}}
+	x := &events{cfg: cfg, rounds: pick(cfg, 61, 2), times: map[string]*sampler{}}
 	return measure("egs", cfg, func(r *Report) error {
 		defer x.close()
 		if err := x.open(ctx); err != nil {
@@ -196,6 +196,11 @@ func at(what, place string) string { return what + ", " + place }
 func (x *events) costs(ctx context.Context) error {
 	x.cfg.say("K1 to K3: create, submit, poll, delivery")
 	n := pick(x.cfg, 40, 8)
+	together, err := x.apart()
+	defer together()
+	if err != nil {
+		return err
+	}
 	for round := range x.rounds {
 		for _, size := range eventSizes() {
 			for range n {
@@ -228,6 +233,19 @@ func (x *events) costs(ctx context.Context) error {
 		x.next()
 	}
 	return nil
+}
+
+// apart lays the sources apart from what answers them.
+func (x *events) apart() (together func(), err error) {
+	others := []int{x.echo.pid()}
+	for _, s := range x.sinks {
+		others = append(others, s.pid())
+	}
+	near := []int{x.kernel.pid()}
+	for _, p := range x.far {
+		near = append(near, p.pid())
+	}
+	return apart(others, near...)
 }
 
 func delivery(size int) string {

@@ -32,7 +32,7 @@ type load struct {
 }
 
 func loads() []load {
-	return []load{{"1 connection", 1, 16, 64}, {"50 connections", 50, 1, 32}}
+	return []load{{"1 connection", 1, 8, 128}, {"50 connections", 50, 1, 32}}
 }
 
 // A side is one system under one load.
@@ -96,7 +96,16 @@ func (x *throughput) run(ctx context.Context, r *Report) (err error) {
 			x.sides = append(x.sides, &side{system: p.name(), load: load{l.name, l.connections, 1, l.lots * l.batch}, write: write, pid: p.pid()})
 		}
 	}
-	for range pick(x.cfg, 15, 2) {
+	servers := []int{k.pid(), rec.pid()}
+	for _, p := range peers {
+		servers = append(servers, p.pid())
+	}
+	together, err := apart(servers)
+	defer together()
+	if err != nil {
+		return err
+	}
+	for range pick(x.cfg, 25, 2) {
 		for _, s := range x.sides {
 			if err := s.round(ctx, pick(x.cfg, 300*time.Millisecond, 50*time.Millisecond)); err != nil {
 				return fmt.Errorf("%s, %s: %w", s.system, s.load.name, err)
@@ -207,7 +216,7 @@ func (x *throughput) side(system, load string) *side {
 func (x *throughput) report(r *Report) {
 	t := &Table{
 		Card: "speed", Title: "batched writes of floats", Head: "eve", Peers: x.cfg.Peers,
-		Note: "1 connection: 16 callers with batches of 64, of peers one pipeline of 1024; 50 connections: one caller each with batches of 32",
+		Note: "1 connection: 8 callers with batches of 128, of peers one pipeline of 1024; 50 connections: one caller each with batches of 32",
 	}
 	row := func(name string, pick func(*side) []float64, load string, system string) {
 		w := Row{Name: name, Ours: NewFigure(PerSecond, pick(x.side(system, load))...), Peers: map[string]Figure{}}
