@@ -165,7 +165,7 @@ type Stats struct {
 	Shed      uint64 // connections closed on arrival for want of descriptors
 	Requests  uint64
 	Responses uint64
-	Refused   uint64 // requests refused as malformed or too large, by the engine itself
+	Refused   uint64 // requests refused as malformed, too large or too many, by the engine itself
 	TimedOut  uint64 // connections closed by one of the time-outs
 	BytesIn   uint64
 	BytesOut  uint64
@@ -197,10 +197,19 @@ func Shipped() Registry {
 		sped("sped-poll", "one loop that waits by poll", netpoll.Poll, false),
 		sped("sped-epoll-lt", "one loop that waits by epoll for levels", netpoll.Epoll, false),
 		sped("sped-epoll-et", "one loop that waits by epoll for edges", netpoll.Epoll, true),
+		amped("amped", "one epoll loop, with helper threads that wait for the disk"),
+		threadsKind("threads", "a goroutine for each connection", false),
+		threadsKind("threads-1to1", "an operating system thread for each connection", true),
+		poolKind("pool", "a bounded number of threads that take requests from a queue"),
 		{
 			Name:   "uring",
 			About:  "one io_uring loop per thread: completions that bring their data, by priority",
 			Listen: listenUring,
+		},
+		{
+			Name:     "seda",
+			About:    "stages (read, parse, handle, file, write) with bounded queues and pools of threads that controllers tune",
+			MaxLoops: 1, Threads: true, Listen: listenSeda,
 		},
 	}
 }
