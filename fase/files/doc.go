@@ -58,6 +58,7 @@ type Config struct {
 	Classes     string  // SPECweb99 if empty
 	Directories int     // of 36 files and 4.8 MiB each; 100 if 0
 	Zipf        float64 // exponent of the popularity of directories, 0: all alike
+	Keep        bool    // where the files are really written, they stay when nobody uses them any more
 }
 
 // A Set is a set of files. It is immutable and may be shared.

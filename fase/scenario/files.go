@@ -12,12 +12,6 @@ import (
 	"github.com/eve-emulation/eve/rdr"
 )
 
-// A FileSet is one of `files:`, which every server has.
-type FileSet struct {
-	*filesets.Set
-	Keep bool // what is written to the disk under run: burn stays there for the next run
-}
-
 // rawFiles is one entry of `files:`.
 type rawFiles struct {
 	classes     spot[string]
@@ -59,7 +53,7 @@ func (c *compiler) fileSets() {
 			c.at(n.at, fmt.Sprintf("%q is not a name", clip(n.name)), "write small letters, digits and _")
 			continue
 		}
-		s, err := filesets.NewSet(filesets.Config{Name: n.name, Classes: n.v.classes.v, Directories: n.v.directories.v, Zipf: n.v.zipf.v})
+		s, err := filesets.NewSet(filesets.Config{Name: n.name, Classes: n.v.classes.v, Directories: n.v.directories.v, Zipf: n.v.zipf.v, Keep: n.v.keep.v})
 		if err != nil { // told already
 			continue
 		}
@@ -73,8 +67,8 @@ func (c *compiler) fileSets() {
 			continue
 		}
 		sets = append(sets, s)
-		c.plan.Files = append(c.plan.Files, FileSet{Set: s, Keep: n.v.keep.v})
 	}
+	c.plan.Files = sets
 	for i, n := range c.raw.servers {
 		c.plan.Servers[i].Files = sets
 		c.plan.Servers[i].Cache = machine.Bytes(n.v.cache.v)

@@ -15,6 +15,7 @@ import (
 	"github.com/eve-emulation/eve/dmm/expr"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/adapt"
+	filesets "github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
 	"github.com/eve-emulation/eve/rdr"
@@ -35,7 +36,7 @@ type Plan struct {
 	Servers  []Server         // by index; without the targets
 	Services []service.Config // by index; the targets included
 	Clients  []user.Config
-	Files    []FileSet // by number: what servers call Files
+	Files    []*filesets.Set // by number; every server has them
 	Adapt    adapt.Config
 	Targets  []Target // real HTTP servers, from `targets:`
 	Short    []Short  // short names of values, from `set:`

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/eve-emulation/eve/fase/burn"
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/step"
@@ -20,7 +21,7 @@ type crew struct {
 }
 
 // newCrew starts the threads; done is told, on one of them, what was delivered.
-func newCrew(cfg machine.Config, dir string, done func(e step.Effect, delivered int64)) (*crew, error) {
+func newCrew(cfg machine.Config, dir string, p *pages, done func(e step.Effect, delivered int64)) (*crew, error) {
 	n := cfg.CPU.Cores + 1
 	// The host grants at most one demand a processor and one a disk, and a withdrawn one may still burn.
 	c := &crew{work: make(chan step.Effect, 4*n)}
@@ -34,7 +35,7 @@ func newCrew(cfg machine.Config, dir string, done func(e step.Effect, delivered 
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			for e := range c.work {
-				done(e, consume(b, e))
+				done(e, consume(b, p, e))
 			}
 			_ = b.Close() // a scratch file that stays is no reason to fail
 		})
@@ -49,13 +50,15 @@ func (c *crew) close() {
 
 // consume burns CPU or disk and returns what was delivered, in nanoseconds. A disk that fails is told by the time it took
 // and by nothing else, as a file system that returns an error is to a server.
-func consume(b *burn.Burner, e step.Effect) int64 {
+func consume(b *burn.Burner, p *pages, e step.Effect) int64 {
 	start := mono.Now()
 	switch e.Code {
 	case service.BurnCPU:
 		return b.CPU(e.N)
 	case service.BurnRead:
 		_, _ = b.Read(e.N)
+	case service.BurnFile:
+		p.read(b, files.Object(e.Key))
 	case service.BurnWrite, service.BurnSync:
 		_, _ = b.Write(e.N, e.Code == service.BurnSync)
 	}
