@@ -136,6 +136,19 @@ func (s *Set) Path(i int) string {
 	return fmt.Sprintf("dir%05d/class%d_%d", i/perFolder, i%perFolder/perClass, i%perClass)
 }
 
+// Find returns the index of the file with a path; -1 when there is none.
+func (s *Set) Find(path string) int {
+	var d, c, f int
+	if _, err := fmt.Sscanf(path, "dir%d/class%d_%d", &d, &c, &f); err != nil {
+		return -1
+	}
+	i := d*perFolder + c*perClass + f
+	if i < 0 || i >= s.Len() || s.Path(i) != path {
+		return -1
+	}
+	return i
+}
+
 // Bytes is the size of all files together.
 func (s *Set) Bytes() int64 {
 	sum := int64(0)

@@ -44,6 +44,14 @@ func TestSet(t *testing.T) {
 		if got := s.Path(tt.file); got != tt.path {
 			t.Errorf("path of file %d: got %q, want %q", tt.file, got, tt.path)
 		}
+		if got := s.Find(tt.path); got != tt.file {
+			t.Errorf("find %q: got %d, want %d", tt.path, got, tt.file)
+		}
+	}
+	for _, path := range []string{"", "dir0/class0_0", "dir00003/class0_0", "dir00000/class0_9", "dir-0001/class0_0", "dir00000/class0_0 ", "dir00000/class1_0/", "a"} {
+		if got := s.Find(path); got != -1 {
+			t.Errorf("find %q: got %d, want -1", path, got)
+		}
 	}
 	sum, mean, bytes := 0.0, 0.0, int64(0)
 	for i := range s.Len() {

@@ -90,8 +90,8 @@ func (l *library) find(ref step.Ref) *read {
 
 // Object is the first file that a request's block will get at a quality level, if nothing before it fails; 0 for none.
 func (h *Host) Object(r *Request, level string) files.Object {
-	if r.Block == nil || len(h.lib.sets) == 0 {
-		return 0
+	if r.Block == nil || len(h.lib.sets) == 0 || r.Object != 0 {
+		return r.Object
 	}
 	name, key, ok := r.Block.File(r.Key, level)
 	if !ok {
@@ -113,10 +113,13 @@ func (h *Host) get(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		h.run.Met(at, ref, rdr.Refused)
 		return
 	}
-	o := files.NewObject(s, h.lib.sets[s].Draw(d.Key))
+	x, _ := h.run.Execution(ref)
+	o := h.visits[x].req.Object
+	if o == 0 {
+		o = files.NewObject(s, h.lib.sets[s].Draw(d.Key))
+	}
 	if h.lib.cache.Use(o) {
 		h.lib.hits.Write(at, 1)
-		x, _ := h.run.Execution(ref)
 		h.got(at, x, o)
 		h.run.Met(at, ref, rdr.OK)
 		return

@@ -61,13 +61,14 @@ type Request struct {
 	Block    *rdr.Block // nil for a plain GET
 	Method   string     // plain HTTP: method and path; empty for an RDR
 	Path     string
-	Key      rdr.Key     // every draw of the execution follows from it
-	Epoch    uint32      // of the caller's mapping of the service
-	Send     int64       // bytes of body beyond the block
-	Priority int         // a larger one is more urgent
-	Deadline dsv.Instant // 0: none
-	Local    bool        // caller and server are the same server: no link is crossed
-	Client   uint64      // who asks, for policies that are fair to clients; 0: nobody in particular
+	Key      rdr.Key      // every draw of the execution follows from it
+	Epoch    uint32       // of the caller's mapping of the service
+	Send     int64        // bytes of body beyond the block
+	Priority int          // a larger one is more urgent
+	Deadline dsv.Instant  // 0: none
+	Object   files.Object // the file that the block gets; 0: one that the key draws
+	Local    bool         // caller and server are the same server: no link is crossed
+	Client   uint64       // who asks, for policies that are fair to clients; 0: nobody in particular
 	// Forwarded says that another server of the service has handed it on. It is not handed on again.
 	Forwarded bool
 }

@@ -29,6 +29,8 @@ var greeting = []byte("Eve emulates this server. POST a resource demand request 
 // simple answers whatever is no RDR: any GET, and what is neither.
 func (f *front) simple(l engine.Loop, ref engine.Ref, r *engine.Request) bool {
 	switch {
+	case r.Is("GET") && f.asksFile(r):
+		return false
 	case r.Is("GET"), r.Is("HEAD"):
 		l.Respond(ref, engine.Response{Body: greeting})
 	case !r.Is("POST"):
@@ -58,6 +60,9 @@ func (f *front) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
 // decode reads a request of a resource demand; a response with a status says what is wrong with it.
 func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.Response) {
 	req.Service = -1
+	if r.Is("GET") {
+		return f.decodeFile(r)
+	}
 	if name := string(r.Path()[len("/rdr"):]); len(name) > 1 {
 		req.Service = f.s.cfg.Host.Topology.Service(name[1:])
 		if req.Service < 0 {
@@ -72,12 +77,11 @@ func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.R
 		}
 		return req, engine.Response{Status: status, Body: []byte(pretty(err))}
 	}
-	if name := f.unknown(block); name != "" {
-		return req, engine.Response{Status: 400, Body: []byte("call " + name + ": this server knows no service of that name\n")}
+	if what := f.unknown(block); what != "" {
+		return req, engine.Response{Status: 400, Body: []byte(what)}
 	}
 	req.Block, req.Send = block, int64(len(r.Body)-n)
-	f.counter++
-	req.Key = rdr.Root(f.s.cfg.Seed, 1<<32+uint64(f.s.cfg.Host.Node), f.counter, 0)
+	req.Key = f.key()
 	if k, ok := r.Header("eve-key"); ok {
 		key, err := strconv.ParseUint(string(k), 16, 64)
 		if err != nil {
@@ -98,7 +102,7 @@ func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.R
 	return req, engine.Response{}
 }
 
-// unknown returns a service that a block calls and the scenario does not have. The same block, which is what comes most of
+// unknown says which service a block calls, or which file set it names, that the scenario does not have; "" for none. The same block, which is what comes most of
 // the time, is looked at once.
 func (f *front) unknown(b *rdr.Block) string {
 	if b == f.known {
@@ -106,7 +110,12 @@ func (f *front) unknown(b *rdr.Block) string {
 	}
 	for _, name := range b.Services() {
 		if f.s.cfg.Host.Topology.Service(name) < 0 {
-			return name
+			return "call " + name + ": this server knows no service of that name\n"
+		}
+	}
+	for _, name := range b.Files() {
+		if f.s.set(name) < 0 {
+			return "file " + name + ": this server has no file set of that name\n"
 		}
 	}
 	f.known = b

@@ -55,6 +55,9 @@ func newOwner(s *Server) (*owner, error) {
 	default:
 		o.burner, err = burn.New(burn.Config{Dir: s.cfg.Scratch})
 	}
+	if err != nil {
+		err = errors.Join(err, o.pages.close())
+	}
 	return o, err
 }
 

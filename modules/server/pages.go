@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/fase/burn"
 	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/machine"
@@ -48,6 +49,18 @@ func written(s *files.Set, scratch string, direct bool) burn.FilesConfig {
 
 // direct reports whether files are read past the page cache.
 func (p *pages) direct() bool { return len(p.sets) > 0 && p.sets[0].Direct() }
+
+// tell writes whether reads go past the page cache, where there is anything to read.
+func (p *pages) tell(direct *dmm.Var) {
+	if len(p.sets) == 0 {
+		return
+	}
+	x := 0.0
+	if p.direct() {
+		x = 1
+	}
+	direct.Write(1, x)
+}
 
 // read brings a file. One that cannot be read is not there afterwards.
 func (p *pages) read(b *burn.Burner, o files.Object) {

@@ -33,6 +33,7 @@ type Config struct {
 // machine and pass the rest on.
 type Server struct {
 	cfg    Config
+	gets   []*rdr.Block // what a GET of each file set executes
 	engine engine.Engine
 	owner  *owner
 	t0     atomic.Int64
@@ -43,7 +44,11 @@ func Listen(cfg Config) (*Server, error) {
 	if cfg.Vars == nil {
 		cfg.Vars = noVars
 	}
-	s := &Server{cfg: cfg}
+	gets, err := fileBlocks(cfg.Host.Files)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, gets: gets}
 	o, err := newOwner(s)
 	if err != nil {
 		return nil, err
@@ -68,6 +73,7 @@ func (s *Server) Addr() netip.AddrPort { return s.engine.Addr() }
 // Start tells T0, in nanoseconds of CLOCK_MONOTONIC. It may lie ahead; requests before it are answered 503.
 func (s *Server) Start(t0 int64) {
 	s.t0.Store(t0)
+	s.owner.pages.tell(s.cfg.Vars(service.DirectName(s.cfg.Host.Topology.Servers[s.cfg.Host.Node])))
 	s.engine.Post(0, func(engine.Loop) {}) // wake the loop, so that it asks for Next again
 }
 
