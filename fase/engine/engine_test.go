@@ -15,13 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestEngines(t *testing.T) {
 	for _, kind := range engine.Shipped() {
 		t.Run(kind.Name, func(t *testing.T) {
-			enginetest.Run(t, func(cfg engine.Config, h func(int) engine.Handler) (engine.Engine, error) {
-				cfg.Name = kind.Name
-				if kind.MaxLoops > 0 {
-					cfg.Reactors = min(cfg.Reactors, kind.MaxLoops)
-				}
-				return engine.Shipped().Listen(cfg, h)
-			})
+			enginetest.Run(t, kind)
 		})
 	}
 }

@@ -345,7 +345,7 @@ func (r *reactor) drain() {
 	}
 	r.accept() // whoever the kernel has let in by now is served
 	r.draining = true
-	r.stopAt = r.now + int64(r.e.cfg.Drain)
+	r.stopAt = mono.Now() + int64(r.e.cfg.Drain)
 	listener := r.listener
 	r.listener, r.retryAt = -1, mono.Never
 	if r.ring != nil {

@@ -17,8 +17,9 @@ import (
 type reactors struct {
 	cfg       Config
 	mechanism netpoll.Mechanism
-	edge      bool // connections are watched for edges, once for all, instead of levels
-	uring     bool // loops wait for completions, and have no mechanism
+	helpers   *helpers // nil but for amped
+	edge      bool     // connections are watched for edges, once for all, instead of levels
+	uring     bool     // loops wait for completions, and have no mechanism
 	addr      netip.AddrPort
 	loops     []*reactor
 	filler    []byte       // shared, never written
@@ -151,6 +152,10 @@ func (e *reactors) Run(ctx context.Context) error {
 	loops := make([]func() error, len(e.loops))
 	for i, l := range e.loops {
 		loops[i] = l.run
+	}
+	if e.helpers != nil {
+		e.helpers.start(e.cfg.Helpers)
+		defer e.helpers.stop()
 	}
 	return e.run(ctx, loops...)
 }

@@ -98,12 +98,19 @@ func (s *shared) keep() error {
 	if err := k.prepare(); err != nil {
 		return err
 	}
-	for !k.finished() {
+	for !s.over() {
 		if err := s.turn(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// over reports whether the keeper may end.
+func (s *shared) over() bool {
+	s.enter()
+	defer s.mu.Unlock()
+	return s.keeper.finished()
 }
 
 // end tells the handler what is left to tell. The other threads have ended.

@@ -31,4 +31,6 @@ func (t *Thread) end() {
 }
 
 // Work of a reactor is done on the loop, by the handler itself, but for disk work where there are helpers.
-func (r *reactor) Work(Ref, WorkKind, func(*Thread)) bool { return false }
+func (r *reactor) Work(_ Ref, kind WorkKind, fn func(*Thread)) bool {
+	return kind == Disk && r.e.helpers != nil && r.e.helpers.do(fn)
+}

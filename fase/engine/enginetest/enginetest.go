@@ -1,11 +1,9 @@
 // Package enginetest is the contract of engines as a test. Every kind of engine passes
 //
-//	enginetest.Run(t, func(cfg engine.Config, h func(int) engine.Handler) (engine.Engine, error) {
-//		cfg.Name = "reactors"
-//		return engine.Shipped().Listen(cfg, h)
-//	})
+//	enginetest.Run(t, kind)
 //
-// over real sockets on loopback.
+// over real sockets on loopback. An engine that says it is [engine.Kind.Blind] need not tell a handler of a peer that
+// goes while its request is under way.
 package enginetest
 
 import (
@@ -22,13 +20,10 @@ import (
 	"github.com/eve-emulation/eve/fase/engine"
 )
 
-// Open opens the engine under test on the address and within the limits of cfg. It may have fewer loops than cfg asks for.
-type Open func(cfg engine.Config, handler func(loop int) engine.Handler) (engine.Engine, error)
-
-// Run tests the engine that open makes.
-func Run(t *testing.T, open Open) {
+// Run tests engines of a kind.
+func Run(t *testing.T, kind engine.Kind) {
 	t.Helper()
-	s := suite{open}
+	s := suite{kind}
 	for _, group := range []map[string]func(*testing.T){s.messages(), s.connections(), s.badInput(), s.abuse(), s.outgoing()} {
 		for name, test := range group {
 			t.Run(name, test)
@@ -36,7 +31,16 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
-type suite struct{ open Open }
+type suite struct{ kind engine.Kind }
+
+// open opens the engine under test, with as many of the loops that cfg asks for as it can have.
+func (s suite) open(cfg engine.Config, handler func(loop int) engine.Handler) (engine.Engine, error) {
+	cfg.Name = s.kind.Name
+	if s.kind.MaxLoops > 0 {
+		cfg.Reactors = min(cfg.Reactors, s.kind.MaxLoops)
+	}
+	return engine.Registry{s.kind}.Listen(cfg, handler)
+}
 
 // patience bounds every wait of a test that succeeds much sooner.
 const patience = 20 * time.Second
