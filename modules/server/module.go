@@ -86,6 +86,9 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 		if err != nil {
 			return nil, fmt.Errorf("emulate %s: %w", name, err)
 		}
+		if c.Machine.Disk.Direct && len(c.Files) > 0 && !s.Direct() {
+			env.Logf("%s: the file system takes no direct reads: files come through the kernel's page cache", name)
+		}
 		servers = append(servers, s)
 		if _, err := env.Space().Write(ctx, adapt.AddressName(name), dsv.TextValue(s.Addr().String())); err != nil {
 			return nil, err

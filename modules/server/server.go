@@ -89,6 +89,9 @@ func (s *Server) Told(server int, load float64) {
 	}
 }
 
+// Direct reports whether files are read past the kernel's page cache.
+func (s *Server) Direct() bool { return s.owner.pages.direct() }
+
 // Stats counts what the engine has done.
 func (s *Server) Stats() engine.Stats { return s.engine.Stats() }
 
