@@ -83,6 +83,9 @@ type Stream struct {
 	heard      int64 // what it had told at the last Told
 }
 
+// Streams reports whether the guest is one for streams.
+func (m *Module) Streams() bool { return m.exports.stream.export != "" }
+
 // Stream begins a guest for one direction of a connection. ErrGuest when it exports neither inspect nor transform. The
 // caller closes the Stream; Module.Close does too.
 func (m *Module) Stream(d Direction) (*Stream, error) {
