@@ -37,7 +37,7 @@ func (e *seda) happened(gen, slot uint32, ev netpoll.Events) {
 
 // read takes what has come on c, whose lock is held and given back, and has it parsed.
 func (e *seda) read(c *session) {
-	if c.fd < 0 || c.parsing || c.flags&unread == 0 || c.flags&(held|ended) != 0 {
+	if c.fd < 0 || !c.reads() {
 		c.mu.Unlock()
 		return
 	}
@@ -187,30 +187,16 @@ func (e *seda) readAgain() {
 // late ends a connection whose time is over, unless it has gone on since.
 func (e *seda) late(c *session, k timeout) {
 	c.mu.Lock()
-	x := c.x
-	working := x != nil && (len(x.pending) > 0 || x.queued > 0)
-	partial := x != nil && (x.inBody || len(x.in) > 0)
-	switch {
-	case c.fd < 0, c.parsing,
-		k == idling && (working || partial),
-		k == arriving && !partial,
-		k == sending && c.flags&blocked == 0,
-		k == leaving && c.flags&linger == 0:
-		c.mu.Unlock()
-		return
-	}
-	if k != leaving {
-		e.tally.timedOut.Add(1)
-	}
-	if k == arriving && !working {
+	gen := c.gen
+	end, severs := e.sessions.late(c, k)
+	if end && !severs {
 		e.refuse(e.own, c, refusal(errSlow))
 		e.toWrite(c)
-		c.mu.Unlock()
-		return
 	}
-	gen := c.gen
 	c.mu.Unlock()
-	e.sever(c, gen)
+	if severs {
+		e.sever(c, gen)
+	}
 }
 
 func (e *seda) drain() {
@@ -236,55 +222,19 @@ func (e *seda) toWrite(c *session) {
 
 // rest arranges what an open connection waits for, or ends it. Its lock is held.
 func (e *seda) rest(w *wire, c *session) {
-	x := c.x
-	working := c.parsing || x != nil && (len(x.pending) > 0 || x.queued > 0)
-	if c.flags&last != 0 && !working && c.flags&linger == 0 {
-		e.part(c)
-		return
-	}
-	partial := x != nil && !c.parsing && (x.inBody || len(x.in) > 0)
-	if e.draining.Load() && !working && !partial && c.flags&linger == 0 {
-		e.sessions.close(c)
-		return
-	}
-	if !working && partial && w.interim(x) {
+	write, read := e.sessions.rest(w, c)
+	if write {
 		e.toWrite(c)
 	}
-	switch {
-	case c.flags&linger != 0:
-	case c.flags&blocked != 0:
-		e.waitOnce(c, sending)
-	case partial && c.flags&held == 0:
-		e.waitOnce(c, arriving)
-	case working:
-		e.sessions.wait(c, none)
-	default:
-		e.release(c)
-		e.waitOnce(c, idling)
+	if read {
+		e.readOn(c)
 	}
-	e.readOn(c)
 }
 
-// readOn has the keeper go on reading, if there is something and it may.
+// readOn has the keeper go on reading.
 func (e *seda) readOn(c *session) {
-	if c.flags&unread == 0 || c.parsing || c.flags&(held|ended) != 0 {
-		return
-	}
 	e.mu.Lock()
 	e.again = append(e.again, c)
 	e.mu.Unlock()
 	e.keeper.poller.Wake()
-}
-
-// part ends a connection from our side after the last response: see reactor.leave.
-func (e *seda) part(c *session) {
-	if c.flags&ended != 0 || netpoll.CloseWrite(int(c.fd)) != nil {
-		e.sessions.close(c)
-		return
-	}
-	c.flags = c.flags&^held | linger
-	e.release(c)
-	e.left()
-	e.sessions.wait(c, leaving)
-	e.readOn(c)
 }

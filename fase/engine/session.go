@@ -23,6 +23,7 @@ type sessions struct {
 	s        *shared
 	pool     buffers
 	draining atomic.Bool
+	keeps    bool // a slot is freed by put, later than its connection is closed
 
 	chunks atomic.Pointer[[]*[1 << chunkBits]session] // replaced when it grows; by the keeper
 
@@ -184,7 +185,9 @@ func (t *sessions) close(c *session) {
 	_ = netpoll.Close(int(c.fd))
 	lingers := c.flags&linger != 0
 	c.fd = -1
-	t.put(c)
+	if !t.keeps {
+		t.put(c)
+	}
 	if !lingers {
 		t.s.left()
 	}
@@ -389,4 +392,71 @@ func (t *sessions) flush(w *wire, c *session) bool {
 		x.out, x.sent, x.fills = nil, 0, x.fills[:0]
 	}
 	return true
+}
+
+// rest arranges what an open connection waits for, or ends it. It reports whether there is something to write, and whether there may be
+// something to read that no event will tell of.
+func (t *sessions) rest(w *wire, c *session) (write, read bool) {
+	x := c.x
+	working := c.parsing || x != nil && (len(x.pending) > 0 || x.queued > 0)
+	if c.flags&last != 0 && !working && c.flags&linger == 0 {
+		return false, t.part(c) && c.reads()
+	}
+	partial := x != nil && !c.parsing && (x.inBody || len(x.in) > 0)
+	if t.draining.Load() && !working && !partial && c.flags&linger == 0 {
+		t.close(c)
+		return false, false
+	}
+	write = !working && partial && w.interim(x)
+	switch {
+	case c.flags&linger != 0:
+	case c.flags&blocked != 0:
+		t.waitOnce(c, sending)
+	case partial && c.flags&held == 0:
+		t.waitOnce(c, arriving)
+	case working:
+		t.wait(c, none)
+	default:
+		t.release(c)
+		t.waitOnce(c, idling)
+	}
+	return write, c.reads()
+}
+
+// reads reports whether c may have input that is to be read now.
+func (c *session) reads() bool {
+	return c.flags&unread != 0 && !c.parsing && c.flags&(held|ended) == 0
+}
+
+// part ends a connection from our side after the last response, and reports whether it lingers: see reactor.leave.
+func (t *sessions) part(c *session) bool {
+	if c.flags&ended != 0 || netpoll.CloseWrite(int(c.fd)) != nil {
+		t.close(c)
+		return false
+	}
+	c.flags = c.flags&^held | linger
+	t.release(c)
+	t.s.left()
+	t.wait(c, leaving)
+	return true
+}
+
+// late reports whether a connection that has waited too long for the reason k is to end, rather than has gone on since; severs, if at once, and
+// else after a refusal.
+func (t *sessions) late(c *session, k timeout) (end, severs bool) {
+	x := c.x
+	working := x != nil && (len(x.pending) > 0 || x.queued > 0)
+	partial := x != nil && (x.inBody || len(x.in) > 0)
+	switch {
+	case c.fd < 0, c.parsing,
+		k == idling && (working || partial),
+		k == arriving && !partial,
+		k == sending && c.flags&blocked == 0,
+		k == leaving && c.flags&linger == 0:
+		return false, false
+	}
+	if k != leaving {
+		t.s.tally.timedOut.Add(1)
+	}
+	return true, k != arriving || working
 }

@@ -73,7 +73,7 @@ type Stage[E any] struct {
 func New[E any](cfg Config, serve func(t *Thread, batch []E)) (*Stage[E], error) {
 	fill(&cfg.Queue, 1024)
 	th, ba := cfg.Threads, cfg.Batching
-	if min(cfg.Queue, th.Most, th.Threshold, ba.Fixed, ba.Least, ba.Most) < 0 || min(th.Sample, th.Idle, ba.Window) < 0 {
+	if min(cfg.Queue, th.Least, th.Most, th.Threshold, ba.Fixed, ba.Least, ba.Most) < 0 || min(th.Sample, th.Idle, ba.Window) < 0 {
 		return nil, fmt.Errorf("open stage %s: a limit is negative", cfg.Name)
 	}
 	cfg.Threads = th.withDefaults()
@@ -152,11 +152,13 @@ func (s *Stage[E]) Stats() Stats {
 	return st
 }
 
-// Run starts the stage with one thread and runs its controllers until ctx ends. Then it takes no more events, serves those that wait, ends its
+// Run starts the stage with its least threads and runs its controllers until ctx ends. Then it takes no more events, serves those that wait, ends its
 // threads and returns. It is called once.
 func (s *Stage[E]) Run(ctx context.Context) {
 	s.mu.Lock()
-	s.grow()
+	for range s.cfg.Threads.Least {
+		s.grow()
+	}
 	s.mu.Unlock()
 	tick := time.NewTicker(min(s.cfg.Threads.Sample, s.cfg.Threads.Idle))
 	defer tick.Stop()

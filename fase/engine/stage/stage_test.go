@@ -311,6 +311,30 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// TestLeast has a pool of a fixed size: all its threads block at once, and stay when they are idle.
+func TestLeast(t *testing.T) {
+	gate := make(chan struct{})
+	var inside atomic.Int32
+	s := open(t, stage.Config{
+		Name:     "fixed",
+		Threads:  stage.ThreadsConfig{Least: 3, Most: 3, Sample: time.Millisecond, Threshold: 1, Idle: time.Millisecond},
+		Batching: stage.BatchingConfig{Fixed: 1},
+	}, func(*stage.Thread, []int) {
+		inside.Add(1)
+		<-gate
+	})
+	run(t, s)
+	for range 10 {
+		s.Push(1)
+	}
+	until(t, "three threads serve", func() bool { return inside.Load() == 3 })
+	close(gate)
+	until(t, "all are idle", func() bool { st := s.Stats(); return st.Served == 10 && st.Idle == 3 })
+	if got := s.Stats().Threads; got != 3 {
+		t.Errorf("threads: got %d, want 3", got)
+	}
+}
+
 func TestNegativeLimits(t *testing.T) {
 	if _, err := stage.New(stage.Config{Name: "x", Queue: -1}, func(*stage.Thread, []int) {}); err == nil {
 		t.Error("a queue of -1: got no error")

@@ -4,14 +4,17 @@ import "time"
 
 // ThreadsConfig sets the thread-pool controller. The zero value is the one of the SOSP 2001 paper's run in Figure 7.
 type ThreadsConfig struct {
-	Most      int           // threads; 20 if 0
+	Least     int           // threads, from the start on; 1 if 0
+	Most      int           // threads; 20 if 0, and not less than Least
 	Sample    time.Duration // how often the queue's length is looked at; 2 s if 0
 	Threshold int           // a queue longer than this gets a thread more; 100 if 0
 	Idle      time.Duration // a thread without an event for so long is removed; 5 s if 0
 }
 
 func (c ThreadsConfig) withDefaults() ThreadsConfig {
+	fill(&c.Least, 1)
 	fill(&c.Most, 20)
+	c.Most = max(c.Most, c.Least)
 	fill(&c.Sample, 2*time.Second)
 	fill(&c.Threshold, 100)
 	fill(&c.Idle, 5*time.Second)
@@ -26,7 +29,7 @@ func fill[T int | time.Duration | float64](p *T, v T) {
 }
 
 // Threads is the core of the thread-pool controller: it has a stage grow by one thread when its queue is longer than a threshold at a
-// sample, up to a limit, and lets it lose those that were idle for long, down to one.
+// sample, up to a limit, and lets it lose those that were idle for long, down to the least.
 //
 // Source: Welsh, Culler, Brewer, SOSP 2001, section 4.2 and Figure 7 (queue sampled every 2 s, threshold 100, at most 20
 // threads, idle ones removed after 5 s). The released platform compares with "at least" and has other defaults (threshold 1000, idle 1 s).
@@ -44,5 +47,5 @@ func (c Threads) Grow(waiting, threads int) bool {
 
 // Retire reports whether a stage of so many threads loses one that has been idle for d.
 func (c Threads) Retire(d time.Duration, threads int) bool {
-	return d > c.cfg.Idle && threads > 1
+	return d > c.cfg.Idle && threads > c.cfg.Least
 }
