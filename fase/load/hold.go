@@ -104,7 +104,7 @@ func (l *Loop) dropHeld(c *conn) {
 	h := c.hold
 	if c.state == opening {
 		l.holds.opening--
-	} else {
+	} else if !l.closing { // what Run ends with is told
 		l.stats.Held--
 	}
 	if !l.closing {

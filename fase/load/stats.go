@@ -21,7 +21,7 @@ type Stats struct {
 
 	Opened   uint64 // connections that were established
 	Open     int    // connections now, those being opened included
-	Held     int    // of Open: those that are left idle
+	Held     int    // connections that are left idle; once Run has ended, those that were then
 	HeldLost uint64 // connections left idle that the server closed; others were opened for them
 	BytesIn  uint64
 	BytesOut uint64

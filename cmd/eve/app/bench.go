@@ -21,7 +21,8 @@ func (a *App) benchCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchEGSCommand(), a.benchPartCommand())
+	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchEGSCommand(), a.benchEnginesCommand(), a.benchIdleCommand())
+	c.AddCommand(a.benchPartCommand())
 	return c
 }
 
@@ -45,7 +46,7 @@ func (a *App) benchDSVCommand() *cobra.Command {
 			"What is compared is measured in turns in one run. Each shape is judged by the median of the rounds and its interval:\n" +
 			"it holds, does not hold, or is inconclusive.\n\n" +
 			"Exit code: 0 all hold; 5 some shape is inconclusive; 3 some shape does not hold.",
-		Example: "  eve bench dsv\n  eve bench dsv --peer redis,nats --out dsv\n  eve bench dsv --scale",
+		Example: "  eve bench dsv\n  eve bench dsv --peers redis,nats --out dsv\n  eve bench dsv --scale",
 		Args:    args(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), b) },
 	}
@@ -64,7 +65,7 @@ func (a *App) benchEGSCommand() *cobra.Command {
 			"the way of an event over a direct link to its handler (K1 to K3), filters at the source (K4), and the fan-out to\n" +
 			"eight sinks. The kernel and each sink are processes of their own.\n\n" +
 			"Shapes are judged and the command ends as eve bench dsv says.",
-		Example: "  eve bench egs\n  eve bench egs --peer nats --out egs",
+		Example: "  eve bench egs\n  eve bench egs --peers nats --out egs",
 		Args:    args(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), b) },
 	}
@@ -76,7 +77,9 @@ func (a *App) benchEGSCommand() *cobra.Command {
 // peers adds the flag for peers, of which there are those.
 func (b *benchRun) peers(c *cobra.Command, names []string, check func([]string) error) {
 	b.check = check
-	c.Flags().StringSliceVar(&b.cfg.Peers, "peer", nil, "measure these beside, of: "+strings.Join(names, ", ")+"; their servers are started and ended here")
+	c.Flags().StringSliceVar(&b.cfg.Peers, "peers", b.cfg.Peers, "measure these beside, of: "+strings.Join(names, ", ")+"; their servers are started and ended here")
+	c.Flags().StringSliceVar(&b.cfg.Peers, "peer", b.cfg.Peers, "the same as --peers")
+	_ = c.Flags().MarkHidden("peer")
 }
 
 func (b *benchRun) flags(c *cobra.Command) {
@@ -128,6 +131,70 @@ func ended(r *bench.Report) error {
 		return &exitError{code: code}
 	}
 	return nil
+}
+
+func (a *App) benchEnginesCommand() *cobra.Command {
+	b := &benchRun{name: "engines", run: bench.Engines}
+	b.cfg.Peers = bench.InstalledWebPeers()
+	c := &cobra.Command{
+		Use:   "engines",
+		Short: "Every engine beside other servers: requests for a CPU second of the server (C10, S1)",
+		Long: "Measure each engine, and real servers beside it, in turns: a tiny answer over kept connections, the server on one\n" +
+			"processor and the clients on another. The CPU time for a request counts, because it is steadier than throughput.\n" +
+			"Then what a resource demand of nothing costs beside a plain GET, and threads beside events with many tasks.\n\n" +
+			"The peer loop is a raw epoll loop in C, compiled here by cc. Shapes are judged and the command ends as eve bench dsv says.",
+		Example: "  eve bench engines\n  eve bench engines --engines reactors,uring --peers nginx,loop --connections 64",
+		Args:    args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.benchServers(c.Context(), b, b.cfg.Connections, 1, 15_000, "--connections")
+		},
+	}
+	b.flags(c)
+	b.peers(c, bench.WebPeerNames(), bench.CheckWebPeers)
+	c.Flags().StringSliceVar(&b.cfg.Engines, "engines", nil, "only these `ENGINES`")
+	c.Flags().IntSliceVar(&b.cfg.Connections, "connections", nil, "`NUMBERS` of connections that are never idle (default 64,1000, and the tasks of S1)")
+	return c
+}
+
+func (a *App) benchIdleCommand() *cobra.Command {
+	b := &benchRun{name: "idle", run: bench.Idle}
+	b.cfg.Peers = slices.DeleteFunc(bench.InstalledWebPeers(), func(n string) bool { return n != "nginx" && n != "loop" })
+	c := &cobra.Command{
+		Use:   "idle",
+		Short: "Active connections beside idle ones: throughput, response time, memory (A6)",
+		Long: "Measure 100 active connections beside a growing number of idle ones, for engines that wait in different ways; the\n" +
+			"memory that an idle connection takes in the process and in the kernel; and 100 000 idle connections over several\n" +
+			"server and client processes. With --connections only that many are opened at once, over as many processes as\n" +
+			"it takes, and asked: it stands and answers, or the limit of the machine that it met is told.\n\n" +
+			"Shapes are judged and the command ends as eve bench dsv says.",
+		Example: "  eve bench idle\n  eve bench idle --engines epoll-et,poll,select,threads --idle 0,1000,9000\n  eve bench idle --connections 1000000",
+		Args:    args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if b.cfg.Open < 0 || b.cfg.Open > 10_000_000 {
+				return wrong(fmt.Errorf("--connections %d: want a number up to 10 000 000", b.cfg.Open))
+			}
+			return a.benchServers(c.Context(), b, b.cfg.Idle, 0, bench.MostIdle, "--idle")
+		},
+	}
+	b.flags(c)
+	b.peers(c, bench.WebPeerNames(), bench.CheckWebPeers)
+	c.Flags().StringSliceVar(&b.cfg.Engines, "engines", nil, "only these `ENGINES` (default epoll-et,poll,select,threads and the fast ones)")
+	c.Flags().IntSliceVar(&b.cfg.Idle, "idle", nil, "`NUMBERS` of idle connections (default 0,1000,9000)")
+	c.Flags().IntVar(&b.cfg.Open, "connections", 0, "instead: open `NUMBER` of connections at once and ask some")
+	return c
+}
+
+// benchServers runs a bench of servers after its engines and its numbers, the values of flag, were checked.
+func (a *App) benchServers(ctx context.Context, b *benchRun, numbers []int, least, most int, flag string) error {
+	if err := bench.CheckEngines(b.cfg.Engines); err != nil {
+		return wrong(err)
+	}
+	for _, n := range numbers {
+		if n < least || n > most {
+			return wrong(fmt.Errorf("%s %d: want numbers from %d to %d", flag, n, least, most))
+		}
+	}
+	return a.bench(ctx, b)
 }
 
 func (a *App) benchPartCommand() *cobra.Command {

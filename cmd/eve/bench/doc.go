@@ -19,12 +19,16 @@ import (
 
 // A Config says how a bench is to be run.
 type Config struct {
-	Self    []string // the command line that carries a part out, without its role: eve bench part
-	Version string   // of Eve
-	Quick   bool     // small settings: the machinery, not the figures
-	Scale   bool     // dsv only: many connections, variables and watchers, instead of everything else
-	Peers   []string // redis, nats
-	Out     string   // folder of the pictures and of results.json; made if need be
+	Self        []string // the command line that carries a part out, without its role: eve bench part
+	Version     string   // of Eve
+	Quick       bool     // small settings: the machinery, not the figures
+	Scale       bool     // dsv only: many connections, variables and watchers, instead of everything else
+	Peers       []string // of the bench
+	Engines     []string // of servers; empty: all
+	Connections []int    // engines: that are never idle; empty: the bench's own
+	Idle        []int    // idle: connections beside them; empty: the bench's own
+	Open        int      // idle: instead, so many connections at once
+	Out         string   // folder of the pictures and of results.json; made if need be
 
 	// Progress is told what is measured now, a line each; it may be nil.
 	Progress io.Writer

@@ -40,11 +40,14 @@ type answer struct {
 	Reply json.RawMessage `json:"reply,omitempty"`
 }
 
-// start starts a part in the given role.
-func (c Config) start(ctx context.Context, role string) (*part, error) {
+// start starts a part in the given role, with env added to this process's environment.
+func (c Config) start(ctx context.Context, role string, env ...string) (*part, error) {
 	p := &part{role: role}
 	p.cmd = exec.CommandContext(ctx, c.Self[0], append(c.Self[1:len(c.Self):len(c.Self)], role)...)
 	p.cmd.Stderr = &p.said
+	if len(env) > 0 {
+		p.cmd.Env = append(os.Environ(), env...)
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the bench, which ends its parts
 	p.cmd.WaitDelay = time.Second
 	in, err := p.cmd.StdinPipe()
@@ -163,7 +166,7 @@ type duty map[string]func(args json.RawMessage) (any, error)
 // Part is a child's body: it takes up the role and answers the orders that come in, until in ends or ctx does.
 func Part(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	roles := map[string]func(ctx context.Context) (duty, func() error, error){
-		"kernel": kernelPart, "echo": echoPart, "sink": sinkPart,
+		"kernel": kernelPart, "echo": echoPart, "sink": sinkPart, "server": serverPart, "volley": volleyPart,
 	}
 	begin := roles[role]
 	if begin == nil {
