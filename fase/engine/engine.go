@@ -30,6 +30,7 @@ type Config struct {
 	Listen      string        // address to listen on, "127.0.0.1:8080"; port 0 takes a free one
 	Name        string        // the kind of engine, "reactors" if empty
 	Reactors    int           // loops; 1 if 0, and not more than Kind.MaxLoops
+	Beside      int           // loops of other engines of this process, that together with this one's may each keep a processor of the runtime
 	Backlog     int           // connections that the kernel queues before they are accepted; 4096 if 0
 	MaxHead     int           // bytes of a request's head; 64 KiB if 0
 	MaxBody     int           // bytes of a request's body; 1 MiB if 0
@@ -210,6 +211,11 @@ func Shipped() Registry {
 			Name:     "seda",
 			About:    "stages (read, parse, handle, file, write) with bounded queues and pools of threads that controllers tune",
 			MaxLoops: 1, Threads: true, Listen: listenSeda,
+		},
+		{
+			Name:     "actors",
+			About:    "a mailbox for each connection, and scheduler threads that give those with messages their turns",
+			MaxLoops: 1, Threads: true, Listen: listenActors,
 		},
 	}
 }

@@ -12,10 +12,11 @@ import (
 // A session is a connection that several threads serve, one after the other. It is watched for edges, once for all, so that no
 // thread has to tell the poller what it waits for.
 type session struct {
-	mu sync.Mutex // guards the rest but for when, prev, next and list, which are the sessions'
+	mu sync.Mutex // guards the rest, but for what the sessions' lock guards, and for actors: see there
 	conn
 	parsing bool // seda: in the queue of the parse stage, or there
 	writing bool // seda: in the queue of the write stage
+	actor        // actors
 }
 
 // sessions are the connections of an engine with many threads, and what these share for them.
