@@ -220,6 +220,16 @@ func Shipped() Registry {
 	}
 }
 
+// Kind returns the engine of a name, which is the first if the name is empty.
+func (r Registry) Kind(name string) (Kind, bool) {
+	for _, k := range r {
+		if k.Name == name || name == "" {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
 // Names returns the names of the engines, in order.
 func (r Registry) Names() []string {
 	names := make([]string, len(r))

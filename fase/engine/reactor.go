@@ -126,10 +126,14 @@ func (r *reactor) prepare() error {
 		return err
 	}
 	_ = mono.Slice(slice) // a kernel or a sandbox that refuses makes it later, not wrong
+	light := runtime.GOMAXPROCS(0) > r.e.cfg.Reactors+r.e.cfg.Beside
 	if r.ring != nil {
+		r.ring.Light(light)
 		if err := r.ring.Start(); err != nil {
 			return err
 		}
+	} else {
+		r.poller.Light(light)
 	}
 	r.now = mono.Now()
 	return r.listen()

@@ -186,6 +186,10 @@ func TestNoAllocations(t *testing.T) {
 		{"poll", "sped-poll", "/", 1},
 		{"levels", "sped-epoll-lt", "/", 1},
 		{"edges", "sped-epoll-et", "/", 1},
+		{"completions", "uring", "/", 1},
+		{"completions, later", "uring", "/later", 1},
+		{"completions, passed", "uring", "/pass", 3},
+		{"completions, call", "uring", "/call", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			runtime.LockOSThread()

@@ -45,8 +45,8 @@ func (s *epollSet) ctl(op uintptr, fd int, tag uint64, ev Events) error {
 // closing does nothing: the kernel forgets a descriptor that is closed.
 func (s *epollSet) closing(int) {}
 
-func (s *epollSet) wait(out []Event, timeout int64) ([]Event, error) {
-	n, errno := s.enter(timeout)
+func (s *epollSet) wait(out []Event, timeout int64, light bool) ([]Event, error) {
+	n, errno := s.enter(timeout, light)
 	switch errno {
 	case 0:
 	case unix.EINTR:
@@ -61,7 +61,7 @@ func (s *epollSet) wait(out []Event, timeout int64) ([]Event, error) {
 	return out, nil
 }
 
-func (s *epollSet) enter(timeout int64) (int, unix.Errno) {
+func (s *epollSet) enter(timeout int64, light bool) (int, unix.Errno) {
 	if timeout == 0 {
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.fd), uintptr(unsafe.Pointer(&s.raw[0])),
 			uintptr(len(s.raw)), 0, 0, 0)
@@ -71,6 +71,13 @@ func (s *epollSet) enter(timeout int64) (int, unix.Errno) {
 		return s.enterCoarse(timeout)
 	}
 	var ts unix.Timespec
+	if light {
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.fd), uintptr(unsafe.Pointer(&s.raw[0])),
+			uintptr(len(s.raw)), uintptr(unsafe.Pointer(timespec(&ts, timeout))), 0, 0)
+		if errno != unix.ENOSYS {
+			return int(n), errno
+		}
+	}
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.fd), uintptr(unsafe.Pointer(&s.raw[0])),
 		uintptr(len(s.raw)), uintptr(unsafe.Pointer(timespec(&ts, timeout))), 0, 0)
 	if errno == unix.ENOSYS {

@@ -35,8 +35,9 @@ type interest interface {
 	remove(fd int) error
 	// closing removes fd, if it is in the set, unless its close does so.
 	closing(fd int)
-	// wait appends to out what is met within timeout nanoseconds, without end if it is negative. A signal ends it.
-	wait(out []Event, timeout int64) ([]Event, error)
+	// wait appends to out what is met within timeout nanoseconds, without end if it is negative. A signal ends it. light asks it to
+	// keep from the scheduler.
+	wait(out []Event, timeout int64, light bool) ([]Event, error)
 	close() error
 }
 
@@ -46,6 +47,7 @@ type Poller struct {
 	wake  int
 	out   []Event
 	spin  int64
+	light bool
 	cheap bool // to ask without blocking costs little
 	busy  bool // the last Wait found events, so the next probably will
 	woken atomic.Bool
@@ -88,6 +90,15 @@ func NewPollerOn(m Mechanism, batch int) (*Poller, error) {
 // Spin makes Wait poll without sleeping for the last ns nanoseconds before its instant: exact, at the price of the CPU.
 // Zero, the default, sleeps all the way.
 func (p *Poller) Spin(ns int64) { p.spin = ns }
+
+// lightWait is how long a light wait lasts at most, in ns. The runtime ends it by a signal about then, and it is no nearer than the
+// kernel's own tick, so that it costs no setting of a timer.
+const lightWait = 10_000_000
+
+// Light makes Wait keep from Go's scheduler while there is work: the first wait after one that found something enters the kernel as if
+// it did not block. Leaving and entering the scheduler, and being watched by it meanwhile, costs as much as a small request. In return the thread keeps a
+// processor of the runtime (GOMAXPROCS) to itself for up to 10 ms while it sleeps: there must be more of them than threads that do so.
+func (p *Poller) Light(on bool) { p.light = on }
 
 // Add starts to watch fd for ev; events carry tag, which must not be the highest uint64.
 func (p *Poller) Add(fd int, tag uint64, ev Events) error {
@@ -132,24 +143,28 @@ func (p *Poller) Wake() {
 // passed polls. It returns no events and no error for a wake-up, a signal or the time-out. The slice is valid until the
 // next Wait.
 func (p *Poller) Wait(until int64) ([]Event, error) {
+	light := p.busy && p.light
 	// While there is work the kernel is asked without blocking first, which spares the scheduler's bookkeeping.
-	if p.busy && p.cheap || until <= 0 {
-		met, err := p.enter(0)
+	if p.busy && p.cheap && !light || until <= 0 {
+		met, err := p.enter(0, true)
 		if len(met) != 0 || err != nil || until <= 0 {
 			return p.take(met), err
 		}
 	}
-	for {
-		timeout := int64(-1)
+	for ; ; light = false {
+		timeout, last := int64(-1), true
 		if until != mono.Never {
 			timeout = until - mono.Now()
 			if timeout <= p.spin {
 				return p.spinUntil(until)
 			}
-			timeout -= p.spin
+			timeout, last = timeout-p.spin, p.spin == 0
 		}
-		met, err := p.enter(timeout)
-		if len(met) != 0 || err != nil || p.spin == 0 || until == mono.Never {
+		if light && (timeout < 0 || timeout > lightWait) {
+			timeout, last = lightWait, false
+		}
+		met, err := p.enter(timeout, light)
+		if len(met) != 0 || err != nil || last {
 			return p.take(met), err
 		}
 		if p.woken.Load() {
@@ -160,7 +175,7 @@ func (p *Poller) Wait(until int64) ([]Event, error) {
 
 func (p *Poller) spinUntil(until int64) ([]Event, error) {
 	for {
-		met, err := p.enter(0)
+		met, err := p.enter(0, true)
 		if len(met) != 0 || err != nil || mono.Now() >= until {
 			return p.take(met), err
 		}
@@ -168,8 +183,8 @@ func (p *Poller) spinUntil(until int64) ([]Event, error) {
 }
 
 // enter waits once, for at most timeout nanoseconds, without end if it is negative.
-func (p *Poller) enter(timeout int64) ([]Event, error) {
-	met, err := p.set.wait(p.out[:0], timeout)
+func (p *Poller) enter(timeout int64, light bool) ([]Event, error) {
+	met, err := p.set.wait(p.out[:0], timeout, light)
 	if err != nil {
 		return nil, fmt.Errorf("poller wait: %w", err)
 	}
@@ -185,8 +200,8 @@ func (p *Poller) take(met []Event) []Event {
 	}
 	for i := range met {
 		if met[i].Tag == wakeTag {
-			var b [8]byte
-			_, _ = Read(p.wake, b[:])
+			var n uint64
+			_, _, _ = unix.RawSyscall(unix.SYS_READ, uintptr(p.wake), uintptr(unsafe.Pointer(&n)), unsafe.Sizeof(n))
 			p.woken.Store(false) // after the read: a Wake from here on writes again
 			return slices.Delete(met, i, i+1)
 		}

@@ -66,7 +66,7 @@ func (s *pollSet) remove(fd int) error {
 
 func (s *pollSet) closing(fd int) { _ = s.remove(fd) }
 
-func (s *pollSet) wait(out []Event, timeout int64) ([]Event, error) {
+func (s *pollSet) wait(out []Event, timeout int64, _ bool) ([]Event, error) {
 	var ts unix.Timespec
 	n, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(s.fds))), uintptr(len(s.fds)),
 		uintptr(unsafe.Pointer(timespec(&ts, timeout))), 0, 0, 0)

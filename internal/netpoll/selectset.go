@@ -93,7 +93,7 @@ func (s *selectSet) remove(fd int) error {
 
 func (s *selectSet) closing(fd int) { _ = s.remove(fd) }
 
-func (s *selectSet) wait(out []Event, timeout int64) ([]Event, error) {
+func (s *selectSet) wait(out []Event, timeout int64, _ bool) ([]Event, error) {
 	words := (s.n + wordBits - 1) / wordBits
 	copy(s.inMet[:words], s.in)
 	copy(s.outMet[:words], s.out)

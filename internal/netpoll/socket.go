@@ -96,13 +96,13 @@ func Local(fd int) (netip.AddrPort, error) { return address(unix.Getsockname(fd)
 // Peer returns the address that fd is connected to.
 func Peer(fd int) (netip.AddrPort, error) { return address(unix.Getpeername(fd)) }
 
-// Read reads what is there, at most len(p) bytes: io.EOF at the end of the stream, ErrAgain if nothing has come.
+// Read reads what is there of a socket, at most len(p) bytes: io.EOF at the end of the stream, ErrAgain if nothing has come.
 func Read(fd int, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
 		switch {
 		case errno == 0 && n == 0:
 			return 0, io.EOF

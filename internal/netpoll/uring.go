@@ -3,7 +3,6 @@ package netpoll
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -27,7 +26,7 @@ type Ring struct {
 	absolute bool // waits end at instants
 	started  bool
 	closing  bool
-	light    bool // Wait may keep from the scheduler for a moment
+	light    bool
 	spin     int64
 	busy     bool  // the last Wait found something, so the next probably will
 	awake    bool  // it was woken
@@ -242,7 +241,6 @@ func (r *Ring) Start() error {
 		return fmt.Errorf("start ring: %w", errno)
 	}
 	r.started = true
-	r.light = runtime.GOMAXPROCS(0) > 1
 	// The kernel finds a registered ring quicker. It is no matter if it has no place for one.
 	u := ringFdUpdate{offset: ^uint32(0), data: uint64(r.fd)}
 	if ringRegister(r.fd, registerRingFds, unsafe.Pointer(&u), 1) == 0 {

@@ -12,9 +12,8 @@ import (
 	"github.com/eve-emulation/eve/internal/mono"
 )
 
-// lightWait is how long a ring that has work waits without telling Go's scheduler, in ns: leaving and entering it costs as much as
-// a small request, and not to do so keeps a processor of the runtime from others for that long at most.
-const lightWait = 200_000
+// Light is that of a Poller.
+func (r *Ring) Light(on bool) { r.light = on }
 
 // Spin makes Wait poll without sleeping for the last ns nanoseconds before its instant: exact, at the price of the CPU.
 // Zero, the default, sleeps all the way.
@@ -36,8 +35,7 @@ func (r *Ring) wait(until int64) (bool, error) {
 		err := r.enter(0, 0)
 		return r.harvest(), err
 	}
-	light := r.busy && r.light
-	for {
+	for light := r.busy && r.light; ; light = false {
 		end, last := until, true
 		if light || r.spin > 0 && until != mono.Never {
 			now := mono.Now()
@@ -45,18 +43,16 @@ func (r *Ring) wait(until int64) (bool, error) {
 				return r.spinUntil(until)
 			}
 			if until != mono.Never {
-				end = until - r.spin
+				end, last = until-r.spin, r.spin == 0
 			}
 			if light && end-now > lightWait {
 				end, last = now+lightWait, false
 			}
-			last = last && r.spin == 0
 		}
 		err := r.enterUntil(end, light)
 		if r.harvest() || err != nil || last || r.awake {
 			return r.pending(), err
 		}
-		light = false
 	}
 }
 
