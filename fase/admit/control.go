@@ -158,7 +158,7 @@ func (p Preset) constants() rateConstants {
 func (c *Rate) Observe(at dsv.Instant, response time.Duration) {
 	c.Advance(at)
 	c.samples[c.n] = response.Seconds()
-	if c.n++; c.n == rateSamples {
+	if c.n++; c.n == rateSamples || at >= c.last+rateTimeout {
 		c.adjust(at)
 	}
 }

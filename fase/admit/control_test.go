@@ -91,6 +91,10 @@ func TestRatePercentile(t *testing.T) {
 	if got := c.Next(); got != dsv.Never {
 		t.Errorf("next without an observation: got %v, want never", got)
 	}
+	c.Observe(dsv.At(60*sec), 0) // more than a second after the last time: at once
+	if got, want := c.Observed(), 0.7*(0.7*0.3*0.91+0.3*0.6); !near(got, want) || c.Next() != dsv.Never {
+		t.Errorf("after a pause: got %v and next at %v, want %v and never", got, c.Next(), want)
+	}
 }
 
 func TestThresholdTrace(t *testing.T) {

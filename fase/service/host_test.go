@@ -47,8 +47,11 @@ func (c *cluster) Route(core int, e step.Effect) {
 			return
 		}
 		a := service.Answer{Status: int(e.Code), Bytes: e.N}
-		if e.Code == 421 {
+		switch e.Code {
+		case 421:
 			a.Epoch = uint32(e.N)
+		case 503:
+			a.Bytes = 0
 		}
 		c.hosts[f[0]].Answer(e.At, step.Ref(f[1]), a)
 	case step.Call:
@@ -63,8 +66,17 @@ func (c *cluster) Route(core int, e step.Effect) {
 
 func newCluster(t *testing.T, services []service.Config, machines ...machine.Config) *cluster {
 	t.Helper()
+	hosts := make([]service.HostConfig, len(machines))
+	for i, m := range machines {
+		hosts[i].Machine = m
+	}
+	return newClusterOf(t, services, hosts...)
+}
+
+func newClusterOf(t *testing.T, services []service.Config, hosts ...service.HostConfig) *cluster {
+	t.Helper()
 	c := &cluster{t: t, topo: &service.Topology{}, flights: map[uint64][2]uint64{}}
-	for i := range machines {
+	for i := range hosts {
 		c.topo.Servers = append(c.topo.Servers, "server_"+string(rune('1'+i)))
 	}
 	specs := []dmm.Spec{}
@@ -76,7 +88,14 @@ func newCluster(t *testing.T, services []service.Config, machines ...machine.Con
 			}
 		}
 	}
+	for _, s := range services {
+		specs = append(specs, dmm.Spec{Name: dsv.Name(s.Name + ".rejected"), Manipulator: "count"},
+			dmm.Spec{Name: dsv.Name(s.Name + ".residence"), Manipulator: "sum"}, dmm.Spec{Name: dsv.Name(s.Name + ".requests"), Manipulator: "count"})
+	}
 	for _, x := range c.topo.Servers {
+		for i, man := range []string{"mean", "sum", "count", "count", "last", "last", "last"} {
+			specs = append(specs, dmm.Spec{Name: dsv.Name(x + ".admit." + service.AdmitNames()[i]), Manipulator: man})
+		}
 		for _, r := range service.Resources() {
 			specs = append(specs,
 				dmm.Spec{Name: dsv.Name(x + "." + r + ".utilisation"), Manipulator: "mean"},
@@ -88,9 +107,10 @@ func newCluster(t *testing.T, services []service.Config, machines ...machine.Con
 	if c.set, err = dmm.NewSet(1, 1, specs); err != nil {
 		t.Fatal(err)
 	}
-	cores := make([]step.Core, len(machines))
-	for i, m := range machines {
-		h := service.NewHost(service.HostConfig{Node: i, Machine: m, Topology: c.topo, Services: services}, c.set.Var)
+	cores := make([]step.Core, len(hosts))
+	for i, cfg := range hosts {
+		cfg.Node, cfg.Topology, cfg.Services = i, c.topo, services
+		h := service.NewHost(cfg, c.set.Var)
 		c.hosts = append(c.hosts, h)
 		cores[i] = h
 	}

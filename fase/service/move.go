@@ -40,6 +40,7 @@ func (h *Host) Apply(at dsv.Instant, svc int, m Mapping) {
 		h.unpool(at, svc)
 	} else if h.adm.gate != nil {
 		h.adm.gate.Again()
+		h.gateDue(at)
 	}
 	early := h.early[svc]
 	h.early[svc] = nil

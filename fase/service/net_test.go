@@ -104,8 +104,11 @@ func (w *world) reply(core int, e step.Effect) {
 		w.t.Errorf("call %d: reply %d, from server %d", e.Key, f.replies, core)
 	}
 	a := service.Answer{Status: int(e.Code), Bytes: e.N}
-	if e.Code == 421 {
+	switch e.Code {
+	case 421:
 		a.Epoch, a.Bytes = uint32(e.N), 0
+	case 503:
+		a.Bytes = 0
 	}
 	if !w.gentle && w.rng.IntN(30) == 0 {
 		a = service.Answer{Cause: service.Closed}
@@ -129,7 +132,11 @@ func (w *world) answer(at dsv.Instant, tag int, a service.Answer) {
 
 // burn consumes one grant after another, as one loop does.
 func (w *world) burn(core int, e step.Effect) {
-	if e.Code == service.BurnFree {
+	switch e.Code {
+	case service.BurnFree:
+		return
+	case service.BurnChoose:
+		w.mail.Push(e.At+w.lag(), w.hosts[core].Choose)
 		return
 	}
 	ns := e.N

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/admit"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/step"
@@ -104,7 +105,7 @@ func (w *world) build(seed uint64, groups int) {
 		w.cancel = append(w.cancel, !w.gentle && w.rng.IntN(2) == 0)
 		h := service.NewHost(service.HostConfig{
 			Node: i, Machine: m, Topology: w.topo, Services: w.cfgs, CancelOnClose: w.cancel[i],
-			Accrue: time.Duration(1+w.rng.IntN(20)) * time.Millisecond,
+			Accrue: time.Duration(1+w.rng.IntN(20)) * time.Millisecond, Admit: w.admission(),
 		}, w.set.Var)
 		w.hosts = append(w.hosts, h)
 		cores = append(cores, h)
@@ -150,6 +151,34 @@ func (w *world) machine() machine.Config {
 		m.Link.Rate = machine.BitRate(50_000_000 + w.rng.IntN(100_000_000))
 	}
 	return m
+}
+
+// admission lets a host wait, reorder, forward and, where things may fail, reject. It has no limit: hosts that call one
+// another with all places taken would wait for ever, as servers do.
+func (w *world) admission() admit.Config {
+	if w.rng.IntN(2) == 0 {
+		return admit.Config{}
+	}
+	cfg := admit.Config{
+		Policy: admit.Policy(w.rng.IntN(len(admit.Policies()))), Delay: time.Duration(1+w.rng.IntN(3000)) * time.Microsecond,
+	}
+	if w.rng.IntN(2) == 0 {
+		cfg.Limit = 1_000_000
+		cfg.Forward = admit.ForwardConfig{After: time.Duration(1 + w.rng.IntN(int(cfg.Delay))), To: admit.Target(w.rng.IntN(2))}
+	}
+	if w.gentle {
+		return cfg
+	}
+	if w.rng.IntN(2) == 0 {
+		cfg.Queue = 1 + w.rng.IntN(10)
+	}
+	if w.rng.IntN(2) == 0 && cfg.Limit > 0 {
+		cfg.CoDel = admit.CoDelConfig{Target: time.Microsecond, Interval: time.Millisecond}
+	}
+	if w.rng.IntN(4) == 0 {
+		cfg.Control = admit.ControlConfig{Kind: admit.RateControl, Target: 5 * time.Millisecond}
+	}
+	return cfg
 }
 
 // moves tells everybody random mappings, one every few milliseconds, and in the end one in which all serve.
