@@ -93,8 +93,12 @@ func (l *Loop) involve(a Action) {
 	}
 }
 
-// AddressName is the variable that tells where a server listens, Text "host:port". There is none in virtual time.
+// AddressName is the variable that tells where a server is reached, Text "host:port": where it listens, or where a module
+// listens that stands before it. There is none in virtual time.
 func AddressName(server string) dsv.Name { return dsv.Name(server + ".address") }
+
+// DirectName is the variable that tells where a server listens that is reached through a module.
+func DirectName(server string) dsv.Name { return dsv.Name(server + ".direct") }
 
 func (l *Loop) topic(n dsv.Name) *topic {
 	t := l.topics[n]

@@ -34,6 +34,7 @@ func (c *compiler) servers() {
 		s.Threads, s.Helpers, s.Queue, s.Backlog = e.threads.v, e.helpers.v, e.queue.v, e.backlog.v
 		c.engine(&n.v)
 		c.admission(&s, &n.v)
+		s.Via = c.via(n.v.via)
 		c.listen(n.v.listen)
 		c.plan.Servers = append(c.plan.Servers, s)
 	}

@@ -39,6 +39,7 @@ type rawServer struct {
 	state, process     spot[string]
 	engine             rawEngine
 	listen, onClose    spot[string]
+	via                spot[string]
 	reactors           spot[int]
 }
 
@@ -151,6 +152,7 @@ func serverFields(s *rawServer) []field {
 		{key: "engine", value: engine(&s.engine), def: Engines()[0], help: "the I/O engine, such as pool or {kind: pool, threads: 16}; docs/engines.md tells what each is"},
 		{key: "reactors", value: whole(&s.reactors, 1, 64), def: "1", help: "event loops of the engine; only `reactors` and `uring` have more than one"},
 		{key: "listen", value: text(&s.listen), def: "127.0.0.1:0", help: "where it listens; port 0 is any free one"},
+		{key: "via", value: text(&s.via), help: "a module through which others reach it, such as a relay; without it they reach it directly"},
 		{key: "cancel", value: choice(&s.onClose, "never", "on-close"), def: "never", help: "whether a caller that closes its connection withdraws its queued work"},
 	}
 }

@@ -36,7 +36,7 @@ func (c *compiler) config(n *node, shape any, known bool) []byte {
 	if n == nil || n.kind == nullNode {
 		return nil
 	}
-	v := configReader{c.faults}
+	v := configReader{c.faults, c.file}
 	var out any
 	switch {
 	case !known:
@@ -55,8 +55,38 @@ func (c *compiler) config(n *node, shape any, known bool) []byte {
 	return b
 }
 
+// A File in a module's configuration is a file of the scenario's folder: a scenario names it, and the module gets its bytes.
+type File struct {
+	Path string `json:"path"`
+	Data []byte `json:"data"`
+}
+
+// maxFile bounds a File, which travels with the configuration.
+const maxFile = 512 << 10
+
+// file reads a File.
+func (c *compiler) file(n *node, what string) any {
+	path, ok := (&reader{c.faults}).scalar(n, what)
+	if !ok {
+		return nil
+	}
+	data, err := c.read(path)
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("it has %d bytes; at most %d", len(data), maxFile)
+	}
+	if err != nil {
+		c.at(n, fmt.Sprintf("%q: %v", clip(path), err), "name a file of the scenario's folder")
+		return nil
+	}
+	c.plan.guests = append(c.plan.guests, path)
+	return File{Path: path, Data: data}
+}
+
 // configReader makes of nodes what encoding/json reads back into a Go type. Durations may be written as 200ms.
-type configReader struct{ *faults }
+type configReader struct {
+	*faults
+	file func(n *node, what string) any
+}
 
 func (r configReader) value(n *node, t reflect.Type, what string) any {
 	for t.Kind() == reflect.Pointer {
@@ -65,6 +95,8 @@ func (r configReader) value(n *node, t reflect.Type, what string) any {
 	switch {
 	case n.kind == nullNode:
 		return nil
+	case t == reflect.TypeFor[File]():
+		return r.file(n, what)
 	case t == reflect.TypeFor[time.Duration]():
 		if s, ok := (&reader{r.faults}).scalar(n, "a duration"); ok {
 			d, _ := (&reader{r.faults}).duration(n, s, 0)

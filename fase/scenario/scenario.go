@@ -49,7 +49,7 @@ type Plan struct {
 	Text   []byte            // the scenario as run: overrides applied
 	Inputs map[string][]byte // files that it reads, by the path written in it
 
-	guests    []string   // those of Inputs that are WebAssembly
+	guests    []string   // those of Inputs that reach who needs them otherwise: WebAssembly, files of configurations
 	means     []rdr.Mean // of the clients' requests, by group
 	unbounded Errors     // why there is no mean
 }
@@ -62,6 +62,7 @@ type Server struct {
 	Engine   string // I/O engine, one of Engines; default "reactors"
 	Reactors int    // default 1
 	Listen   string // default "127.0.0.1:0"
+	Via      string // the module through which it is reached; empty: directly
 
 	// Of those engines that have them; docs/engines.md. None is 0.
 	Threads, Helpers, Queue, Backlog int

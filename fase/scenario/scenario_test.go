@@ -25,7 +25,8 @@ type probeConfig struct {
 	Deep   struct {
 		Count int `json:"count"`
 	} `json:"deep"`
-	On bool `json:"on"`
+	On   bool          `json:"on"`
+	File scenario.File `json:"file"`
 }
 
 func options(dir string) scenario.Options {

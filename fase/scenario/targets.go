@@ -28,7 +28,8 @@ type Target struct {
 	Exec    []string
 	Files   map[string]string // written to the target's own folder first, by plain name
 	Ready   Ready
-	PID     int // of a server that runs already; 0: whoever listens at its address
+	PID     int    // of a server that runs already; 0: whoever listens at its address
+	Via     string // the module through which it is reached; empty: directly
 	// Serve says that Eve's own server takes its place where the program is not installed.
 	Serve bool
 
@@ -73,6 +74,7 @@ type rawTarget struct {
 	files                               []spotFile
 	http                                spot[string]
 	within                              spot[time.Duration]
+	via                                 spot[string]
 }
 
 type spotFile struct{ name, content string }
@@ -91,6 +93,7 @@ func targetFields(t *rawTarget) []field {
 			{key: "within", value: duration(&t.within, time.Millisecond, false), def: "10s", help: "how long that may take"},
 		}), help: "when it is ready"},
 		{key: "pid", value: whole(&t.pid, 1, 1<<30), help: "the process to measure, of a server that runs already; without it whoever listens at the address on this host"},
+		{key: "via", value: text(&t.via), help: "a module through which clients reach it, such as a relay; without it they reach it directly"},
 		{key: "fallback", value: choice(&t.fallback, "none", "serve"), def: "none", help: "where the program is not installed: an error, or Eve's own server in its place"},
 	}
 }
@@ -117,6 +120,7 @@ func (c *compiler) targets() {
 		if t.URL == "" && t.Started() {
 			t.URL = "http://127.0.0.1:0"
 		}
+		t.Via = c.via(n.v.via)
 		c.target(&n, &t)
 		topo.Servers = append(topo.Servers, n.name)
 		topo.Services = append(topo.Services, n.name)

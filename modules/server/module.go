@@ -10,7 +10,6 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
-	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
@@ -90,7 +89,7 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 			env.Logf("%s: the file system takes no direct reads: files come through the kernel's page cache", name)
 		}
 		servers = append(servers, s)
-		if _, err := env.Space().Write(ctx, adapt.AddressName(name), dsv.TextValue(s.Addr().String())); err != nil {
+		if _, err := env.Space().Write(ctx, plan.Listens(name), dsv.TextValue(s.Addr().String())); err != nil {
 			return nil, err
 		}
 	}
