@@ -30,7 +30,7 @@ type Config struct {
 	Listen      string        // address to listen on, "127.0.0.1:8080"; port 0 takes a free one
 	Name        string        // the kind of engine, "reactors" if empty
 	Reactors    int           // loops; 1 if 0, and not more than Kind.MaxLoops
-	Beside      int           // loops of other engines of this process, that together with this one's may each keep a processor of the runtime
+	Beside      int           // loops of the process's other engines; with fewer in all than GOMAXPROCS, a loop at work keeps a processor
 	Backlog     int           // connections that the kernel queues before they are accepted; 4096 if 0
 	MaxHead     int           // bytes of a request's head; 64 KiB if 0
 	MaxBody     int           // bytes of a request's body; 1 MiB if 0
@@ -43,9 +43,10 @@ type Config struct {
 	CallIdle    time.Duration // how long an idle connection of Call is kept; 30 s if 0
 	Spin        time.Duration // polled instead of slept before an instant of Next; 0 sleeps
 
-	Threads int // pool: its threads; seda: the most of one stage; 64 if 0
-	Helpers int // amped: threads that do disk work; 4 if 0
-	Queue   int // pool, seda: requests (seda: events of a stage) that wait, beyond which they are refused with 503; 1024 if 0
+	Threads int          // pool: its threads; seda: the most of one stage; 64 if 0
+	Helpers int          // amped: threads that do disk work; 4 if 0
+	Stages  StagesConfig // seda: the controllers of its stages
+	Queue   int          // pool, seda: requests (seda: events of a stage) that wait, beyond which they are refused with 503; 1024 if 0
 }
 
 // A Ref names one request on one connection of one loop. It fits a tag of eight bytes. A Ref of a request that was answered,
@@ -179,6 +180,7 @@ type Kind struct {
 	About    string // one sentence
 	MaxLoops int    // the most loops that it can have; 0 is any number
 	Threads  bool   // requests have threads of their own: CPU work is done on them, and is the kernel's to schedule
+	Helpers  bool   // disk work is done on threads beside the loop
 	Blind    bool   // whoever serves a request does not notice its peer's going before it writes the response
 	Listen   func(cfg Config, handler func(loop int) Handler) (Engine, error)
 }

@@ -68,7 +68,7 @@ func run(ctx context.Context, env *modules.Env) error {
 // listen opens the servers' sockets and publishes their addresses.
 func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []string) ([]*Server, error) {
 	var servers []*Server
-	spin := plan.Spin(runtime.NumCPU())
+	spin, all := plan.Spin(runtime.NumCPU()), loops(plan, names)
 	for _, name := range names {
 		i := plan.Topology.Server(name)
 		if i < 0 || i >= len(plan.Servers) {
@@ -79,7 +79,7 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 			Host: c.HostConfig, Seed: plan.Seed, Vars: func(n dsv.Name) *dmm.Var { return env.Var(n) },
 			Engine: engine.Config{
 				Name: c.Engine, Listen: at(c.Listen, env.Address()), Reactors: c.Reactors, Spin: spin,
-				Threads: c.Threads, Helpers: c.Helpers, Queue: c.Queue, Backlog: c.Backlog,
+				Beside: all - c.Reactors, Threads: c.Threads, Helpers: c.Helpers, Queue: c.Queue, Backlog: c.Backlog,
 			},
 		})
 		if err != nil {
@@ -94,6 +94,17 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 		}
 	}
 	return servers, nil
+}
+
+// loops counts the event loops of the servers of a process.
+func loops(plan *scenario.Plan, names []string) int {
+	n := 0
+	for _, name := range names {
+		if i := plan.Topology.Server(name); i >= 0 && i < len(plan.Servers) {
+			n += plan.Servers[i].Reactors
+		}
+	}
+	return n
 }
 
 // at is where a server listens: the scenario's address, or its port at the host under which others reach this process.
