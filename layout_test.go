@@ -35,6 +35,7 @@ var layout = []struct {
 	{"modules", []string{"dsv", "dmm", "evekernel/link", "dmm/expr", "dmm/recipe", "dmm/wasm", "evekernel/wire", "evekernel/egs", "internal/mono"}},
 	{"modules/...", []string{"dsv", "dmm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "fase/...", "rdr"}},
 	{"modules/target", []string{"dsv", "dmm", "modules", "internal/child", "fase/scenario", "fase/adapt", "fase/usage"}},
+	{"modules/relay", []string{"dsv", "dmm", "dmm/wasm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "internal/netpoll", "fase/...", "rdr"}},
 	{"modules/resource/resourcetest", []string{"dsv", "modules/resource"}},
 	{"fase/step", []string{"dsv"}},
 	{"fase/stat", []string{"dsv"}},

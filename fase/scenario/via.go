@@ -53,6 +53,14 @@ func (p *Plan) Behind(module string) []string {
 	return names
 }
 
+// Listens is the variable in which the target tells where it listens.
+func (t Target) Listens() dsv.Name {
+	if t.Via != "" {
+		return adapt.DirectName(t.Name)
+	}
+	return adapt.AddressName(t.Name)
+}
+
 // Listens is the variable in which a server or target tells where it listens: that by which it is reached, unless a module
 // stands before it, which then tells that one.
 func (p *Plan) Listens(name string) dsv.Name {
