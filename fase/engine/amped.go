@@ -21,7 +21,7 @@ type helpers struct {
 // amped is an event loop with helpers.
 func amped(name, about string) Kind {
 	return Kind{
-		Name: name, About: about, MaxLoops: 1,
+		Name: name, About: about, MaxLoops: 1, Helpers: true,
 		Listen: func(cfg Config, handler func(loop int) Handler) (Engine, error) {
 			h := new(helpers)
 			h.more.L = &h.mu

@@ -78,6 +78,13 @@ func (b *inbox) empty() bool {
 	return len(b.msgs) == 0
 }
 
+// clear reports whether nothing waits, and the loop has not ended.
+func (b *inbox) clear() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.msgs) == 0 && !b.closed
+}
+
 // shut refuses further messages; after it nobody wakes the poller.
 func (b *inbox) shut() {
 	b.mu.Lock()

@@ -86,6 +86,20 @@ func (s *shared) Run(ctx context.Context) error {
 	})
 }
 
+// Post has fn called there and then if nobody has the lock, and by the keeper otherwise.
+func (s *shared) Post(i int, fn func(Loop)) bool {
+	if !s.mu.TryLock() {
+		return s.reactors.Post(i, fn)
+	}
+	now := s.keeper.box.clear()
+	if now {
+		s.keeper.now = mono.Now()
+		fn(s)
+	}
+	s.leave()
+	return now || s.reactors.Post(i, fn)
+}
+
 func (s *shared) Stats() Stats {
 	st := s.reactors.Stats()
 	s.tally.addTo(&st)

@@ -10,7 +10,7 @@ import (
 
 // Engines returns the I/O engines that a server may name; the first is the default. They are those of fase/engine.
 func Engines() []string {
-	return []string{"reactors", "sped-select", "sped-poll", "sped-epoll-lt", "sped-epoll-et", "amped", "threads", "threads-1to1", "pool", "uring"}
+	return []string{"reactors", "sped-select", "sped-poll", "sped-epoll-lt", "sped-epoll-et", "amped", "threads", "threads-1to1", "pool", "uring", "seda", "actors"}
 }
 
 // threaded lists the engines whose requests have threads of their own.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -26,6 +27,9 @@ type owner struct {
 	loop   engine.Loop  // of the call under way
 	burner *burn.Burner // nil unless demands are burned on the loop
 	crew   *crew        // nil unless demands are burned on threads of their own
+	kind   engine.Kind
+	proto  *burn.Burner // twins of which the engine's threads have; nil where it has none
+	jobs   []*job       // free
 	pages  *pages
 	burns  []step.Effect // granted, to be consumed
 	choose bool          // the host is to choose who is served next
@@ -48,12 +52,20 @@ func newOwner(s *Server) (*owner, error) {
 	if o.pages, err = openPages(context.Background(), &s.cfg.Host, s.cfg.Sets); err != nil {
 		return nil, err
 	}
+	o.kind, _ = engine.Shipped().Kind(s.cfg.Engine.Name)
 	switch m := s.cfg.Host.Machine; {
 	case m.Run != machine.Burn:
+	case o.kind.Threads:
+		o.proto, err = burn.New(burn.Config{Dir: s.cfg.Scratch})
+	case m.CPU.Discipline == machine.OS:
+		err = fmt.Errorf("emulate: discipline os: engine %s has no threads", o.kind.Name)
 	case m.CPU.Cores > 1:
 		o.crew, err = newCrew(m, s.cfg.Scratch, o.pages, o.deliver)
 	default:
 		o.burner, err = burn.New(burn.Config{Dir: s.cfg.Scratch})
+	}
+	if err == nil && o.kind.Helpers && s.cfg.Host.Machine.Run == machine.Burn {
+		o.proto, err = burn.New(burn.Config{Dir: s.cfg.Scratch})
 	}
 	if err != nil {
 		err = errors.Join(err, o.pages.close())
@@ -96,7 +108,7 @@ func (o *owner) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
 	}
 	o.enter(l, at)
 	o.host.Arrive(at, &req, uint64(ref))
-	o.driver.Flush()
+	o.settle()
 }
 
 // enter does what is due before an input.
@@ -110,7 +122,7 @@ func (o *owner) Closed(l engine.Loop, ref engine.Ref) {
 	if at, ok := o.s.instant(l.Now()); ok {
 		o.enter(l, at)
 		o.host.Close(at, uint64(ref))
-		o.driver.Flush()
+		o.settle()
 	}
 }
 
@@ -126,7 +138,7 @@ func (o *owner) Answer(l engine.Loop, ref engine.CallRef, a *engine.Answer) {
 	}
 	o.enter(l, at)
 	o.host.Answer(at, step.Ref(ref), ans)
-	o.driver.Flush()
+	o.settle()
 }
 
 func cause(err error) service.Cause {
@@ -159,14 +171,14 @@ func (o *owner) changed(l engine.Loop, svc int, m service.Mapping) {
 	}
 	o.enter(l, at)
 	o.host.Changed(at, svc, m)
-	o.driver.Flush()
+	o.settle()
 }
 
 func (o *owner) told(l engine.Loop, server int, load float64) {
 	if at, ok := o.s.instant(l.Now()); ok {
 		o.enter(l, at)
 		o.host.Told(at, server, load)
-		o.driver.Flush()
+		o.settle()
 	}
 }
 
@@ -196,10 +208,11 @@ func (o *owner) Advance(l engine.Loop, now int64) {
 		o.lag.Write(at, at.Sub(next).Seconds())
 	}
 	o.enter(l, at)
+	o.settle()
 	if o.choose { // the sockets have been looked at
 		o.choose = false
 		o.host.Choose(at)
-		o.driver.Flush()
+		o.settle()
 	}
 	if len(o.burns) > 0 {
 		e := o.burns[0]
@@ -299,6 +312,9 @@ func (o *owner) burn(e step.Effect) {
 	case o.crew != nil:
 		o.crew.work <- e
 	default:
+		if o.burner == nil { // the engine's threads have ended
+			o.burner = o.proto.Twin()
+		}
 		o.burned(e, consume(o.burner, o.pages, e))
 	}
 }
@@ -308,6 +324,6 @@ func (o *owner) burned(e step.Effect, delivered int64) {
 	if at, ok := o.s.instant(o.loop.Touch()); ok {
 		o.driver.Run(at)
 		o.host.Met(at, e.Ref, delivered)
-		o.driver.Flush()
+		o.settle()
 	}
 }
