@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
-	"github.com/panjf2000/gnet/v2/pkg/logging"
 
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/service"
@@ -134,6 +133,15 @@ func (h *onGnetHandler) OnTraffic(c gnet.Conn) gnet.Action {
 	return gnet.None
 }
 
+// mute says nothing: a part's standard output is for its answers.
+type mute struct{}
+
+func (mute) Debugf(string, ...any) {}
+func (mute) Infof(string, ...any)  {}
+func (mute) Warnf(string, ...any)  {}
+func (mute) Errorf(string, ...any) {}
+func (mute) Fatalf(string, ...any) {}
+
 func onGnet(ctx context.Context) (string, func() error, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // gnet does not tell which free port it took
 	if err != nil {
@@ -148,7 +156,7 @@ func onGnet(ctx context.Context) (string, func() error, error) {
 	ended := make(chan error, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		ended <- gnet.Run(h, "tcp://"+address, gnet.WithMulticore(false), gnet.WithTCPNoDelay(gnet.TCPNoDelay), gnet.WithLogLevel(logging.FatalLevel))
+		ended <- gnet.Run(h, "tcp://"+address, gnet.WithMulticore(false), gnet.WithTCPNoDelay(gnet.TCPNoDelay), gnet.WithLogger(mute{}))
 	})
 	select {
 	case err := <-ended:
