@@ -22,13 +22,15 @@ import (
 	"github.com/eve-emulation/eve/modules"
 	"github.com/eve-emulation/eve/modules/adapter"
 	"github.com/eve-emulation/eve/modules/client"
+	"github.com/eve-emulation/eve/modules/relay"
 	"github.com/eve-emulation/eve/modules/resource"
 	"github.com/eve-emulation/eve/modules/server"
+	"github.com/eve-emulation/eve/modules/target"
 )
 
 // Shipped lists the kinds of modules that come with Eve.
 func Shipped() []modules.Spec {
-	return []modules.Spec{server.Spec, client.Spec, adapter.Spec, resource.ManagerSpec, resource.AskerSpec}
+	return []modules.Spec{server.Spec, client.Spec, adapter.Spec, relay.Spec, resource.ManagerSpec, resource.AskerSpec, target.Spec}
 }
 
 // App is one eve: what it knows and where it writes. Tests make their own.
@@ -129,6 +131,7 @@ func (a *App) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return wrong(fmt.Errorf("%s: %w; see eve %[1]s --help", c.Name(), err))
 	})
+	root.AddCommand(a.keepCommand())
 	for _, g := range []struct {
 		id, title string
 		commands  []*cobra.Command

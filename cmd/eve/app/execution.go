@@ -31,12 +31,10 @@ type execution struct {
 	hand   *hand  // nil: the modules are children
 	tell   func(string)
 
-	t0      atomic.Int64 // 0: not begun
-	events  chan evekernel.ModuleEvent
-	names   []string // of all modules that join the start, in the order of their start
-	targets []*target
-
-	early bool // it ended before the plan did; set when run has returned
+	t0     atomic.Int64 // 0: not begun
+	events chan evekernel.ModuleEvent
+	names  []string // of all modules that join the start, in the order of their start
+	early  bool     // it ended before the plan did; set when run has returned
 
 	mu     sync.Mutex // guards what follows
 	states map[string]evekernel.ModuleEvent
@@ -127,6 +125,11 @@ func (x *execution) log(l evekernel.Line) {
 // run executes the plan. It returns nil when the plan came to its end, whatever was measured, and when ctx ended it
 // before. begun is called once T0 is announced.
 func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
+	done, err := x.files(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := x.kernel.Listen(); err != nil {
 		return err
 	}
@@ -144,7 +147,7 @@ func (x *execution) run(ctx context.Context, begun func(t0 int64)) error {
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = x.kernel.Run(kctx) })
-	err = x.live(ctx, begun)
+	err = x.blame(x.live(ctx, begun))
 	x.stop()
 	end()
 	wg.Wait()
@@ -172,21 +175,16 @@ func (x *execution) prepare(ctx context.Context) error {
 	if x.hand == nil {
 		return nil
 	}
-	return errors.Join(x.startServers(ctx), x.startRest(ctx))
+	return errors.Join(x.startServers(ctx), x.startTargets(ctx), x.startRest(ctx))
 }
 
 func (x *execution) live(ctx context.Context, begun func(int64)) error {
 	if x.hand == nil {
-		if err := x.startServers(ctx); err != nil {
+		if err := errors.Join(x.startTargets(ctx), x.startServers(ctx), x.startFronts(ctx)); err != nil {
 			return err
 		}
 	}
-	for _, s := range x.plan.Servers {
-		if err := x.address(ctx, s); err != nil {
-			return err
-		}
-	}
-	if err := x.startTargets(ctx); err != nil {
+	if err := x.addresses(ctx); err != nil {
 		return err
 	}
 	if err := x.place(ctx); err != nil {
@@ -229,8 +227,11 @@ func (x *execution) declare(ctx context.Context) error {
 		}
 	}
 	ds := x.plan.Declarations()
-	for _, s := range x.plan.Servers {
-		ds = append(ds, dsv.Declaration{Name: adapt.AddressName(s.Name), Kind: dsv.Text, Help: "where " + s.Name + " listens"})
+	for _, name := range x.plan.Topology.Servers {
+		ds = append(ds, dsv.Declaration{Name: adapt.AddressName(name), Kind: dsv.Text, Help: "where " + name + " is reached"})
+		if x.plan.Via(name) != "" {
+			ds = append(ds, dsv.Declaration{Name: adapt.DirectName(name), Kind: dsv.Text, Help: "where " + name + " listens"})
+		}
 	}
 	for _, d := range ds {
 		if err := space.Create(ctx, d); err != nil {
@@ -326,9 +327,8 @@ func (x *execution) stop() {
 	for _, p := range x.processes() {
 		order = append(order, p.name)
 	}
-	for _, t := range x.targets {
-		order = append(order, t.plan.Name)
-		defer t.close()
+	for _, t := range x.plan.Targets {
+		order = append(order, t.Name)
 	}
 	started := map[string]bool{}
 	for _, e := range x.kernel.Modules() {

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -47,6 +46,9 @@ func (x *execution) parties(ps []process) []string {
 	for _, p := range ps {
 		names = append(names, p.name)
 	}
+	for _, t := range x.plan.Targets {
+		names = append(names, t.Name)
+	}
 	for _, c := range x.plan.Clients {
 		names = append(names, c.Processes()...)
 	}
@@ -63,6 +65,11 @@ func (x *execution) parties(ps []process) []string {
 
 // start starts one module of a known kind as a child process of this binary, or by hand.
 func (x *execution) start(ctx context.Context, kind, name string, config any) error {
+	return x.startWithin(ctx, kind, name, config, 0)
+}
+
+// startWithin starts a module as start does, and gives it so long to be ready; 0 is the usual time.
+func (x *execution) startWithin(ctx context.Context, kind, name string, config any, ready time.Duration) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -78,7 +85,7 @@ func (x *execution) start(ctx context.Context, kind, name string, config any) er
 		return x.kernel.Start(ctx, evekernel.ModuleSpec{Name: name, Kind: kind, Config: raw, Outside: true})
 	}
 	return x.kernel.Start(ctx, evekernel.ModuleSpec{
-		Name: name, Kind: kind, Config: raw, Env: environment(),
+		Name: name, Kind: kind, Config: raw, Env: environment(), ReadyTimeout: ready,
 		Argv: append([]string{self}, append(slices.Clone(x.app.args), "module", kind, name)...),
 	})
 }
@@ -107,15 +114,30 @@ func (x *execution) startServers(ctx context.Context) error {
 // startTimeout bounds the time from a process's start until it tells its address; who starts it by hand takes his time.
 const startTimeout = 10 * time.Second
 
-// address waits until a server listens.
-func (x *execution) address(ctx context.Context, s scenario.Server) error {
+// addresses waits until all servers and targets listen.
+func (x *execution) addresses(ctx context.Context) error {
+	for _, s := range x.plan.Servers {
+		if err := x.address(ctx, s.Name, startTimeout); err != nil {
+			return err
+		}
+	}
+	for _, t := range x.plan.Targets {
+		if err := x.address(ctx, t.Name, targetTimeout(t)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// address waits until a server or target listens; who starts it by hand may take longer than the limit.
+func (x *execution) address(ctx context.Context, name string, limit time.Duration) error {
 	if x.hand == nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, startTimeout,
-			fmt.Errorf("server %s did not listen within %v; look at what its process printed above", s.Name, startTimeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, limit,
+			fmt.Errorf("%s did not listen within %v; look at what its process printed above", name, limit))
 		defer cancel()
 	}
-	w, err := x.kernel.Space().Watch(ctx, dsv.WatchRequest{Pattern: string(adapt.AddressName(s.Name))})
+	w, err := x.kernel.Space().Watch(ctx, dsv.WatchRequest{Pattern: string(adapt.AddressName(name))})
 	if err != nil {
 		return err
 	}
@@ -147,7 +169,7 @@ func (x *execution) address(ctx context.Context, s scenario.Server) error {
 // death returns an error when a module has ended before it should. A program that does not join may end when it likes.
 func (x *execution) death(e evekernel.ModuleEvent) error {
 	if e.State == evekernel.Failed || e.State == evekernel.Exited && slices.Contains(x.names, e.Name) {
-		return errors.New(x.sentence(e))
+		return &deathError{e.Name, x.sentence(e)}
 	}
 	return nil
 }
@@ -155,15 +177,12 @@ func (x *execution) death(e evekernel.ModuleEvent) error {
 // place writes the initial mappings, with the addresses that the servers have told. It may be called again.
 func (x *execution) place(ctx context.Context) error {
 	addresses := map[string]string{}
-	for _, s := range x.plan.Servers {
-		r, err := x.kernel.Space().Read(ctx, adapt.AddressName(s.Name))
+	for _, name := range x.plan.Topology.Servers {
+		r, err := x.kernel.Space().Read(ctx, adapt.AddressName(name))
 		if err != nil {
 			return err
 		}
-		addresses[s.Name] = r.Value.Text
-	}
-	for _, t := range x.targets {
-		addresses[t.plan.Name] = t.address
+		addresses[name] = r.Value.Text
 	}
 	for svc, m := range x.plan.Mappings() {
 		for i := range m.Replicas {
@@ -190,6 +209,9 @@ func (x *execution) startRest(ctx context.Context) error {
 		}
 	}
 	for _, m := range x.plan.Modules {
+		if x.hand == nil && x.front(m) {
+			continue // it stands already
+		}
 		if err := x.startModule(ctx, m); err != nil {
 			return err
 		}
@@ -199,6 +221,22 @@ func (x *execution) startRest(ctx context.Context) error {
 			if err := x.start(ctx, "client", name, client.ModuleConfig{Group: c.Name, Part: part}); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// front reports whether servers are reached through a module, so that it tells their addresses.
+func (x *execution) front(m scenario.Module) bool { return len(x.plan.Behind(m.Name)) > 0 }
+
+// startFronts starts the modules through which servers are reached.
+func (x *execution) startFronts(ctx context.Context) error {
+	for _, m := range x.plan.Modules {
+		if !x.front(m) {
+			continue
+		}
+		if err := x.startModule(ctx, m); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -96,6 +96,9 @@ func (g *guest) expects(ctx context.Context, name string) error {
 
 // ModuleMain is the eve-module command with the given kinds of modules. It does not return.
 func ModuleMain(specs ...modules.Spec) {
+	if len(os.Args) > 1 && (os.Args[1] == "keep" || os.Args[1] == "serve") { // a target's module starts these
+		os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, specs...))
+	}
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: eve-module KIND NAME")
 		os.Exit(2)

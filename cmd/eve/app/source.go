@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/modules/target"
 	"github.com/eve-emulation/eve/scenarios"
 )
 
@@ -140,7 +141,7 @@ func (a *App) kinds() map[string]any {
 	kinds := map[string]any{}
 	for _, s := range a.registry.Specs() {
 		switch {
-		case s.Name == "server" || s.Name == "client" || s.Name == "adapter":
+		case s.Name == "server" || s.Name == "client" || s.Name == "adapter" || s.Name == target.Spec.Name:
 		case s.Config == nil:
 			kinds[s.Name] = nil
 		default:

@@ -4,148 +4,116 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"sync"
+	"strings"
 	"time"
 
-	"github.com/eve-emulation/eve/evekernel"
-	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/spf13/cobra"
+
 	"github.com/eve-emulation/eve/fase/scenario"
-	"github.com/eve-emulation/eve/fase/service"
-	"github.com/eve-emulation/eve/internal/mono"
-	"github.com/eve-emulation/eve/modules/server"
+	"github.com/eve-emulation/eve/modules/target"
 )
 
-// A target is a real server of a run: one that was running, one that Eve started, or Eve's own in its place.
-type target struct {
-	plan    scenario.Target
-	address string
-	own     *server.Server
-	cancel  context.CancelFunc
-	serving sync.WaitGroup
+// keepCommand is what a target's module starts above a server; people do not.
+func (a *App) keepCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "keep PROGRAM [ARGUMENTS]", Hidden: true, DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error { return target.Keep(args) },
+	}
 }
 
+// startTargets starts the modules of the targets. Where these are children, what can be known before is checked before.
 func (x *execution) startTargets(ctx context.Context) error {
-	for _, p := range x.plan.Targets {
-		t := &target{plan: p, address: p.Address}
-		if err := x.startTarget(ctx, t); err != nil {
-			return fmt.Errorf("target %s: %w", p.Name, err)
+	if err := x.targetsAhead(); err != nil {
+		return err
+	}
+	for _, t := range x.plan.Targets {
+		cfg := target.ModuleConfig{Target: t.Name}
+		if x.hand == nil {
+			dir, err := filepath.Abs(filepath.Join(x.dir, t.Name))
+			if err != nil {
+				return err
+			}
+			cfg.Dir = dir
 		}
-		x.targets = append(x.targets, t)
-	}
-	return nil
-}
-
-func (x *execution) startTarget(ctx context.Context, t *target) error {
-	if err := t.port(); err != nil {
-		return err
-	}
-	if len(t.plan.Exec) == 0 {
-		return x.reach(ctx, t, false)
-	}
-	program, err := exec.LookPath(t.plan.Exec[0])
-	switch {
-	case err != nil && t.plan.Serve:
-		x.tell(fmt.Sprintf("target %s: %s is not installed; Eve's own server takes its place", t.plan.Name, t.plan.Exec[0]))
-		return t.serve()
-	case err != nil:
-		return err
-	}
-	dir := filepath.Join(x.dir, t.plan.Name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	for name, text := range t.plan.Files {
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), []byte(t.plan.Expand(text, t.address, dir)), 0o600); err != nil {
+		if err := x.startWithin(ctx, target.Spec.Name, t.Name, cfg, targetTimeout(t)); err != nil {
 			return err
 		}
 	}
-	argv := []string{program}
-	for _, a := range t.plan.Exec[1:] {
-		argv = append(argv, t.plan.Expand(a, t.address, dir))
-	}
-	err = x.kernel.Start(ctx, evekernel.ModuleSpec{Name: t.plan.Name, Argv: argv, Env: environment(), Dir: dir, ReadyTimeout: -1})
-	if err != nil {
-		return err
-	}
-	return x.reach(ctx, t, true)
-}
-
-// port finds a free port where the scenario asks for any.
-func (t *target) port() error {
-	host, port, err := net.SplitHostPort(t.address)
-	if err != nil || port != "0" {
-		return err
-	}
-	l, err := net.Listen("tcp", t.address)
-	if err != nil {
-		return err
-	}
-	t.address = net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	return l.Close()
-}
-
-// reach waits until something listens at the target's address. Where Eve did not start it, that is at once or never.
-func (x *execution) reach(ctx context.Context, t *target, started bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, reachTimeout, fmt.Errorf("nothing listens on %s after %v", t.address, reachTimeout))
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.address)
-		if err == nil {
-			return c.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
-		case e := <-x.events:
-			if err := x.gone(t, e); err != nil {
-				return err
-			}
-		case <-tick.C:
-			if !started {
-				return fmt.Errorf("%w; start it, or give the scenario its command line: exec: […]", err)
-			}
-		}
-	}
-}
-
-// gone returns an error when a program that was started as a target has ended, or a module that is needed.
-func (x *execution) gone(t *target, e evekernel.ModuleEvent) error {
-	if e.Name == t.plan.Name && e.State == evekernel.Exited {
-		return errors.New("it ended before it listened on " + t.address)
-	}
-	return x.death(e)
-}
-
-// serve runs Eve's own server in the target's place, inside this process.
-func (t *target) serve() error {
-	s, err := server.Listen(server.Config{
-		Engine: engine.Config{Listen: t.address},
-		Host:   service.HostConfig{Topology: &service.Topology{Servers: []string{t.plan.Name}}},
-	})
-	if err != nil {
-		return err
-	}
-	t.address = s.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	t.own, t.cancel = s, cancel
-	s.Start(mono.Now())
-	t.serving.Go(func() { _ = s.Run(ctx) }) // close ends it and waits
 	return nil
 }
 
-func (t *target) close() {
-	if t.cancel != nil {
-		t.cancel()
-		t.serving.Wait()
+// targetsAhead checks that what the targets want is on this host: programs, folders, ports. The error is the user's.
+func (x *execution) targetsAhead() error {
+	if x.hand != nil {
+		return nil // they may be elsewhere
 	}
+	var all scenario.Errors
+	for _, t := range x.plan.Targets {
+		all = append(all, targetAhead(t)...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return wrong(all)
 }
+
+func targetAhead(t scenario.Target) scenario.Errors {
+	if _, err := target.Installed(t); err != nil && t.Started() {
+		missing, ok := errors.AsType[*target.NotInstalledError](err)
+		switch {
+		case ok && t.Serve:
+			t = target.Substitute(t)
+		case ok && missing.Package != "":
+			return t.Mistake(fmt.Sprintf("target %s: %s is not installed", t.Name, missing.Program),
+				fmt.Sprintf("apt-get install %s, or `fallback: serve` for Eve's own server in its place", missing.Package), "kind")
+		case ok:
+			return t.Mistake(fmt.Sprintf("target %s: %v", t.Name, err), "`fallback: serve` puts Eve's own server in its place", "exec")
+		default:
+			return t.Mistake(fmt.Sprintf("target %s: %v", t.Name, err), "", "kind", "exec")
+		}
+	}
+	if t.Folder != "" {
+		info, err := os.Stat(t.Folder)
+		if err == nil && !info.IsDir() {
+			err = errors.New("not a folder")
+		}
+		if err != nil {
+			return t.Mistake(fmt.Sprintf("target %s: folder %q: %v", t.Name, t.Folder, cause(err)), "", "folder")
+		}
+	}
+	if t.Started() {
+		if err := target.Free(t); err != nil {
+			return t.Mistake(fmt.Sprintf("target %s: %v", t.Name, err), "port 0 is any free one", "url")
+		}
+	}
+	return nil
+}
+
+// A deathError reports that a module has ended before the run began.
+type deathError struct{ module, text string }
+
+func (e *deathError) Error() string { return e.text }
+
+// blame gives the error of a run that did not begin its place in the scenario, where a target is the cause.
+func (x *execution) blame(err error) error {
+	d, ok := errors.AsType[*deathError](err)
+	if !ok || x.begun() {
+		return err
+	}
+	for _, t := range x.plan.Targets {
+		if t.Name == d.module {
+			_, what, found := strings.Cut(d.text, "): ")
+			if !found {
+				what = d.text
+			}
+			at := t.Mistake(fmt.Sprintf("target %s: %s", t.Name, what), "", "kind", "exec", "url")
+			return errors.New(strings.TrimSpace(at.Render()))
+		}
+	}
+	return err
+}
+
+// targetTimeout bounds the time until a target is ready and its module has told its address.
+func targetTimeout(t scenario.Target) time.Duration { return t.Ready.Within + startTimeout }
