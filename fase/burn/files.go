@@ -80,7 +80,7 @@ func (f *Files) Direct() bool { return f.flags != 0 }
 
 // open takes or writes the files, and leaves the lock shared.
 func (f *Files) open(ctx context.Context) error {
-	if err := os.MkdirAll(f.cfg.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(f.cfg.Dir, 0o755); err != nil {
 		return err
 	}
 	for {
@@ -108,7 +108,7 @@ func (f *Files) acquire(ctx context.Context, how int) error {
 	path := f.folder + ".lock"
 	for {
 		if f.lock == nil {
-			lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+			lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 			if err != nil {
 				return err
 			}
@@ -178,7 +178,7 @@ func (f *Files) write(ctx context.Context) error {
 		}
 		path := f.path(x)
 		if dir := filepath.Dir(path); !made[dir] {
-			if err := os.MkdirAll(dir, 0o700); err != nil {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return noRoom(err)
 			}
 			made[dir] = true
@@ -194,7 +194,7 @@ func (f *Files) write(ctx context.Context) error {
 // writeFile writes a file and starts to bring it to the device, for reads that go there.
 func writeFile(path string, data []byte) error {
 	const start = 2 // SYNC_FILE_RANGE_WRITE
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}

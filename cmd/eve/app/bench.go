@@ -21,7 +21,7 @@ func (a *App) benchCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchEGSCommand(), a.benchEnginesCommand(), a.benchIdleCommand())
+	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchEGSCommand(), a.benchEnginesCommand(), a.benchIdleCommand(), a.benchDiskCommand())
 	c.AddCommand(a.benchPartCommand())
 	return c
 }
