@@ -109,7 +109,10 @@ func (s *shared) Stats() Stats {
 // keep is the keeper's loop.
 func (s *shared) keep() error {
 	k := s.keeper
-	if err := k.prepare(); err != nil {
+	s.mu.Lock()
+	err := k.prepare()
+	s.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	for !s.over() {
