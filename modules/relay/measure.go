@@ -88,7 +88,9 @@ type measuring struct {
 func (r *Relay) Measure(t0 int64, lookup func(leaf string) *dmm.Var) {
 	m := &measuring{t0: t0}
 	for i, l := range leaves() {
-		m.vars[i] = lookup(l.name)
+		if m.vars[i] = lookup(l.name); l.manipulator == "sum" {
+			m.vars[i].Write(m.at(mono.Now()), 0) // nothing so far is known, too
+		}
 	}
 	m.vars[varConnections].Write(m.at(mono.Now()), float64(r.open.Load()))
 	r.vars.Store(m)
