@@ -38,9 +38,9 @@ type ControlConfig struct {
 
 // Threshold is SEDA's adaptive load shedding: it bounds the queue of a stage by a threshold, and moves that by the response
 // times that it observes. Every 200 requests, a mean below 0.9 of the target raises the threshold by 2, one above 1.1 halves
-// it (Welsh, Culler and Brewer, "SEDA: An Architecture for Well-Conditioned, Scalable Internet Services", SOSP 2001, section
-// 5.3; that it is their mean which is compared is our reading). The threshold stays from 1 to 1024, as in the released
-// ResponseTimeControllerDirect. It belongs to one goroutine.
+// it (Welsh, Culler and Brewer, "SEDA: An Architecture for Well-Conditioned, Scalable Internet Services", SOSP 2001;
+// that it is their mean which is compared is our reading). The threshold begins at 1 and stays from 1 to 1024, as in the
+// released ResponseTimeControllerDirect. It belongs to one goroutine.
 type Threshold struct {
 	target    float64
 	threshold int
@@ -60,11 +60,8 @@ const (
 	thresholdMax      = 1024
 )
 
-// NewThreshold returns the controller for a target, with the threshold that it begins at; 0 is the most that there is.
+// NewThreshold returns the controller for a target, with the threshold that it begins at; 0 is 1.
 func NewThreshold(target time.Duration, initial int) *Threshold {
-	if initial <= 0 {
-		initial = thresholdMax
-	}
 	return &Threshold{target: target.Seconds(), threshold: min(max(initial, thresholdMin), thresholdMax)}
 }
 
@@ -197,6 +194,9 @@ func (c *Rate) adjust(at dsv.Instant) {
 
 // Rate is the present rate, per second.
 func (c *Rate) Rate() float64 { return c.rate }
+
+// Depth is how many tokens the preset's bucket holds.
+func (c *Rate) Depth() float64 { return c.depth }
 
 // Observed is the smoothed 90th percentile, in seconds; 0 at the beginning.
 func (c *Rate) Observed() float64 { return c.observed }

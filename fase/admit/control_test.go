@@ -117,7 +117,7 @@ func TestThresholdTrace(t *testing.T) {
 		}
 	}
 	c = admit.NewThreshold(time.Second, 0)
-	if got, want := c.Threshold(), 1024; got != want {
+	if got, want := c.Threshold(), 1; got != want {
 		t.Errorf("at the beginning: got %d, want %d", got, want)
 	}
 }
