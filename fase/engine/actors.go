@@ -81,6 +81,9 @@ func (e *actors) pool(name string, threads int) stage.Config {
 	}
 }
 
+// Stages returns how the run queue and that of disk work stand. Any goroutine may call it.
+func (e *actors) Stages() []StageStats { return []StageStats{e.run.Stats(), e.disks.Stats()} }
+
 func (e *actors) start() {
 	for _, run := range []func(context.Context){e.run.Run, e.disks.Run} {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -43,7 +43,7 @@ type Config struct {
 	CallIdle    time.Duration // how long an idle connection of Call is kept; 30 s if 0
 	Spin        time.Duration // polled instead of slept before an instant of Next; 0 sleeps
 
-	Threads int          // pool: its threads; seda: the most of one stage; 64 if 0
+	Threads int          // pool: its threads; seda: the most of one stage, 20 if 0; actors: schedulers, one a processor if 0; else 64 if 0
 	Helpers int          // amped: threads that do disk work; 4 if 0
 	Stages  StagesConfig // seda: the controllers of its stages
 	Queue   int          // pool, seda: requests (seda: events of a stage) that wait, beyond which they are refused with 503; 1024 if 0

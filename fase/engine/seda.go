@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/eve-emulation/eve/fase/engine/stage"
@@ -60,14 +61,19 @@ type sedaThread struct {
 var busy = Response{Status: 503, Header: []byte("Retry-After: 1\r\n" + string(plainText)), Body: []byte("server is busy\n")}
 
 func listenSeda(cfg Config, handler func(loop int) Handler) (Engine, error) {
+	if cfg.Threads == 0 {
+		cfg.Threads = 20 // as published
+	}
+	if err := cfg.Stages.check(); err != nil {
+		return nil, fmt.Errorf("listen %s: %w", cfg.Listen, err)
+	}
 	e := new(seda)
 	e.model = e
 	e.sessions.init(&e.shared)
 	if err := listenShared(&e.shared, cfg, handler); err != nil {
 		return nil, err
 	}
-	cfg = e.cfg
-	e.configure(&cfg)
+	e.configure(&e.cfg)
 	e.asks.New = func() any { return new(ask) }
 	e.rewires, e.own = *e.wire(), e.wire()
 	if err := e.stages(); err != nil {
@@ -85,12 +91,16 @@ func (e *seda) stages() error {
 		}
 	}
 	cfg := func(name string) stage.Config {
-		c := stage.Config{Name: name, Queue: e.cfg.Queue, Ends: ends}
-		c.Threads.Most = e.cfg.Threads
+		c := stage.Config{Name: name, Queue: e.cfg.Queue, Threads: e.cfg.Stages.Threads, Batching: e.cfg.Stages.Batching, Ends: ends}
+		if c.Threads.Most == 0 {
+			c.Threads.Most = e.cfg.Threads
+		}
 		return c
 	}
 	e.parse, errs[0] = stage.New(cfg("parse"), e.parseBatch)
-	e.handle, errs[1] = stage.New(cfg("handle"), e.handleBatch)
+	controlled := cfg("handle")
+	controlled.Admission = newAdmission(e.cfg.Stages.Control)
+	e.handle, errs[1] = stage.New(controlled, e.handleBatch)
 	e.file, errs[2] = stage.New(cfg("file"), e.fileBatch)
 	e.write, errs[3] = stage.New(cfg("write"), e.writeBatch)
 	return errors.Join(errs[:]...)

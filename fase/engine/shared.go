@@ -22,7 +22,8 @@ type shared struct {
 
 	mu      sync.Mutex // the handler's lock; guards what follows, the keeper's calls and its now
 	handler Handler
-	until   int64 // instant until which the keeper sleeps; 0 while it does not
+	until   int64    // instant until which the keeper sleeps; 0 while it does not
+	res     Response // being given
 }
 
 // A model is what an engine adds to shared. The keeper alone calls its methods but for respond and work, and without mu.
@@ -111,6 +112,7 @@ func (s *shared) keep() error {
 	k := s.keeper
 	s.mu.Lock()
 	err := k.prepare()
+	k.poller.Light(false) // the other threads need the runtime's processors while this one sleeps
 	s.mu.Unlock()
 	if err != nil {
 		return err
@@ -250,7 +252,10 @@ func (s *shared) Now() int64 { return s.keeper.now }
 func (s *shared) Touch() int64 { return s.keeper.Touch() }
 
 func (s *shared) Respond(ref Ref, res Response) bool {
-	return ref.loop() == 0 && s.model.respond(ref, &res)
+	s.res = res // a pointer to res itself would have it allocated
+	ok := ref.loop() == 0 && s.model.respond(ref, &s.res)
+	s.res = Response{}
+	return ok
 }
 
 func (s *shared) Pass(to int, ref Ref, r *Request) bool {
