@@ -30,6 +30,7 @@ type Host struct {
 	out      []step.Effect
 	inFlight *dmm.Var
 	accrued  dsv.Instant
+	quick    *Quick // nil until it is asked for
 
 	recordBuf [HostRecordSize]byte
 }

@@ -24,6 +24,7 @@ func (h *Host) Apply(at dsv.Instant, svc int, m Mapping) {
 		}
 		copies = copies || r.State == Copying
 	}
+	h.quick.mapped(svc, m.Epoch, p.state)
 	switch {
 	case p.state == Copying:
 		p.ready.Write(at, float64(m.Epoch))

@@ -231,12 +231,14 @@ func (h *Host) record(at dsv.Instant, x uint32) {
 	if h.here[v.req.Service].records == nil || !Recorded(v.req.Key, h.cfg.RecordShare) {
 		return
 	}
-	b := h.recordBuf[:0]
-	b = binary.LittleEndian.AppendUint64(b, uint64(v.req.Key))
-	b = binary.LittleEndian.AppendUint64(b, uint64(v.arrived))
-	b = binary.LittleEndian.AppendUint64(b, uint64(v.done))
-	b = binary.LittleEndian.AppendUint64(b, uint64(v.cpu))
-	h.here[v.req.Service].records.Append(at, b)
+	h.here[v.req.Service].records.Append(at, appendHostRecord(h.recordBuf[:0], v.req.Key, v.arrived, v.done, v.cpu))
+}
+
+func appendHostRecord(b []byte, key rdr.Key, arrived, done dsv.Instant, cpu int64) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(key))
+	b = binary.LittleEndian.AppendUint64(b, uint64(arrived))
+	b = binary.LittleEndian.AppendUint64(b, uint64(done))
+	return binary.LittleEndian.AppendUint64(b, uint64(cpu))
 }
 
 // called takes the effects of the host's Caller: a call crosses the link first, one to this very server does not leave.

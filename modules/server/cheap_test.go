@@ -3,14 +3,18 @@ package server_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/load"
+	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/internal/mono"
@@ -180,6 +184,43 @@ func BenchmarkCheap(b *testing.B) {
 			b.ReportMetric(float64(cpu[2])/float64(cpu[0]), "compact/get")
 		})
 	}
+}
+
+// TestCheapBesideOwner asks for nothing while the loop that owns the host burns: the other loop answers.
+func TestCheapBesideOwner(t *testing.T) {
+	s := listen(t, func(c *server.Config) {
+		c.Engine.Reactors = 2
+		c.Host.Machine = machine.Config{Run: machine.Burn, CPU: machine.CPUConfig{Cores: 1, Speed: 1}}
+	})
+	url := serve(t, s)
+	s.Start(mono.Now())
+	mapped(s)
+	burned := make(chan struct{})
+	go func() {
+		defer close(burned)
+		if res, err := http.Post(url+"/rdr", "", strings.NewReader("cpu 1s")); err == nil {
+			_ = res.Body.Close()
+		}
+	}()
+	for blocked, answered := false, false; !answered; {
+		select {
+		case <-burned:
+			t.Fatal("nothing was answered meanwhile")
+		default:
+		}
+		c := http.Client{Timeout: 50 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+		res, err := c.Post(url+"/rdr/web", "", strings.NewReader("cpu 0 reply 100B"))
+		if err != nil {
+			blocked = true // it met the loop that burns
+			continue
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != 200 || res.ContentLength != 100 {
+			t.Errorf("answer: got %d with %d bytes, want 200 with 100", res.StatusCode, res.ContentLength)
+		}
+		answered = blocked
+	}
+	<-burned
 }
 
 // TestCheapAllocations asks for next to nothing, which is to cost no memory either.

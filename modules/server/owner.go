@@ -106,6 +106,12 @@ func (o *owner) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
 		l.Respond(ref, res)
 		return
 	}
+	if q := o.s.quick; q != nil {
+		if n, ok := q.Answer(at, &req, &o.record); ok {
+			l.Respond(ref, engine.Response{Filler: n})
+			return
+		}
+	}
 	o.enter(l, at)
 	o.host.Arrive(at, &req, uint64(ref))
 	o.settle()

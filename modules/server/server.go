@@ -36,6 +36,7 @@ type Server struct {
 	gets   []*rdr.Block // what a GET of each file set executes
 	engine engine.Engine
 	owner  *owner
+	quick  *service.Quick // nil: every request is the owner's
 	t0     atomic.Int64
 }
 
@@ -53,7 +54,7 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.owner = o
+	s.owner, s.quick = o, o.host.Quick()
 	s.engine, err = engine.Shipped().Listen(cfg.Engine, func(i int) engine.Handler {
 		if i == 0 {
 			return s.owner
