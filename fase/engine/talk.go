@@ -32,6 +32,7 @@ type talk struct {
 
 	// Guarded by the handler's lock. The phase is changed by whoever serves the connection alone.
 	serial uint64 // of the next request
+	first  uint64 // of the first one
 	phase  phase
 	due    int64 // when the peer's time is over
 	late   bool  // it is over

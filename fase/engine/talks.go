@@ -67,7 +67,7 @@ func (ts *talks) open(fd int) *talk {
 	ts.free = ts.free[:len(ts.free)-1]
 	at := &ts.slots[t.slot]
 	at.gen = (at.gen + 1) & tagGenMask
-	at.t, t.gen, t.serial = t, at.gen, at.serial
+	at.t, t.gen, t.serial, t.first = t, at.gen, at.serial, at.serial
 	t.rest()
 	s.open.Add(1)
 	s.keeper.count.Accepted++
@@ -105,7 +105,7 @@ func (ts *talks) find(ref Ref) (t *talk, due bool) {
 		return nil, false
 	}
 	t = ts.slots[ref.slot()].t
-	if t == nil || ref.serial() != (t.serial-1)&serialMask {
+	if t == nil || t.serial == t.first || ref.serial() != (t.serial-1)&serialMask {
 		return nil, false
 	}
 	return t, len(t.x.pending) > 0
