@@ -15,14 +15,15 @@ type Data struct {
 	Width    time.Duration // of a window
 	Warnings []string      // what of the history could not be read
 
-	grid     grid
-	groups   []group
-	servers  []server
-	services []string
-	mappings []mapping
-	topics   []topic        // what modules measured
-	events   []event        // of modules
-	order    map[string]int // of services and servers, for their colours
+	grid      grid
+	groups    []group
+	servers   []server
+	services  []string
+	mappings  []mapping
+	topics    []topic // what modules measured
+	processes []process
+	events    []event        // of modules
+	order     map[string]int // of services and servers, for their colours
 }
 
 // A group is one group of clients.
@@ -128,6 +129,12 @@ func Read(h runs.History, s *runs.Summary) *Data {
 		d.order[name] = i
 		d.services = append(d.services, name)
 		d.mappings = append(d.mappings, r.mapping(name))
+	}
+	for _, name := range s.ProcessNames() {
+		if _, ok := d.order[name]; !ok {
+			d.order[name] = len(d.order)
+		}
+		d.processes = append(d.processes, r.process(name, s.ProcessPrefix(name)))
 	}
 	for _, t := range topics(s) {
 		d.topics = append(d.topics, r.topic(t))

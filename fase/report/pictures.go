@@ -27,6 +27,9 @@ func (d *Data) Pictures() []Picture {
 	if len(d.servers) > 0 {
 		ps = append(ps, d.serversPicture())
 	}
+	if p, ok := d.processesPicture(); ok {
+		ps = append(ps, p)
+	}
 	if p, ok := d.mapping(); ok {
 		ps = append(ps, p)
 	}
@@ -230,6 +233,11 @@ func (d *Data) utilisation(i int, height vg.Length) panel {
 	s := d.servers[i]
 	p := panel{title: "Utilisation of " + shorten(s.name, 30) + " (%)", height: height, low: 0, high: 106}
 	p.yTicks = []plot.Tick{{Value: 0, Label: "0"}, {Value: 50, Label: "50"}, {Value: 100, Label: "100"}}
+	for _, r := range s.resources {
+		if m := 100 * most(r.utilisation); m > p.high { // a target of several processors
+			p.high, p.yTicks = 1.06*m, nil
+		}
+	}
 	for _, r := range s.resources {
 		p.lines = append(p.lines, line{
 			label: r.name, xs: d.grid.ends(), ys: scaled(r.utilisation, 100), color: d.color(s.name), dashes: dash(r.index),

@@ -23,6 +23,9 @@ func (d *Data) serversPicture() Picture {
 		if !(most(slices.Concat(queues(s)...)) > 0) {
 			q.high = 1
 		}
+		if d.Summary.Processes[s.name].Target {
+			q.note = "a real server does not tell"
+		}
 		rows = append(rows, []panel{d.utilisation(i, thinHeight+12), q})
 	}
 	f := d.timed("Servers", rows)

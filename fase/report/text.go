@@ -174,7 +174,7 @@ type table struct {
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), serverTable(s), serviceTable(s), variableTable(s), decisionTable(s)}
+	return []table{clientTable(s), serverTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {

@@ -54,6 +54,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	for _, name := range plan.Topology.Services {
 		s.Services[name] = t.service(name)
 	}
+	s.Processes = t.processes(plan)
 	s.Variables = t.variables(plan)
 	s.Checks = t.checks(plan, s)
 	s.Decisions = append(s.Decisions, t.decisions()...)
@@ -111,6 +112,9 @@ func (t *totals) server(name string) map[Resource]Resourced {
 			Utilisation: Number(orZero(t.measured(v("utilisation")).Mean())),
 			Queue:       Number(orZero(t.measured(v("queue")).Mean())),
 			Requested:   sum("requested"), Delivered: sum("delivered"),
+		}
+		if _, ok := t.declarations[v("queue")]; !ok { // a target's jobs are not seen, and one elsewhere is not measured
+			x.Queue, x.Utilisation = Number(math.NaN()), Number(t.measured(v("utilisation")).Mean())
 		}
 		if r == "memory" {
 			x.RequestedBytes, x.DeliveredBytes = x.Requested, x.Delivered

@@ -44,6 +44,7 @@ type Summary struct {
 	Clients   map[string]Client                 `json:"clients"`
 	Servers   map[string]map[Resource]Resourced `json:"servers"`
 	Services  map[string]Service                `json:"services"`
+	Processes map[string]Process                `json:"processes"` // what targets, and processes behind servers, used of the host
 	Variables map[string]Variable               `json:"variables"` // what modules measured
 	Checks    []Check                           `json:"checks"`
 	Decisions []Decision                        `json:"decisions"`

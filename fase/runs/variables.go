@@ -62,7 +62,7 @@ func (t *totals) ofModules(plan *scenario.Plan) []dsv.Name {
 	for _, g := range plan.Clients {
 		others[g.Name] = true
 	}
-	for _, n := range slices.Concat(plan.Topology.Servers, plan.Topology.Services) {
+	for _, n := range slices.Concat(plan.Topology.Servers, plan.Topology.Services, ofProcesses(plan)) {
 		others[n] = true
 	}
 	var ns []dsv.Name

@@ -75,7 +75,7 @@ func NewMeter(source Source, name string, vars func(dsv.Name) *dmm.Var) *Meter {
 }
 
 // Sample reads the source and writes what has been used since the sample before, of which the instant is earlier; the
-// first one only begins. It returns the source's error.
+// first one, and those up to T0, only begin. It returns the source's error.
 func (m *Meter) Sample(at dsv.Instant) error {
 	u, err := m.source.Read()
 	if err != nil {
@@ -85,7 +85,7 @@ func (m *Meter) Sample(at dsv.Instant) error {
 	if m.begun && since <= 0 {
 		return nil
 	}
-	begun := m.begun
+	begun := m.begun && at > 0
 	m.last, m.at, m.begun = u, at, true
 	if !begun {
 		return nil
@@ -118,8 +118,8 @@ func (m *Meter) sum(at dsv.Instant, leaf string, x float64) {
 	}
 }
 
-// Run samples at every multiple of a period since T0 until ctx ends, which is no error, or the source has one. now is the
-// instant of the run.
+// Run samples in every period since T0, a twentieth of it before its end, so that what it writes belongs there. It returns
+// nil once ctx has ended, or the source's error. now is the instant of the run.
 func (m *Meter) Run(ctx context.Context, every time.Duration, now func() dsv.Instant) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -130,12 +130,12 @@ func (m *Meter) Run(ctx context.Context, every time.Duration, now func() dsv.Ins
 		case <-timer.C:
 		}
 		at := now()
-		if at >= 0 {
+		if at >= -dsv.At(every) {
 			if err := m.Sample(at); err != nil {
 				return err
 			}
 		}
-		past := at.Sub(0) % every
+		past := (at.Sub(0) + every/20) % every
 		if past < 0 {
 			past += every
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/usage"
 	"github.com/eve-emulation/eve/modules"
 )
 
@@ -38,7 +40,7 @@ func run(ctx context.Context, env *modules.Env) error {
 	if err != nil {
 		return err
 	}
-	if err := env.Measure(owned(plan, cfg.Servers)...); err != nil {
+	if err := env.Measure(owned(plan, append([]string{env.Name}, cfg.Servers...))...); err != nil {
 		return err
 	}
 	servers, err := listen(ctx, env, plan, cfg.Servers)
@@ -60,7 +62,8 @@ func run(ctx context.Context, env *modules.Env) error {
 		for _, s := range servers {
 			s.Start(env.T0())
 		}
-		return nil
+		m := usage.NewMeter(usage.Self{}, env.Name+".process", func(n dsv.Name) *dmm.Var { return env.Var(n) })
+		return m.Run(gctx, time.Second, env.Now)
 	})
 	return g.Wait()
 }
