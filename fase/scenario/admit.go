@@ -41,17 +41,21 @@ func admitFields(a *rawAdmit) []field {
 			{key: "rate", value: amount(&a.rate, rateUnit(), positive(maxRate, "above 0/s")), need: true, help: "tokens per second"},
 			{key: "depth", value: amount(&a.depth, plainUnit(), bounds{1, 1e6, "from 1 to 1000000"}), def: "10", help: "tokens that it holds"},
 		}), help: "a token bucket: a request that finds no token is rejected"},
-		{key: "control", value: section(&a.control, "control", []field{
-			{key: "kind", value: choice(&a.kind, "threshold", "rate"), need: true, help: "what the controller moves: the bound of the pool, by the mean response time (SEDA 2001), or the rate of a token bucket, by the 90th percentile (SEDA 2003)"},
-			{key: "target", value: duration(&a.aim, time.Microsecond, false), need: true, help: "the response time at the server that it aims at"},
-			{key: "preset", value: choice(&a.preset, "paper", "code"), def: "paper", help: "rate: the constants as published (above the target the rate is divided by 1.2), or as released (by 2)"},
-			{key: "initial", value: amount(&a.initial, plainUnit(), bounds{0.05, 1e6, "from 0.05 to 1000000"}), help: "the rate per second, or the bound, at the start; without it 100 (paper), 10 (code), or a bound of 1"},
-			{key: "depth", value: amount(&a.tokens, plainUnit(), bounds{1, 1e6, "from 1 to 1000000"}), help: "rate: tokens that the bucket holds; without it 1 (paper) or 10 (code)"},
-		}), help: "one of SEDA's controllers of response time"},
+		{key: "control", value: section(&a.control, "control", controlFields(a)), help: "one of SEDA's controllers of response time"},
 		{key: "forward", value: section(&a.forward, "forward", []field{
 			{key: "after", value: duration(&a.after, time.Microsecond, false), need: true, help: "how long in the pool"},
 			{key: "to", value: choice(&a.to, "least", "random"), def: "least", help: "the other server of the service that tells the least load, or one by the request's key"},
 		}), help: "hands requests that have waited too long to another server of their service"},
+	}
+}
+
+func controlFields(a *rawAdmit) []field {
+	return []field{
+		{key: "kind", value: choice(&a.kind, "threshold", "rate"), need: true, help: "what the controller moves: the bound of the pool, by the mean response time (SEDA 2001), or the rate of a token bucket, by the 90th percentile (SEDA 2003)"},
+		{key: "target", value: duration(&a.aim, time.Microsecond, false), need: true, help: "the response time at the server that it aims at"},
+		{key: "preset", value: choice(&a.preset, "paper", "code"), def: "paper", help: "rate: the constants as published (above the target the rate is divided by 1.2), or as released (by 2)"},
+		{key: "initial", value: amount(&a.initial, plainUnit(), bounds{0.05, 1e6, "from 0.05 to 1000000"}), help: "the rate per second, or the bound, at the start; without it 100 (paper), 10 (code), or a bound of 1"},
+		{key: "depth", value: amount(&a.tokens, plainUnit(), bounds{1, 1e6, "from 1 to 1000000"}), help: "rate: tokens that the bucket holds; without it 1 (paper) or 10 (code)"},
 	}
 }
 

@@ -32,6 +32,10 @@ func (c *compiler) servers() {
 		}
 		e := n.v.engine
 		s.Threads, s.Helpers, s.Queue, s.Backlog = e.threads.v, e.helpers.v, e.queue.v, e.backlog.v
+		s.Stages = c.stages(&e.stages)
+		if s.Engine == "pool" && s.Threads == 0 {
+			s.Threads = poolThreads
+		}
 		c.engine(&n.v)
 		c.admission(&s, &n.v)
 		s.Via = c.via(n.v.via)

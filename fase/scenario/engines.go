@@ -20,33 +20,33 @@ func threaded() []string { return []string{"threads", "threads-1to1", "pool", "s
 type rawEngine struct {
 	kind                             spot[string]
 	threads, helpers, queue, backlog spot[int]
+	stages                           rawStages
 }
 
 // own are the keys that only some kinds have, and which.
-func (e *rawEngine) own() []struct {
+func (e *rawEngine) own() []ownKey {
+	return append([]ownKey{
+		{"threads", e.threads.at, []string{"pool", "seda", "actors"}},
+		{"helpers", e.helpers.at, []string{"amped"}},
+		{"queue", e.queue.at, []string{"pool", "seda"}},
+	}, e.stages.own()...)
+}
+
+// An ownKey is a key of some kinds, and where it is written, if it is.
+type ownKey struct {
 	key   string
-	value spot[int]
+	at    *node
 	kinds []string
-} {
-	return []struct {
-		key   string
-		value spot[int]
-		kinds []string
-	}{
-		{"threads", e.threads, []string{"pool", "seda"}},
-		{"helpers", e.helpers, []string{"amped"}},
-		{"queue", e.queue, []string{"pool", "seda"}},
-	}
 }
 
 func engineFields(e *rawEngine) []field {
-	return []field{
+	return append([]field{
 		{key: "kind", value: choice(&e.kind, Engines()...), need: true, help: "which engine"},
-		{key: "threads", value: whole(&e.threads, 1, 10_000), def: "64", help: "pool: its threads; seda: the most threads of one stage"},
+		{key: "threads", value: whole(&e.threads, 1, 10_000), help: "pool: its threads, 64; seda: the most threads of one stage, 20; actors: scheduler threads, one for each processor of the machine that Eve runs on"},
 		{key: "helpers", value: whole(&e.helpers, 1, 1000), def: "4", help: "amped: threads that wait for the disk"},
 		{key: "queue", value: whole(&e.queue, 1, 1_000_000), def: "1024", help: "pool, seda: how many requests (seda: events of a stage) wait; those beyond are refused with 503 and Retry-After"},
 		{key: "backlog", value: whole(&e.backlog, 1, 65535), def: "4096", help: "connections that the kernel queues before they are accepted"},
-	}
+	}, stageFields(&e.stages)...)
 }
 
 // engine is a kind by its name, or a mapping that says more.
@@ -62,9 +62,23 @@ func engine(e *rawEngine) value {
 		}
 		fields[0].value.read(r, n)
 		for _, f := range fields[1:] {
-			f.value.read(r, &node{text: f.def})
+			if f.def != "" {
+				f.value.read(r, &node{text: f.def})
+			}
 		}
 	}}
+}
+
+// poolThreads is how many threads a pool has that is not told.
+const poolThreads = 64
+
+// enumerate writes a list as text does: a, b and c.
+func enumerate(words []string) string {
+	n := len(words) - 1
+	if n < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n], ", ") + " and " + words[n]
 }
 
 // engine checks that the engine of a server can have what is written for it.
@@ -74,8 +88,8 @@ func (c *compiler) engine(s *rawServer) {
 		return // told already
 	}
 	for _, k := range s.engine.own() {
-		if k.value.written() && !slices.Contains(k.kinds, kind) {
-			c.at(k.value.at, fmt.Sprintf("%s has no %s", kind, k.key), "it is for "+strings.Join(k.kinds, " and "))
+		if k.at != nil && !slices.Contains(k.kinds, kind) {
+			c.at(k.at, fmt.Sprintf("%s has no %s", kind, k.key), "it is for "+enumerate(k.kinds))
 		}
 	}
 	if kind != "reactors" && kind != "uring" && s.reactors.v > 1 {

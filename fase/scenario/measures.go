@@ -256,6 +256,7 @@ func (s *standard) server(x string, services []service.Config) {
 	}
 	s.cache(x)
 	s.admission(x)
+	s.stages(x)
 	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")
 	s.add(own, "histogram", x+".lag", "s", "how late the server's loop stepped")
 	for _, v := range services {

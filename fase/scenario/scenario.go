@@ -66,6 +66,7 @@ type Server struct {
 
 	// Of those engines that have them; docs/engines.md. None is 0.
 	Threads, Helpers, Queue, Backlog int
+	Stages                           Stages // seda
 }
 
 // A Module is a module of another kind, or a program.
