@@ -276,7 +276,7 @@ func (s *standard) server(x string, services []service.Config) {
 // used is what the processes of a participant use of the host.
 func (s *standard) used(owner, prefix string, every time.Duration) {
 	for _, v := range usage.Variables() {
-		spec := dmm.Spec{Name: dsv.Name(prefix + "." + v.Leaf), Manipulator: v.Manipulator, Sync: dmm.Trigger{Every: every}}
+		spec := dmm.Spec{Name: dsv.Name(prefix + "." + v.Leaf), Manipulator: v.Manipulator, Sync: dmm.Trigger{Every: max(every, v.Every)}}
 		s.put([]string{owner}, spec, v.Unit, v.Help)
 	}
 }

@@ -13,10 +13,6 @@ import (
 // ErrGone reports that no process is left of those that are measured.
 var ErrGone = errors.New("no process is left")
 
-// lookEvery is how often a Tree looks for processes that were started since, and at each thread's context switches: that
-// reads much of /proc.
-const lookEvery = time.Second
-
 // A Tree reads the usage of processes and of all that they started.
 //
 // What a process that ends has used since the reading before is counted once its parent has waited for it. Memory that
@@ -24,8 +20,6 @@ const lookEvery = time.Second
 type Tree struct {
 	roots    []int
 	only     bool // what is below the roots, without themselves
-	now      func() time.Time
-	looked   time.Time
 	pids     []int
 	last     Usage
 	switches map[int][2]uint64
@@ -34,7 +28,7 @@ type Tree struct {
 
 // NewTree returns a source of the processes roots and what they started.
 func NewTree(roots ...int) *Tree {
-	return &Tree{roots: slices.Clone(roots), now: time.Now, switches: map[int][2]uint64{}}
+	return &Tree{roots: slices.Clone(roots), switches: map[int][2]uint64{}}
 }
 
 // NewBelow returns a source of what the process root started, without itself.
@@ -45,9 +39,8 @@ func NewBelow(root int) *Tree {
 }
 
 // Read implements Source.
-func (t *Tree) Read() (Usage, error) {
-	if now := t.now(); now.Sub(t.looked) >= lookEvery || len(t.pids) == 0 {
-		t.looked = now
+func (t *Tree) Read(thorough bool) (Usage, error) {
+	if thorough || len(t.pids) == 0 {
 		t.look()
 	}
 	u := Usage{Voluntary: t.gone[0], Involuntary: t.gone[1]}
@@ -65,7 +58,7 @@ func (t *Tree) Read() (Usage, error) {
 		u.Voluntary, u.Involuntary = u.Voluntary+x[0], u.Involuntary+x[1]
 	}
 	if u.Processes == 0 {
-		t.looked = time.Time{}
+		t.pids = t.pids[:0]
 		return t.last, ErrGone
 	}
 	u.CPU, u.User, u.System = max(u.CPU, t.last.CPU), max(u.User, t.last.User), max(u.System, t.last.System)
@@ -126,7 +119,7 @@ func (u *Usage) waited(s stat) {
 type Self struct{}
 
 // Read implements Source.
-func (Self) Read() (Usage, error) {
+func (Self) Read(bool) (Usage, error) {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		return Usage{}, err

@@ -30,7 +30,8 @@ type Usage struct {
 // A Source reads the usage of processes. It is used by one goroutine at a time.
 type Source interface {
 	// Read returns the usage now; ErrGone when no process is left. What is used up never falls from one call to the next.
-	Read() (Usage, error)
+	// What takes long to read, new processes and context switches, is only read where thorough is set, and the first time.
+	Read(thorough bool) (Usage, error)
 }
 
 // A Variable is one that a Meter writes.
@@ -38,21 +39,22 @@ type Variable struct {
 	Leaf        string // behind the name of the participant and a dot
 	Manipulator string
 	Unit, Help  string
+	Every       time.Duration // it is read no more often than this; 0: in every sample
 }
 
 // Variables lists what a Meter writes. Levels are means weighted by time, counts are sums.
 func Variables() []Variable {
 	return []Variable{
-		{"cpu.utilisation", "mean", "1", "processors that the process keeps busy: 1 is one processor, weighted by time"},
-		{"cpu.user", "sum", "s", "processor time in user mode, in steps of 10 ms"},
-		{"cpu.system", "sum", "s", "processor time in system mode, in steps of 10 ms"},
-		{"memory", "mean", "B", "memory of the process's own: resident and of no file (RssAnon), weighted by time"},
-		{"memory.resident", "mean", "B", "resident memory, that of files included (VmRSS), weighted by time"},
-		{"descriptors", "mean", "1", "open descriptors, weighted by time"},
-		{"threads", "mean", "1", "threads, weighted by time"},
-		{"processes", "mean", "1", "processes, weighted by time"},
-		{"switches.voluntary", "sum", "1", "context switches because a thread waited"},
-		{"switches.involuntary", "sum", "1", "context switches because another thread's turn had come"},
+		{"cpu.utilisation", "mean", "1", "processors that the process keeps busy: 1 is one processor, weighted by time", 0},
+		{"cpu.user", "sum", "s", "processor time in user mode, in steps of 10 ms", 0},
+		{"cpu.system", "sum", "s", "processor time in system mode, in steps of 10 ms", 0},
+		{"memory", "mean", "B", "memory of the process's own: resident and of no file (RssAnon), weighted by time", 0},
+		{"memory.resident", "mean", "B", "resident memory, that of files included (VmRSS), weighted by time", 0},
+		{"descriptors", "mean", "1", "open descriptors, weighted by time", 0},
+		{"threads", "mean", "1", "threads, weighted by time", 0},
+		{"processes", "mean", "1", "processes, weighted by time", 0},
+		{"switches.voluntary", "sum", "1", "context switches because a thread waited", thoroughEvery},
+		{"switches.involuntary", "sum", "1", "context switches because another thread's turn had come", thoroughEvery},
 	}
 }
 
@@ -63,7 +65,11 @@ type Meter struct {
 	last   Usage
 	at     dsv.Instant
 	begun  bool
+	second time.Duration // in which it read thoroughly
 }
+
+// thoroughEvery is how often a Meter reads thoroughly.
+const thoroughEvery = time.Second
 
 // NewMeter returns a meter of the variables of name; vars finds them and may return nil for one that is not wanted.
 func NewMeter(source Source, name string, vars func(dsv.Name) *dmm.Var) *Meter {
@@ -77,10 +83,13 @@ func NewMeter(source Source, name string, vars func(dsv.Name) *dmm.Var) *Meter {
 // Sample reads the source and writes what has been used since the sample before, of which the instant is earlier; the
 // first one, and those up to T0, only begin. It returns the source's error.
 func (m *Meter) Sample(at dsv.Instant) error {
-	u, err := m.source.Read()
+	// The last sample of a second is, and so is the first of all.
+	second := at.Add(thoroughEvery/20).Sub(0) / thoroughEvery
+	u, err := m.source.Read(second != m.second)
 	if err != nil {
 		return err
 	}
+	m.second = second
 	last, since := m.last, at.Sub(m.at).Seconds()
 	if m.begun && since <= 0 {
 		return nil

@@ -33,7 +33,7 @@ func spinner(t *testing.T, script string) *exec.Cmd {
 
 func read(t *testing.T, s usage.Source) usage.Usage {
 	t.Helper()
-	u, err := s.Read()
+	u, err := s.Read(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestTreeTellsThatNobodyIsLeft(t *testing.T) {
 	read(t, s)
 	_ = c.Process.Kill()
 	_ = c.Wait()
-	if _, err := s.Read(); !errors.Is(err, usage.ErrGone) {
+	if _, err := s.Read(true); !errors.Is(err, usage.ErrGone) {
 		t.Errorf("got %v, want ErrGone", err)
 	}
 }
@@ -106,7 +106,7 @@ func TestSelf(t *testing.T) {
 // fixed is a source of readings that a test gives.
 type fixed []usage.Usage
 
-func (f *fixed) Read() (usage.Usage, error) {
+func (f *fixed) Read(bool) (usage.Usage, error) {
 	if len(*f) == 0 {
 		return usage.Usage{}, usage.ErrGone
 	}

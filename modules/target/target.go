@@ -151,7 +151,7 @@ func attach(ctx context.Context, env *modules.Env, t scenario.Target) error {
 	gone := func(context.Context) error { return nil }
 	if len(pids) > 0 {
 		source = usage.NewTree(pids...)
-		if _, err := source.Read(); err != nil {
+		if _, err := source.Read(true); err != nil {
 			return fmt.Errorf("measure process %d: %w", pids[0], err)
 		}
 		gone = func(context.Context) error {
