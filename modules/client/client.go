@@ -129,7 +129,7 @@ func (d *driver) address(node int) string {
 func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin time.Duration) error {
 	l, err := load.New(load.Config{
 		T0: d.env.T0(), Groups: []load.Group{g}, Address: d.address, Services: d.topo.Services, End: c.End, Grace: time.Millisecond,
-		Spin: spin, Own: c.Connections.Own, Requests: c.Connections.PerRequests, Hold: c.Idle(), Sources: sources(c.Part),
+		Spin: spin, Own: c.Connections.Own, Requests: c.Connections.PerRequests, Hold: c.Idle(), Sources: sources(c),
 	})
 	if err != nil {
 		return err
@@ -156,13 +156,20 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 	return work.Wait()
 }
 
-// sources gives each process but the first a source address of its own on this host, so that all have ports enough to one
-// server.
-func sources(part int) []netip.Addr {
-	if part == 0 {
+// manyPorts is how many connections one address has to one server before it gets slow: a connect looks for a free port among
+// the even ones first, one after the other, of which there are as many.
+const manyPorts = 14_000
+
+// sources gives a process with many connections, and each of several, two source addresses of its own on this host.
+func sources(c user.Config) []netip.Addr {
+	keeps := c.Connections.Idle
+	if c.Connections.Own {
+		keeps += c.Users
+	}
+	if c.Parts <= 1 && keeps <= manyPorts {
 		return nil
 	}
-	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 1, byte(part)})}
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 1, 0, byte(1 + c.Part)}), netip.AddrFrom4([4]byte{127, 2, 0, byte(1 + c.Part)})}
 }
 
 // tell writes what it cost to emulate the group.

@@ -14,12 +14,12 @@ import (
 // A holding is connections that were opened and do nothing. It belongs to one goroutine, locked to its thread.
 type holding struct{ fds []int }
 
-// wanted says how many connections are wanted where, from which source address.
+// wanted says how many connections are wanted where, and from which source addresses.
 type wanted struct {
 	Address string
-	Source  string // empty lets the kernel choose
-	Number  int    // in all
-	Request string // of ask
+	Sources []netip.Addr // taken in turn; none lets the kernel choose
+	Number  int          // in all
+	Request string       // of ask
 }
 
 // held is how many there are, and what kept it from having more.
@@ -37,14 +37,8 @@ func (h *holding) open(ctx context.Context, w wanted) (held, error) {
 	if err != nil {
 		return held{}, err
 	}
-	var from netip.Addr
-	if w.Source != "" {
-		if from, err = netip.ParseAddr(w.Source); err != nil {
-			return held{}, err
-		}
-	}
 	for len(h.fds) < w.Number && ctx.Err() == nil {
-		if err := h.some(from, to, min(holdTogether, w.Number-len(h.fds))); err != nil {
+		if err := h.some(w.Sources, to, min(holdTogether, w.Number-len(h.fds))); err != nil {
 			return held{Number: len(h.fds), Limit: err.Error()}, nil
 		}
 	}
@@ -52,14 +46,18 @@ func (h *holding) open(ctx context.Context, w wanted) (held, error) {
 }
 
 // some opens n more.
-func (h *holding) some(from netip.Addr, to netip.AddrPort, n int) error {
+func (h *holding) some(sources []netip.Addr, to netip.AddrPort, n int) error {
 	p, err := netpoll.NewPoller(0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = p.Close() }()
 	begun := len(h.fds)
-	for range n {
+	for i := range n {
+		var from netip.Addr
+		if len(sources) > 0 {
+			from = sources[i%len(sources)]
+		}
 		fd, err := netpoll.Connect(from, to)
 		if err != nil {
 			return errors.Join(err, h.stand(p, begun))

@@ -124,7 +124,7 @@ func (x *idlers) fireBeside(l *heat) error {
 // hold opens idle connections until a server has so many.
 func (x *idlers) hold(ctx context.Context, w *web, n int) error {
 	var h held
-	if err := x.holder.call("hold", wanted{Address: w.address, Source: "127.0.0.2", Number: n}, &h); err != nil {
+	if err := x.holder.call("hold", wanted{Address: w.address, Sources: sources(0), Number: n}, &h); err != nil {
 		return err
 	}
 	if h.Number != n {

@@ -21,7 +21,7 @@ func limits(n int) string {
 		return fmt.Sprintf("fs.file-max: %d of %d descriptors of the machine are in use, and %d more connections take %d", used, most, n, 2*n)
 	}
 	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err == nil && r.Max < uint64(n)+100 {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err == nil && r.Max < uint64(min(n, perProcess))+100 {
 		return fmt.Sprintf("ulimit -n: a process may have %d descriptors", r.Max)
 	}
 	return ""

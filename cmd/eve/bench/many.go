@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
@@ -20,18 +22,18 @@ type crowd struct {
 // perProcess is how many connections a process keeps.
 const perProcess = 18_900
 
-// grow starts a server on the processor of servers and a client on that of clients.
-func (c *crowd) grow(ctx context.Context, cfg Config, engine string) error {
-	w, err := cfg.openWeb(ctx, engine, false)
+// grow starts a server and a client, each on its processor. Without an error there are as many of one as of the other.
+func (c *crowd) grow(ctx context.Context, cfg Config, engine string, serverAt, clientAt int) error {
+	w, err := cfg.openEngine(ctx, engine, serverAt)
 	if err != nil {
 		return err
 	}
-	c.servers = append(c.servers, w)
-	h, err := cfg.partOn(ctx, clientCPU, "volley", "GOMAXPROCS=2")
+	h, err := cfg.partOn(ctx, clientAt, "volley", "GOMAXPROCS=2")
 	if err != nil {
+		w.stop()
 		return err
 	}
-	c.holders = append(c.holders, h)
+	c.servers, c.holders = append(c.servers, w), append(c.holders, h)
 	return nil
 }
 
@@ -48,13 +50,19 @@ func (c *crowd) stop() {
 	_ = g.Wait()
 }
 
-// source is the source address of the i-th client process.
-func source(i int) string { return fmt.Sprintf("127.0.%d.%d", 1+i/200, 1+i%200) }
+// sources are the source addresses of the i-th client process. It has two: a connect looks for a free port among the even
+// ones first, one after the other, and of those one address has 14 000.
+func sources(i int) []netip.Addr {
+	return []netip.Addr{
+		netip.AddrFrom4([4]byte{127, 1, byte(1 + i/200), byte(1 + i%200)}),
+		netip.AddrFrom4([4]byte{127, 2, byte(1 + i/200), byte(1 + i%200)}),
+	}
+}
 
 // hold has the i-th client keep n connections to the i-th server.
 func (c *crowd) hold(i, n int) (held, error) {
 	var h held
-	err := c.holders[i].call("hold", wanted{Address: c.servers[i].address, Source: source(i), Number: n}, &h)
+	err := c.holders[i].call("hold", wanted{Address: c.servers[i].address, Sources: sources(i), Number: n}, &h)
 	return h, err
 }
 
@@ -87,7 +95,7 @@ func (x *idlers) many(ctx context.Context, r *Report) error {
 	var c crowd
 	defer c.stop()
 	for range processes {
-		if err := c.grow(ctx, x.cfg, engine); err != nil {
+		if err := c.grow(ctx, x.cfg, engine, serverCPU, clientCPU); err != nil {
 			return err
 		}
 	}
@@ -212,31 +220,58 @@ func (x *crowded) run(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// fill opens the connections, process by process, until all are there or the machine has no more.
+// fill opens the connections, some processes at a time, until all are there or the machine has no more.
 func (x *crowded) fill(ctx context.Context, engine string) error {
-	share := min(perProcess, x.cfg.Open)
-	for i := 0; x.open < x.cfg.Open && x.limit == ""; i++ {
+	for x.open < x.cfg.Open && x.limit == "" {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if x.limit = limits(min(share, x.cfg.Open-x.open)); x.limit != "" {
+		var shares []int
+		left := x.cfg.Open - x.open
+		for range max(runtime.NumCPU(), 1) {
+			if n := min(perProcess, left); n > 0 {
+				shares = append(shares, n)
+				left -= n
+			}
+		}
+		if x.limit = limits(x.cfg.Open - x.open - left); x.limit != "" {
 			return nil
 		}
-		if err := x.grow(ctx, x.cfg, engine); err != nil {
-			x.limit = "another process could not be started: " + err.Error()
-			return nil
-		}
-		h, err := x.hold(i, min(share, x.cfg.Open-x.open))
-		if err != nil {
+		if err := x.fillSome(ctx, engine, shares); err != nil {
 			return err
 		}
+		if n := len(x.servers); n%10 < len(shares) || x.open == x.cfg.Open {
+			x.cfg.say("%d connections open over %d processes", x.open, 2*n)
+		}
+	}
+	return nil
+}
+
+// fillSome starts a server and a client for each share, and opens the connections at the same time.
+func (x *crowded) fillSome(ctx context.Context, engine string, shares []int) error {
+	first := len(x.servers)
+	for range shares {
+		if err := x.grow(ctx, x.cfg, engine, anyCPU, anyCPU); err != nil {
+			x.limit = "another process could not be started: " + err.Error()
+			break
+		}
+	}
+	got := make([]held, len(x.holders)-first)
+	var g errgroup.Group
+	for i := range got {
+		g.Go(func() (err error) {
+			got[i], err = x.hold(first+i, shares[i])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, h := range got {
 		x.open += h.Number
 		x.kept = append(x.kept, h.Number)
 		if h.Limit != "" {
 			x.limit = h.Limit + explain(h.Limit)
-		}
-		if i%10 == 9 || x.open == x.cfg.Open {
-			x.cfg.say("%d connections open over %d processes", x.open, 2*len(x.servers))
 		}
 	}
 	return nil

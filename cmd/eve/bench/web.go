@@ -124,10 +124,10 @@ func CheckEngines(names []string) error {
 }
 
 // onProcessor runs f on a thread that is confined to a processor, so that the processes which f starts are too. On a
-// machine with one processor it just runs it.
+// machine with one processor, and on any of them, it just runs it.
 func onProcessor(cpu int, f func() error) (err error) {
 	cpus, err := mono.Processors()
-	if err != nil || len(cpus) < 2 {
+	if err != nil || len(cpus) < 2 || cpu == anyCPU {
 		return errors.Join(err, f())
 	}
 	var wg sync.WaitGroup
@@ -145,6 +145,7 @@ func onProcessor(cpu int, f func() error) (err error) {
 const (
 	serverCPU = 0
 	clientCPU = 1
+	anyCPU    = -1
 )
 
 // partOn starts a part on a processor.
@@ -160,10 +161,9 @@ func (c Config) partOn(ctx context.Context, cpu int, role string, env ...string)
 func (c Config) openWeb(ctx context.Context, name string, peer bool) (w *web, err error) {
 	switch {
 	case !peer:
-		// As modules are started: the runtime keeps a processor for its own work beside the loop's locked thread.
-		w, err = c.openServerPart(ctx, serverSpec{Engine: name}, "GOMAXPROCS=4")
+		return c.openEngine(ctx, name, serverCPU)
 	case name == gnetPeer, name == netHTTP:
-		w, err = c.openServerPart(ctx, serverSpec{Peer: name})
+		w, err = c.openServerPart(ctx, serverCPU, serverSpec{Peer: name})
 	default:
 		err = onProcessor(serverCPU, func() error {
 			w, err = openProgram(ctx, name)
@@ -177,8 +177,19 @@ func (c Config) openWeb(ctx context.Context, name string, peer bool) (w *web, er
 	return w, nil
 }
 
-func (c Config) openServerPart(ctx context.Context, s serverSpec, env ...string) (*web, error) {
-	p, err := c.partOn(ctx, serverCPU, "server", env...)
+// openEngine starts one of our engines as modules are started: the runtime keeps a processor for its own work beside the loop's
+// locked thread.
+func (c Config) openEngine(ctx context.Context, name string, cpu int) (*web, error) {
+	w, err := c.openServerPart(ctx, cpu, serverSpec{Engine: name}, "GOMAXPROCS=4")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	w.name = name
+	return w, nil
+}
+
+func (c Config) openServerPart(ctx context.Context, cpu int, s serverSpec, env ...string) (*web, error) {
+	p, err := c.partOn(ctx, cpu, "server", env...)
 	if err != nil {
 		return nil, err
 	}
