@@ -12,18 +12,32 @@ import (
 // align is what transfers past the page cache are multiples of, in memory and in the file: a page, which suits every device.
 const align = 4096
 
+// large is the size from which a file is read to where it stays; what its alignment takes is then little beside it.
+const large = 64 << 10
+
 // File reads file i of a set, the whole of it, and returns its bytes, which are the caller's.
 func (b *Burner) File(f *Files, i int) ([]byte, error) {
 	x := f.cfg.Files[i]
-	buf := b.aligned(x.Size)
+	var buf []byte
+	switch {
+	case x.Size >= large:
+		buf = aligned(x.Size)
+	case b.pages == nil:
+		b.pages = aligned(large)
+		fallthrough
+	default:
+		buf = b.pages
+	}
 	n, err := f.read(f.path(x), buf)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", x.Path, err)
 	case int64(n) != x.Size:
 		return nil, fmt.Errorf("read %s: %d bytes of %d: %w", x.Path, n, x.Size, io.ErrUnexpectedEOF)
+	case x.Size >= large:
+		return buf[:n:n], nil
 	}
-	return append(make([]byte, 0, n), buf[:n]...), nil
+	return append([]byte(nil), buf[:n]...), nil
 }
 
 // read fills buf from the beginning of a file, up to its end.
@@ -61,12 +75,9 @@ func open(path string, flags int) (int, error) {
 }
 
 // aligned returns a buffer for n bytes and the end of the file, aligned and of an aligned length.
-func (b *Burner) aligned(n int64) []byte {
+func aligned(n int64) []byte {
 	need := int(n+align) / align * align
-	if len(b.pages) < need {
-		raw := make([]byte, need+align)
-		skip := -uintptr(unsafe.Pointer(unsafe.SliceData(raw))) % align
-		b.pages = raw[skip:][:need]
-	}
-	return b.pages[:need]
+	raw := make([]byte, need+align)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(raw))) % align
+	return raw[skip:][:need]
 }

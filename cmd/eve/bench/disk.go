@@ -54,10 +54,10 @@ func (x *f1) run(ctx context.Context, r *Report) error {
 	}
 	x.cfg.say("F1: %d MiB of files, in caches of all and less of them; %s and %s in turns", set.Bytes()>>20, spedEngine, ampedEngine)
 	defer x.close()
-	for _, share := range pick(x.cfg, []float64{1, 0.5, 0.25, 0.1, 0.03}, []float64{1, 0.05}) {
+	for _, share := range pick(x.cfg, []float64{1, 0.5, 0.25, 0.1, 0.03, 0.01}, []float64{1, 0.05}) {
 		q := stock{share: share, cells: map[string]*shelfCell{}}
 		cache := int64(share * float64(set.Bytes()))
-		q.misses = 1 - set.HitRatio(cache).Requests
+		q.misses = max(1-set.HitRatio(cache).Requests, 0)
 		x.stocks = append(x.stocks, q)
 		for _, name := range []string{spedEngine, ampedEngine} {
 			p, d, err := x.cfg.openShelf(ctx, shelfSpec{Engine: name, Directories: x.directories(), Cache: cache, Helpers: helpers(name)})
@@ -113,7 +113,7 @@ func (x *f1) warm(ctx context.Context, p *part, d shelved, n int, share float64,
 		_, err := s.read(ctx)
 		return err
 	}
-	one := &reader{spec: readersSpec{Address: d.TCP}}
+	one := &reader{spec: readersSpec{Address: d.TCP}} // which is used by hand
 	defer one.hangUp()
 	late, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -139,7 +139,7 @@ func (x *f1) round(readers *part, c *shelfCell) error {
 	}
 	used := c.part.cpu() - before
 	if h.Failed > 0 {
-		return fmt.Errorf("%d of %d answers failed", h.Failed, h.Answers+h.Failed)
+		return fmt.Errorf("%d of %d requests failed: %s", h.Failed, h.Answers+h.Failed, h.Why)
 	}
 	c.rate = append(c.rate, float64(h.Answers)/h.Seconds)
 	c.bytes = append(c.bytes, h.Bytes/h.Seconds)
@@ -179,7 +179,11 @@ func (x *f1) report(r *Report) {
 		return Ratio(NewFigure(PerSecond, q.cells[ampedEngine].rate...), NewFigure(PerSecond, q.cells[spedEngine].rate...))
 	}
 	first, last := x.stocks[0], x.stocks[len(x.stocks)-1]
+	cpu := func(q stock) Figure {
+		return Ratio(NewFigure(Seconds, q.cells[ampedEngine].cpu...), NewFigure(Seconds, q.cells[spedEngine].cpu...))
+	}
 	r.Shapes = append(r.Shapes,
+		Within("F1", "all cached: CPU of amped for an answer over sped", cpu(first), 0.9, 1.1),
 		Within("F1", "all cached: amped over sped", ratio(first), 0.9, 1.1),
 		AtLeast("F1", report.Share(last.share)+" cached: amped over sped", ratio(last), 1.3))
 	if !x.direct {

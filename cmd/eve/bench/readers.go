@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -36,6 +37,7 @@ type haul struct {
 	Answers          int
 	Bytes            float64
 	Failed           int     // requests without an answer of 200
+	Why              string  // of one of them
 	Mean, P90, P99   float64 // s, from the connect, where one was due, to the last byte
 	Longest          float64 // s, waits that the end cut off included
 	Fairness         float64 // Jain's index of the answers that each reader got
@@ -51,11 +53,13 @@ type reader struct {
 	asked   uint64
 	rng     *rand.Rand
 	from    time.Time // measured from then on
+	end     time.Time // and until then
 
 	answers, failed, waiting int
 	bytes                    float64
 	took                     []float64
 	longest                  float64
+	why                      error
 
 	c    net.Conn
 	r    *bufio.Reader
@@ -96,7 +100,7 @@ func (s readersSpec) read(ctx context.Context) (haul, error) {
 	rs := make([]*reader, s.Readers)
 	var wg sync.WaitGroup
 	for i := range rs {
-		r := &reader{spec: s, request: s.request(), set: set, key: rdr.Root(1, 0, uint64(i), 0), rng: rand.New(rand.NewPCG(1, uint64(i))), from: start}
+		r := &reader{spec: s, request: s.request(), set: set, key: rdr.Root(1, 0, uint64(i), 0), rng: rand.New(rand.NewPCG(1, uint64(i))), from: start, end: start.Add(s.For)}
 		rs[i] = r
 		wg.Go(func() { r.run(ctx) })
 	}
@@ -116,6 +120,9 @@ func sum(rs []*reader) haul {
 	for _, r := range rs {
 		h.Answers += r.answers
 		h.Failed += r.failed
+		if r.why != nil {
+			h.Why = r.why.Error()
+		}
 		h.Waiting += r.waiting
 		h.Bytes += r.bytes
 		h.Longest = max(h.Longest, r.longest)
@@ -150,18 +157,23 @@ func (r *reader) run(ctx context.Context) {
 			r.answers++
 			r.bytes += float64(n)
 			r.took = append(r.took, now.Sub(begin).Seconds())
-		case ctx.Err() != nil:
+		case !now.Before(r.end):
 			r.waiting++
 		default:
 			r.failed++
+			r.why = err
 		}
 	}
 }
 
 // think pauses; false once it is over.
 func (r *reader) think(ctx context.Context) bool {
+	// The context's own timer may be late on a machine that has much to do, and what it ends is not.
+	if ctx.Err() != nil || !time.Now().Before(r.end) {
+		return false
+	}
 	if r.spec.Think <= 0 {
-		return ctx.Err() == nil
+		return true
 	}
 	t := time.NewTimer(time.Duration(r.rng.ExpFloat64() * float64(r.spec.Think)))
 	defer t.Stop()
@@ -198,7 +210,7 @@ func (r *reader) ask(ctx context.Context) (n int64, err error) {
 	}
 	n, err = io.Copy(io.Discard, res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = errors.New(res.Status)
+		err = fmt.Errorf("answered %s", res.Status)
 	}
 	return n, err
 }
