@@ -126,7 +126,11 @@ func (r *reactor) prepare() error {
 		return err
 	}
 	_ = mono.Slice(slice) // a kernel or a sandbox that refuses makes it later, not wrong
-	light := runtime.GOMAXPROCS(0) > r.e.cfg.Reactors+r.e.cfg.Beside
+	others := r.e.cfg.Beside
+	if r.e.helpers != nil {
+		others += r.e.cfg.Helpers
+	}
+	light := r.guests == nil && runtime.GOMAXPROCS(0) > r.e.cfg.Reactors+others // the threads of guests want a processor each
 	if r.ring != nil {
 		r.ring.Light(light)
 		if err := r.ring.Start(); err != nil {
