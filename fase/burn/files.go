@@ -80,9 +80,6 @@ func (f *Files) Direct() bool { return f.flags != 0 }
 
 // open takes or writes the files, and leaves the lock shared.
 func (f *Files) open(ctx context.Context) error {
-	if err := os.MkdirAll(f.cfg.Dir, 0o755); err != nil {
-		return err
-	}
 	for {
 		if err := f.acquire(ctx, syscall.LOCK_SH); err != nil {
 			return err
@@ -108,7 +105,13 @@ func (f *Files) acquire(ctx context.Context, how int) error {
 	path := f.folder + ".lock"
 	for {
 		if f.lock == nil {
+			if err := os.MkdirAll(f.cfg.Dir, 0o755); err != nil {
+				return err
+			}
 			lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+			if errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
+				continue // whoever used the last set has removed the folder
+			}
 			if err != nil {
 				return err
 			}

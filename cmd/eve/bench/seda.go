@@ -142,11 +142,11 @@ func (x *s2) measure(ctx context.Context) error {
 	defer readers.stop()
 	for _, n := range x.levels() {
 		x.cfg.say("S2: %d readers, %d servers in turns", n, len(x.rows))
-		rounds, span := 1, pick(x.cfg, time.Second, 50*time.Millisecond)
+		span := pick(x.cfg, time.Second, 50*time.Millisecond)
 		if n == sedaMost {
-			rounds, span = 3, 5*time.Second
+			span = 5 * time.Second
 		}
-		for round := range rounds {
+		for round := range pick(x.cfg, 3, 1) {
 			for i := range x.rows {
 				if err := x.one(readers, x.rows[(i+round)%len(x.rows)], n, span); err != nil {
 					return err
