@@ -27,13 +27,13 @@ type seda struct {
 	file   *stage.Stage[func(*Thread)]
 	write  *stage.Stage[*session]
 
-	asks    sync.Pool   // of *ask
 	rewires wire        // for responses; guarded by the handler's lock
 	own     *wire       // the keeper's
 	serving *sedaThread // the thread of handle that calls the handler; guarded by the handler's lock
 
 	mu    sync.Mutex // guards what follows
 	again []*session // whose reading goes on
+	asks  []*ask     // free
 
 	stops []func() // of the stages, in order
 }
@@ -74,7 +74,6 @@ func listenSeda(cfg Config, handler func(loop int) Handler) (Engine, error) {
 		return nil, err
 	}
 	e.configure(&e.cfg)
-	e.asks.New = func() any { return new(ask) }
 	e.rewires, e.own = *e.wire(), e.wire()
 	if err := e.stages(); err != nil {
 		return nil, errors.Join(err, e.Close())

@@ -70,7 +70,7 @@ loop:
 
 // pass offers w.req, the next request of c, to the handle stage, with the buffer in which it lies or, if buf is nil, a copy of it.
 func (e *seda) pass(w *wire, c *session, buf []byte) {
-	a := e.asks.Get().(*ask)
+	a := e.newAsk()
 	a.ref = e.ask(w, c)
 	a.req, a.buf = w.req, buf
 	if buf == nil {
@@ -93,11 +93,25 @@ func (e *seda) pass(w *wire, c *session, buf []byte) {
 	}
 }
 
+func (e *seda) newAsk() *ask {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(e.asks)
+	if n == 0 {
+		return new(ask)
+	}
+	a := e.asks[n-1]
+	e.asks = e.asks[:n-1]
+	return a
+}
+
 // forget takes an ask back.
 func (e *seda) forget(a *ask) {
 	e.pool.put(a.buf)
 	*a = ask{}
-	e.asks.Put(a)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asks = append(e.asks, a)
 }
 
 func (e *seda) handleBatch(t *stage.Thread, batch []demand) {

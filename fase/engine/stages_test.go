@@ -27,6 +27,7 @@ const patience = 20 * time.Second
 // and "/hold" never.
 type placer struct {
 	engine engine.Engine
+	gate   *gate // that during waits at, if it does
 	during func(path string, t *engine.Thread)
 	seen   func(path string) // told of each request, under the handler's lock; may be nil
 }
@@ -60,6 +61,18 @@ func (h *placer) Answer(engine.Loop, engine.CallRef, *engine.Answer) {}
 func (h *placer) Next() int64                                        { return mono.Never }
 func (h *placer) Advance(engine.Loop, int64)                         {}
 
+// A gate holds who passes until it is opened, which the end of a test does too.
+type gate struct {
+	ch   chan struct{}
+	once sync.Once
+}
+
+func newGate() *gate { return &gate{ch: make(chan struct{})} }
+
+func (g *gate) pass() { <-g.ch }
+
+func (g *gate) open() { g.once.Do(func() { close(g.ch) }) }
+
 // start runs an engine with h until the test ends.
 func start(t testing.TB, cfg engine.Config, h *placer) engine.Staged {
 	t.Helper()
@@ -78,6 +91,9 @@ func start(t testing.TB, cfg engine.Config, h *placer) engine.Staged {
 	})
 	t.Cleanup(func() {
 		cancel()
+		if h.gate != nil {
+			h.gate.open()
+		}
 		wg.Wait()
 	})
 	return e.(engine.Staged)
@@ -152,8 +168,8 @@ func (p *peer) expect(status int) *http.Response {
 
 // TestSedaRefuses has one thread of the handle stage held, its queue filled, and more come.
 func TestSedaRefuses(t *testing.T) {
-	gate := make(chan struct{})
-	h := &placer{during: func(string, *engine.Thread) { <-gate }}
+	gate := newGate()
+	h := &placer{gate: gate, during: func(string, *engine.Thread) { gate.pass() }}
 	e := start(t, engine.Config{Name: "seda", Threads: 1, Queue: 4}, h)
 	first := dial(t, e)
 	first.ask("/cpu")
@@ -178,7 +194,7 @@ func TestSedaRefuses(t *testing.T) {
 	if got := e.Stats().Refused; got != 3 {
 		t.Errorf("refused: got %d, want 3", got)
 	}
-	close(gate)
+	gate.open()
 	first.expect(200)
 	for _, p := range waiting {
 		p.expect(200)
@@ -189,15 +205,15 @@ func TestSedaRefuses(t *testing.T) {
 
 // TestSedaPipelineRefused has refusals and answers of one connection come in the order of its requests.
 func TestSedaPipelineRefused(t *testing.T) {
-	gate := make(chan struct{})
-	h := &placer{during: func(string, *engine.Thread) { <-gate }}
+	gate := newGate()
+	h := &placer{gate: gate, during: func(string, *engine.Thread) { gate.pass() }}
 	e := start(t, engine.Config{Name: "seda", Threads: 1, Queue: 2}, h)
 	p := dial(t, e)
 	p.ask("/cpu")
 	until(t, "a thread is held", func() bool { s := figures(t, e, "handle"); return s.Offered == 1 && s.Idle == 0 && s.Queue == 0 })
 	p.ask("/", "/", "/", "/")
 	until(t, "two are refused", func() bool { return figures(t, e, "handle").Refused == 2 })
-	close(gate)
+	gate.open()
 	for _, status := range []int{200, 200, 200, 503, 503} {
 		p.expect(status)
 	}
@@ -205,15 +221,15 @@ func TestSedaPipelineRefused(t *testing.T) {
 
 // TestSedaThreads blocks the file stage, which gets threads, and frees it, which loses them again.
 func TestSedaThreads(t *testing.T) {
-	gate := make(chan struct{})
+	gate := newGate()
 	var inside, left atomic.Int32
-	h := &placer{during: func(_ string, th *engine.Thread) {
+	h := &placer{gate: gate, during: func(_ string, th *engine.Thread) {
 		if th.Local == nil {
 			th.Local = "seen"
 			th.OnExit(func() { left.Add(1) })
 		}
 		inside.Add(1)
-		<-gate
+		gate.pass()
 	}}
 	e := start(t, engine.Config{Name: "seda", Threads: 3, Stages: engine.StagesConfig{
 		Threads: stage.ThreadsConfig{Sample: 5 * time.Millisecond, Threshold: 2, Idle: 30 * time.Millisecond},
@@ -228,7 +244,7 @@ func TestSedaThreads(t *testing.T) {
 	other := dial(t, e)
 	other.ask("/") // the other stages go on
 	other.expect(200)
-	close(gate)
+	gate.open()
 	for _, p := range peers {
 		p.expect(200)
 	}
@@ -238,8 +254,8 @@ func TestSedaThreads(t *testing.T) {
 
 // TestSedaBurns has what comes in one batch with a request that computes be served by another thread meanwhile.
 func TestSedaBurns(t *testing.T) {
-	gate := make(chan struct{})
-	h := &placer{during: func(string, *engine.Thread) { <-gate }}
+	gate := newGate()
+	h := &placer{gate: gate, during: func(string, *engine.Thread) { gate.pass() }}
 	e := start(t, engine.Config{Name: "seda", Stages: engine.StagesConfig{Threads: stage.ThreadsConfig{Least: 2}}}, h)
 	p := dial(t, e)
 	p.ask("/cpu", "/", "/", "/")
@@ -247,7 +263,7 @@ func TestSedaBurns(t *testing.T) {
 	other.ask("/")
 	other.expect(200)
 	until(t, "the others of its connection are answered", func() bool { return e.Stats().Responses == 4 })
-	close(gate)
+	gate.open()
 	for range 4 {
 		p.expect(200)
 	}
@@ -305,8 +321,8 @@ func TestSedaControl(t *testing.T) {
 
 // TestActorBurns has an actor compute while others go on, on another scheduler.
 func TestActorBurns(t *testing.T) {
-	gate := make(chan struct{})
-	h := &placer{during: func(string, *engine.Thread) { <-gate }}
+	gate := newGate()
+	h := &placer{gate: gate, during: func(string, *engine.Thread) { gate.pass() }}
 	e := start(t, engine.Config{Name: "actors", Threads: 2}, h)
 	busy := dial(t, e)
 	busy.ask("/cpu", "/")
@@ -316,53 +332,62 @@ func TestActorBurns(t *testing.T) {
 		other.ask("/")
 		other.expect(200)
 	}
-	close(gate)
+	gate.open()
 	busy.expect(200)
 	busy.expect(200)
 }
 
 // TestActorBurnsAlone has an actor compute on the only scheduler: nobody else is served before it is done.
 func TestActorBurnsAlone(t *testing.T) {
-	gate := make(chan struct{})
+	gate := newGate()
 	var done atomic.Bool
-	h := &placer{during: func(string, *engine.Thread) {
-		<-gate
+	h := &placer{gate: gate, during: func(string, *engine.Thread) {
+		gate.pass()
 		done.Store(true)
 	}}
-	early := false
-	h.seen = func(path string) { early = early || path == "/" && !done.Load() }
+	var early atomic.Bool
+	h.seen = func(path string) {
+		if path == "/late" && !done.Load() {
+			early.Store(true)
+		}
+	}
 	e := start(t, engine.Config{Name: "actors", Threads: 1}, h)
-	busy := dial(t, e)
-	busy.ask("/cpu")
-	until(t, "the scheduler is held", func() bool { return figures(t, e, "schedulers").Idle == 0 && e.Stats().Requests == 1 })
-	other := dial(t, e)
+	busy, other := dial(t, e), dial(t, e)
 	other.ask("/")
-	until(t, "the other actor stands in the run queue", func() bool { return figures(t, e, "schedulers").Queue > 0 })
-	close(gate)
+	other.expect(200)
+	busy.ask("/cpu")
+	until(t, "the scheduler is held", func() bool { return figures(t, e, "schedulers").Idle == 0 && e.Stats().Requests == 2 })
+	other.ask("/late")
+	until(t, "the other actor stands in the run queue", func() bool { return figures(t, e, "schedulers").Queue == 1 })
+	gate.open()
 	other.expect(200)
 	busy.expect(200)
-	if early {
+	if early.Load() {
 		t.Error("another actor was served while the only scheduler computed")
 	}
 }
 
 // TestActorTurns has an actor with very many messages share the only scheduler with one that has one.
 func TestActorTurns(t *testing.T) {
-	gate := make(chan struct{})
-	h := &placer{during: func(string, *engine.Thread) { <-gate }}
-	many, before := 0, -1
+	gate := newGate()
+	h := &placer{gate: gate, during: func(string, *engine.Thread) { gate.pass() }}
+	var many, before atomic.Int64
 	h.seen = func(path string) {
 		switch path {
 		case "/many":
-			many++
+			many.Add(1)
 		case "/one":
-			before = many
+			before.Store(many.Load())
 		}
 	}
 	e := start(t, engine.Config{Name: "actors", Threads: 1, Pipeline: 10_000}, h)
 	held, flood, one := dial(t, e), dial(t, e), dial(t, e)
+	for _, p := range []*peer{flood, one} {
+		p.ask("/")
+		p.expect(200)
+	}
 	held.ask("/cpu")
-	until(t, "the scheduler is held", func() bool { return figures(t, e, "schedulers").Idle == 0 && e.Stats().Requests == 1 })
+	until(t, "the scheduler is held", func() bool { return figures(t, e, "schedulers").Idle == 0 && e.Stats().Requests == 3 })
 	const n = 1000
 	paths := make([]string, n)
 	for i := range paths {
@@ -373,13 +398,13 @@ func TestActorTurns(t *testing.T) {
 	until(t, "the flood stands in the run queue", queued(1))
 	one.ask("/one")
 	until(t, "the other stands behind it", queued(2))
-	close(gate)
+	gate.open()
 	one.expect(200)
 	for range n {
 		flood.expect(200)
 	}
-	if before < 1 || before > n/2 {
-		t.Errorf("requests of the flood before the other's: got %d, want a turn's worth of %d", before, n)
+	if got := before.Load(); got < 1 || got > n/2 {
+		t.Errorf("requests of the flood before the other's: got %d, want a turn's worth of %d", got, n)
 	}
 }
 
