@@ -10,12 +10,15 @@
       (i64.xor (i64.const -1) (i64.or (local.get $x)
         (i64.add (i64.and (local.get $x) (i64.const 0x7f7f7f7f7f7f7f7f)) (i64.const 0x7f7f7f7f7f7f7f7f))))))
   (func (export "inspect") (param $size i32) (result i32)
-    (local $i i32) (local $newlines i64) (local $before i64) (local $n i64)
+    (local $i i32) (local $x i64) (local $newlines i64) (local $before i64) (local $n i64)
     (i64.store offset=10 (local.get $size) (i64.const 0)) ;; behind the end is no newline
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $i) (local.get $size)))
-        (local.set $newlines (call $zeros (i64.xor (i64.load offset=10 (local.get $i)) (i64.const 0x0a0a0a0a0a0a0a0a))))
+        (local.set $x (i64.xor (i64.load offset=10 (local.get $i)) (i64.const 0x0a0a0a0a0a0a0a0a)))
+        (local.set $newlines (i64.and (i64.const 0x8080808080808080) ;; $zeros, without a call
+          (i64.xor (i64.const -1) (i64.or (local.get $x)
+            (i64.add (i64.and (local.get $x) (i64.const 0x7f7f7f7f7f7f7f7f)) (i64.const 0x7f7f7f7f7f7f7f7f))))))
         (if (i32.eqz (i64.eqz (local.get $newlines))) (then
           (local.set $before (i64.load offset=9 (local.get $i)))
           (local.set $n (i64.add (local.get $n) (i64.popcnt (i64.and (local.get $newlines)
