@@ -83,6 +83,7 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 			Engine: engine.Config{
 				Name: c.Engine, Listen: at(c.Listen, env.Address()), Reactors: c.Reactors, Spin: spin,
 				Beside: all - c.Reactors, Threads: c.Threads, Helpers: c.Helpers, Queue: c.Queue, Backlog: c.Backlog,
+				Stages: stages(c.Stages),
 			},
 		})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -99,6 +100,11 @@ func (s *Server) Stats() engine.Stats { return s.engine.Stats() }
 // Run serves until ctx ends, then finishes the requests under way.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.owner.close()
+	measured, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { s.measureStages(measured) })
+	defer wg.Wait()
+	defer stop()
 	if err := s.engine.Run(ctx); err != nil {
 		return fmt.Errorf("serve %s: %w", s.Addr(), err)
 	}

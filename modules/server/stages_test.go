@@ -1,0 +1,100 @@
+package server_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/modules/server"
+)
+
+// TestStageNames holds the stages whose figures a scenario declares to those that the engines have.
+func TestStageNames(t *testing.T) {
+	for _, kind := range engine.Shipped() {
+		e, err := kind.Listen(engine.Config{Listen: "127.0.0.1:0", Name: kind.Name}, func(int) engine.Handler { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		if s, ok := e.(engine.Staged); ok {
+			for _, st := range s.Stages() {
+				got = append(got, st.Name)
+			}
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+		if want := scenario.StageNames(kind.Name); !slices.Equal(got, want) {
+			t.Errorf("stages of %s: got %v, a scenario has %v", kind.Name, got, want)
+		}
+	}
+}
+
+// TestStagesAreMeasured overloads the handle stage of a server and looks at the variables.
+func TestStagesAreMeasured(t *testing.T) {
+	plan, err := scenario.Load("seda.yaml", []byte(`
+eve: 1
+duration: 1s
+servers:
+  here: {run: burn, engine: {kind: seda, queue: 2, threads: 1}}
+services:
+  web: {on: [here]}
+requests: |
+  request r { call web { cpu 1ms } }
+clients:
+  c: {request: r, rate: 1/s}
+`), scenario.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var specs []dmm.Spec
+	for _, m := range plan.Measures {
+		specs = append(specs, m.Spec)
+	}
+	set, err := dmm.NewSet(1, 1, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := listen(t, func(c *server.Config) {
+		c.Engine.Name, c.Engine.Threads, c.Engine.Queue = "seda", 1, 2
+		c.Host.Machine = machine.Config{Run: machine.Burn}
+		c.Vars = func(n dsv.Name) *dmm.Var { return set.Var(n) }
+	})
+	url := serve(t, s)
+	s.Start(mono.Now())
+	mapped(s)
+	answers := make(chan string, 20)
+	for range 20 {
+		post(t, s, request{"one", "cpu 20ms", "", ""}, answers)
+	}
+	read := func(name dsv.Name) float64 {
+		v := set.Var("here.stage." + name)
+		if v == nil {
+			t.Fatalf("here.stage.%s is not measured", name)
+		}
+		x, _ := v.Read().Number()
+		return x
+	}
+	for end := time.Now().Add(20 * time.Second); read("handle.served") < 3 || read("handle.refused") == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("handle: got %v served and %v refused, want some of each", read("handle.served"), read("handle.refused"))
+		}
+	}
+	for _, stage := range []dsv.Name{"parse", "handle", "write", "file"} {
+		if got := read(stage + ".threads"); got != 1 {
+			t.Errorf("threads of %s: got %v, want 1", stage, got)
+		}
+		if got := read(stage + ".batch"); got < 2 || got > 1000 {
+			t.Errorf("batch of %s: got %v, want from 2 to 1000", stage, got)
+		}
+	}
+	if res, _ := ask(t, "GET", url, ""); res.StatusCode != 200 {
+		t.Errorf("response afterwards: got %d, want 200", res.StatusCode)
+	}
+}
