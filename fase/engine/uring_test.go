@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
 // numberer answers /n/size by size bytes that only n has.
@@ -146,5 +148,134 @@ func TestUringExhausted(t *testing.T) {
 	}
 	if got := e.Stats().BytesIn; got < many*body {
 		t.Errorf("bytes in: got %d, want at least %d", got, many*body)
+	}
+}
+
+// A longCaller calls an address for each request that it gets, with size bytes in all, and answers by what comes of it.
+type longCaller struct {
+	numberer
+	to    string
+	calls map[engine.CallRef]engine.Ref
+	began chan struct{} // told of each call, if there is one
+}
+
+func (h *longCaller) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
+	size, _ := strconv.Atoi(string(r.Path()[1:]))
+	req := fmt.Appendf(nil, "POST /x/7 HTTP/1.1\r\nHost: eve\r\nContent-Length: %d\r\n\r\n", size)
+	call := engine.CallRef(ref)
+	h.calls[call] = ref
+	l.Call(h.to, append(req, numbered("y", size)...), l.Now()+int64(20*time.Second), call)
+	if h.began != nil {
+		h.began <- struct{}{}
+	}
+}
+
+func (h *longCaller) Answer(l engine.Loop, ref engine.CallRef, a *engine.Answer) {
+	to := h.calls[ref]
+	delete(h.calls, ref)
+	l.Respond(to, engine.Response{Body: fmt.Appendf(nil, "%d %v", a.Status, a.Err)})
+}
+
+// callThrough has h's engine make calls of a size, one after the other, and checks that each is answered with 200.
+func callThrough(t *testing.T, h *longCaller, calls, size int) {
+	t.Helper()
+	e := serveUring(t, engine.Config{}, h)
+	c, err := net.Dial("tcp", e.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+	in := bufio.NewReader(c)
+	for i := range calls {
+		_, _ = fmt.Fprintf(c, "GET /%d HTTP/1.1\r\nHost: eve\r\n\r\n", size)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(res.Body); string(got) != "200 <nil>" || err != nil {
+			t.Fatalf("call %d: got %q, %v", i, got, err)
+		}
+	}
+}
+
+func TestUringLongCalls(t *testing.T) {
+	peer := serveUring(t, engine.Config{}, numberer{})
+	for _, size := range []int{10_000, 100_000, 1_000_000} {
+		callThrough(t, &longCaller{to: peer.Addr().String(), calls: map[engine.CallRef]engine.Ref{}}, 5, size)
+	}
+	if got := peer.Stats().BytesIn; got < 5*1_110_000 {
+		t.Errorf("bytes in at the peer: got %d, want all", got)
+	}
+}
+
+// TestUringCallUnsent calls a server that answers as soon as a request is on its way and reads next to nothing of it, until the socket is
+// full. A connection whose request is not wholly out cannot be used again, and is replaced.
+func TestUringCallUnsent(t *testing.T) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = netpoll.Buffers(int(fd), 4096, 0) })
+	}}
+	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns, began, replaced := make(chan net.Conn), make(chan struct{}, 1), make(chan int)
+	go func() {
+		defer close(conns)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conns <- c
+		}
+	}()
+	go func() {
+		n := -1 // the first replaces none
+		var c net.Conn
+		use := func(next net.Conn) {
+			if c != nil {
+				_ = c.Close()
+			}
+			c = next
+			n++
+		}
+		answer := func() {
+			_, _ = c.Read(make([]byte, 1))
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+		for open := true; open; {
+			select {
+			case next := <-conns: // it came late, and the answer went to the one before
+				use(next)
+				answer()
+			case _, open = <-began:
+				if !open {
+					break
+				}
+				patience := time.After(4 * time.Millisecond)
+				if c == nil {
+					patience = nil
+				}
+				select {
+				case next := <-conns:
+					use(next)
+				case <-patience: // it is on the connection of the last one
+				}
+				answer()
+			}
+		}
+		_ = c.Close()
+		replaced <- n
+	}()
+	h := &longCaller{to: ln.Addr().String(), calls: map[engine.CallRef]engine.Ref{}, began: began}
+	callThrough(t, h, 400, 16_000)
+	close(began)
+	if n := <-replaced; n == 0 {
+		t.Error("no connection was replaced: no socket was full")
+	}
+	_ = ln.Close()
+	for c := range conns {
+		_ = c.Close()
 	}
 }
