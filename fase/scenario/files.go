@@ -120,6 +120,16 @@ func (p *Plan) fileDemand(server int, service string, m *rdr.Mean) (disk, link f
 	return disk, link
 }
 
+// FileUse is what a service gets and sends of files, in the mean of one request: how many, and how many bytes.
+func (p *Plan) FileUse(m *rdr.Mean, service string) (got rdr.FileUse, bytes rdr.FileUse) {
+	for _, set := range p.Files {
+		u := m.Files[rdr.FilesAt{Service: service, Set: set.Name()}]
+		got.Gets, got.Replies = got.Gets+u.Gets, got.Replies+u.Replies
+		bytes.Gets, bytes.Replies = bytes.Gets+u.Gets*set.Mean(), bytes.Replies+u.Replies*set.Mean()
+	}
+	return got, bytes
+}
+
 // cache lists what is measured of a server's cache and of its real disk.
 func (s *standard) cache(x string) {
 	if len(s.plan.Files) == 0 {

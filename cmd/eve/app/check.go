@@ -42,6 +42,9 @@ func (a *App) tellPlan(plan *scenario.Plan) error {
 		title += ": " + plan.About
 	}
 	fmt.Fprintf(a.out, "%s\n%v with %v of warm-up, seed %d\n", title, plan.Duration, plan.Warmup, plan.Seed)
+	for _, s := range plan.Short {
+		fmt.Fprintf(a.out, "--set %s=…: %s\n", s.Name, strings.Join(s.Paths, ", "))
+	}
 	for _, w := range plan.Warnings {
 		fmt.Fprintln(a.out, "warning:", w.Error())
 	}
@@ -62,8 +65,20 @@ func (a *App) tellPlan(plan *scenario.Plan) error {
 				continue // the client itself, which has no resources
 			}
 			u := g.Mean.Of(s)
-			fmt.Fprintf(t, "  %s\t%.3g visits\tcpu %s\tdisk %s\treply %s\n", s, u.Visits, report.Seconds(u.CPU),
-				report.Size(u.DiskReadBytes+u.DiskWriteBytes), report.Size(u.ReplyBytes))
+			got, bytes := plan.FileUse(&g.Mean, s)
+			fmt.Fprintf(t, "  %s\t%.3g visits\tcpu %s\tdisk %s\treply %s", s, u.Visits, report.Seconds(u.CPU),
+				report.Size(u.DiskReadBytes+u.DiskWriteBytes), report.Size(u.ReplyBytes+bytes.Replies))
+			if got.Gets > 0 {
+				fmt.Fprintf(t, "\tfiles %.3g × %s", got.Gets, report.Size(bytes.Gets/got.Gets))
+			}
+			fmt.Fprintln(t)
+		}
+	}
+	for _, set := range plan.Files {
+		fmt.Fprintf(t, "\nfiles %s, %s\tcache\tfound in it, once it is full\n", set.Name(), report.Size(float64(set.Bytes())))
+		for i := range plan.Servers {
+			s := &plan.Servers[i]
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", s.Name, report.Size(float64(s.Cache)), report.Share(set.HitRatio(int64(s.Cache)).Requests))
 		}
 	}
 	open := slices.ContainsFunc(d.Groups, func(g scenario.GroupDemand) bool { return !g.Closed })
