@@ -19,6 +19,7 @@ type pool struct {
 	head    int
 	loose   []func(*Thread) // work of connections that are gone
 	workers int
+	coming  bool      // one has been woken, and has not looked yet
 	idle    []*worker // the latest last
 	late    []*talk   // for the keeper: the peer's time is over
 }
@@ -99,15 +100,19 @@ func (p *pool) push(t *talk) {
 	p.summon()
 }
 
-// summon wakes a thread, or begins one if there may be more.
+// summon wakes a thread, or begins one if there may be more, unless one is on its way: that one calls the next if there is more to do.
 func (p *pool) summon() {
+	if p.coming {
+		return
+	}
 	if n := len(p.idle); n > 0 {
-		w := p.idle[n-1]
+		p.coming = true
+		p.idle[n-1].wake <- struct{}{}
 		p.idle = p.idle[:n-1]
-		w.wake <- struct{}{}
 		return
 	}
 	if p.workers < p.s.cfg.Threads {
+		p.coming = true
 		p.workers++
 		w := &worker{p: p, ln: p.newLane(), wake: make(chan struct{}, 1)}
 		p.wg.Go(w.run)
@@ -136,28 +141,44 @@ func (w *worker) run() {
 	runtime.LockOSThread() // it ends with the goroutine
 	p, s := w.p, w.p.s
 	s.enter()
+	p.coming = false
 	for {
-		if len(p.loose) > 0 {
-			fn := p.loose[0]
-			p.loose = append(p.loose[:0], p.loose[1:]...)
+		fn, t := p.deal()
+		switch {
+		case fn != nil:
 			s.leave()
 			fn(&w.th)
 			s.enter()
-		} else if t := p.pop(); t != nil {
+		case t != nil:
 			s.leave()
 			p.serve(t, w.ln, &w.th)
 			s.enter()
-		} else if p.stopped {
+		case p.stopped:
 			s.leave()
 			w.th.end()
 			return
-		} else {
+		default:
 			p.idle = append(p.idle, w)
 			s.leave()
 			<-w.wake
 			s.enter()
+			p.coming = false
 		}
 	}
+}
+
+// deal gives a thread what is to be done next, and has another come if there is more.
+func (p *pool) deal() (fn func(*Thread), t *talk) {
+	if len(p.loose) > 0 {
+		fn = p.loose[0]
+		p.loose = append(p.loose[:0], p.loose[1:]...)
+	} else {
+		t = p.pop()
+	}
+	if len(p.loose) > 0 || p.head < len(p.queue) {
+		p.summon()
+	}
+	return fn, t
 }
 
 // serve looks after t once: it does what is to do, reads what has come, and handles it.
@@ -295,9 +316,10 @@ func (p *pool) expire(now int64) {
 func (p *pool) stop() {
 	p.breakAll()
 	p.s.enter()
-	for len(p.idle) > 0 {
-		p.summon()
+	for _, w := range p.idle {
+		w.wake <- struct{}{}
 	}
+	p.idle = p.idle[:0]
 	p.s.leave()
 	p.attendTo()
 	p.wg.Wait()
