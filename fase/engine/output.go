@@ -91,6 +91,12 @@ func (r *reactor) settle(c *conn) {
 		c.flags &^= held
 		r.consume(c, c.x.in)
 	}
+	if r.ring != nil && c.flags&(finished|held) == finished {
+		c.flags &^= finished
+		if !r.ending(c) {
+			return
+		}
+	}
 	r.rest(c)
 }
 

@@ -28,7 +28,7 @@ const (
 	blocked                      // the socket takes no more for now
 	held                         // input waits until responses have gone out
 	unread                       // edge only: there may be input that no further edge will tell of
-	finished                     // edge only: the peer's end of stream has been told of, and not yet been read
+	finished                     // edge and ring only: the peer's end of stream has been told of, and not yet been read
 	again                        // edge only: in the reactor's list of that name
 	armed                        // ring only: input is being received
 	stopping                     // ring only: and that is being ended

@@ -167,9 +167,7 @@ func (r *reactor) ringReceived(ev *netpoll.Completion) {
 	case ev.N > 0:
 		r.ringInput(c, ev.Data)
 	case ev.Err == 0:
-		if !r.ending(c) {
-			return
-		}
+		c.flags |= finished // settle acts on it, once what came before it has been taken up
 	case ev.Err != syscall.ENOBUFS && ev.Err != syscall.ECANCELED:
 		r.drop(c)
 		return
@@ -196,7 +194,7 @@ func (r *reactor) ringInput(c *conn, b []byte) {
 
 // ringWatch has input come, or no more, as c needs it.
 func (r *reactor) ringWatch(c *conn) {
-	switch wanted := c.flags&(ended|held) == 0; {
+	switch wanted := c.flags&(ended|held|finished) == 0; {
 	case wanted && c.flags&armed == 0:
 		c.flags |= armed
 		r.ring.Receive(int(c.fd), r.ring.received, ringID(c))
