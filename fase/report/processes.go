@@ -29,13 +29,13 @@ func (r *reader) process(name, prefix string) process {
 // processTable has a row for each process that was measured.
 func processTable(s *runs.Summary) table {
 	t := table{title: "processes", head: []string{
-		"", "cpu", "user", "system", "cpu/request", "memory", "max", "resident", "descriptors", "threads", "waits/s", "preempted/s",
+		"", "cpu", "user", "system", "cpu/request", "memory", "max", "per descriptor", "resident", "descriptors", "threads", "waits/s", "preempted/s",
 	}}
 	for _, name := range s.ProcessNames() {
 		p := s.Processes[name]
 		t.rows = append(t.rows, []string{
 			name, percent(float64(p.Utilisation)), duration(float64(p.User)), duration(float64(p.System)), duration(float64(p.PerRequest)),
-			bytesOf(p.Memory.Mean), bytesOf(p.Memory.Max), bytesOf(p.Resident.Max),
+			bytesOf(p.Memory.Mean), bytesOf(p.Memory.Max), bytesOf(p.Slope), bytesOf(p.Resident.Max),
 			number(float64(p.Descriptors.Max)), number(float64(p.Threads.Max)), number(float64(p.Voluntary.Rate)), number(float64(p.Involuntary.Rate)),
 		})
 	}

@@ -19,6 +19,9 @@ type Process struct {
 	System      Number `json:"cpu_system_seconds"`
 	PerRequest  Number `json:"cpu_seconds_per_request"` // null where it is not known how many requests the process served
 	Memory      *Level `json:"memory_bytes"`            // resident, and of no file
+	// Slope is by how much memory rose with each descriptor, from the start of the run to the end of the window: what a
+	// connection takes. It is null where there are less than 100 more of them.
+	Slope       Number `json:"memory_bytes_per_descriptor"`
 	Resident    *Level `json:"resident_bytes"`
 	Descriptors *Level `json:"descriptors"`
 	Threads     *Level `json:"threads"`
@@ -69,10 +72,32 @@ func (t *totals) process(out map[string]Process, name, prefix string, target boo
 		Voluntary: sum("switches.voluntary"), Involuntary: sum("switches.involuntary"),
 	}
 	p.CPU = p.Utilisation * Number(t.seconds())
+	p.Slope = t.slope(v("memory"), v("descriptors"))
 	if n := t.count(dsv.Name(name + ".requests")); target && n > 0 {
 		p.PerRequest = p.CPU / Number(n)
 	}
 	out[name] = p
+}
+
+// minDescriptors is from how many more descriptors on they explain what memory does.
+const minDescriptors = 100
+
+// slope is the difference of one level over that of another, between the start of the run and the end of the window.
+func (t *totals) slope(y, x dsv.Name) Number {
+	rise := func(n dsv.Name) float64 {
+		ds := t.levels(n).Deltas(-1, t.to)
+		ds = slices.DeleteFunc(slices.Clone(ds), func(d dsv.Delta) bool { return !(d.Weight > 0) })
+		if len(ds) == 0 {
+			return 0
+		}
+		first, _ := ds[0].Value.Number()
+		last, _ := ds[len(ds)-1].Value.Number()
+		return last/ds[len(ds)-1].Weight - first/ds[0].Weight
+	}
+	if d := rise(x); d >= minDescriptors {
+		return Number(rise(y) / d)
+	}
+	return Number(math.NaN())
 }
 
 // levels is the history of a variable, without a part of it where there is no variable.
