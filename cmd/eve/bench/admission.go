@@ -117,18 +117,6 @@ func (t trial) hist(n dsv.Name, from, to dsv.Instant) (*dsv.Hist, error) {
 	return sum.Hist(), err
 }
 
-// mean is the mean of a variable that is weighted, in (from, to].
-func (t trial) mean(n dsv.Name, from, to dsv.Instant) (float64, error) {
-	sum, weight := 0.0, 0.0
-	err := t.h.History(n, from, to, func(u dsv.Update) error {
-		if u.Delta != nil {
-			sum, weight = sum+u.Delta.Value.Float, weight+u.Delta.Weight
-		}
-		return nil
-	})
-	return sum / weight, err
-}
-
 // bounds are the instants between which a run is measured.
 func (t trial) bounds() (from, to dsv.Instant) { return dsv.At(t.plan.Warmup), dsv.At(t.plan.Duration) }
 

@@ -108,8 +108,8 @@ func (x *phases) rate(load float64) float64 {
 func (x *phases) try(ctx context.Context, p phase, seed int) (f phaseFound, err error) {
 	text := fmt.Appendf(nil, `eve: 1
 name: phases
-duration: %v
-warmup: %v
+duration: %gs
+warmup: %gs
 seed: %d
 records: 1000/s
 requests: |
@@ -123,7 +123,7 @@ services:
 clients:
   crowd: {request: r, arrive: poisson, rate: %.3f/s}
   others: {request: r, arrive: poisson, rate: %.3f/s}
-`, pick(x.cfg, 200*time.Second, 5*time.Second), pick(x.cfg, 20*time.Second, time.Second), seed, phaseMedian*1e3, phaseSigma,
+`, pick(x.cfg, 200.0, 5), pick(x.cfg, 20.0, 1), seed, phaseMedian*1e3, phaseSigma,
 		phaseDirectories, phaseCache>>10, phaseSeek, p.policy, p.delay, 0.8*x.rate(p.load), 0.2*x.rate(p.load))
 	plan, err := scenario.Load("phases.yaml", text, scenario.Options{})
 	if err != nil {

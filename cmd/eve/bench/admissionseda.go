@@ -170,7 +170,7 @@ func (x *shedders) overload(r *Report, with, without [2]shed) {
 		Caption: "Without control everybody waits for as long as the crowd stays. With it most are told so at once, and who is served is served in time.",
 		Panels: []report.ChartPanel{
 			{Title: "p90 of the served, each second", XLabel: "time (s)", LogY: true, FormatY: Seconds.text, Series: p90},
-			{Title: "share rejected", XLabel: "time (s)", FormatY: Share.text, Series: lines(func(s shed) []float64 { return s.shares })[:2]},
+			{Title: "share rejected", XLabel: "time (s)", FormatY: func(y float64) string { return Share.text(math.Abs(y)) }, Series: lines(func(s shed) []float64 { return s.shares })[:2]},
 			{Title: "rate that the controller sets", XLabel: "time (s)", FormatY: PerSecond.text, Series: lines(func(s shed) []float64 { return s.moved })[:2]},
 		},
 	})
