@@ -342,8 +342,14 @@ func BenchmarkReactor(b *testing.B) {
 
 // BenchmarkIdle states what the process's memory grows by for an idle connection of the server.
 func BenchmarkIdle(b *testing.B) {
+	for _, name := range []string{"reactors", "uring"} {
+		b.Run(name, func(b *testing.B) { idleMemory(b, name) })
+	}
+}
+
+func idleMemory(b *testing.B, name string) {
 	const n = 4000
-	e := serve(b, "reactors", 1)
+	e := serve(b, name, 1)
 	grown := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats
