@@ -195,10 +195,11 @@ func (l *Loop) closeConn(c *conn) {
 	if c.call != nil {
 		c.call.conn = nil
 	}
-	_ = netpoll.Close(c.fd)
 	if c.hold == nil {
+		_ = netpoll.Close(c.fd)
 		c.pool.open--
 	} else {
+		_ = netpoll.Abort(c.fd) // thousands at the end of a run, none of whose ports is to wait
 		l.dropHeld(c)
 	}
 	l.stats.Open--
