@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -176,7 +177,7 @@ func (x *contest) reportSpeed(r *Report, heats []*heat, counts []int) {
 		Name: "engines", Title: "Requests for a CPU second of the server",
 		Caption: "Each server on one processor, clients that are never idle on another, an answer of three bytes over kept connections; medians of rounds in turns.",
 	}
-	panel := report.ChartPanel{Title: "1000 requests per CPU second", FormatY: func(y float64) string { return strconv.FormatFloat(y, 'f', 0, 64) }}
+	panel := report.ChartPanel{Title: "1000 requests per CPU second", FormatY: func(y float64) string { return report.Count(math.Round(y)) }}
 	for _, n := range counts {
 		t := &Table{
 			Card: "C10", Title: fmt.Sprintf("servers on one processor, %d connections that are never idle", n), Head: "CPU/request",
@@ -199,7 +200,7 @@ func (x *contest) reportSpeed(r *Report, heats []*heat, counts []int) {
 			}})
 			s.Ys = append(s.Ys, float64(perCPU.Value)/1e3)
 			if n == counts[0] {
-				panel.Groups = append(panel.Groups, l.server.name)
+				panel.Groups = append(panel.Groups, strings.ReplaceAll(l.server.name, "-", " ")) // which may take two lines
 			}
 		}
 		r.Tables = append(r.Tables, t)

@@ -180,7 +180,7 @@ func (x *idlers) reportSweep(r *Report) {
 		Also: []string{"per CPU second", "÷ none idle", "requests/s", "p50", "p99"}, Published: "published",
 		Note: "÷ none idle: requests per CPU second of the server over the same with no idle connection, round by round; published: throughput",
 	}
-	rate := report.ChartPanel{Title: "throughput, none idle = 1", XLabel: "idle connections"}
+	rate := report.ChartPanel{Title: "requests per CPU second, none idle = 1", XLabel: "idle connections"}
 	p50 := report.ChartPanel{Title: "response time, median", XLabel: "idle connections", LogY: true, FormatY: report.Seconds}
 	for _, w := range x.ws {
 		none := find(x.heats, w.name, x.levels[0])
