@@ -36,6 +36,9 @@ func (c *compiler) servers() {
 		if s.Engine == "pool" && s.Threads == 0 {
 			s.Threads = poolThreads
 		}
+		if s.Engine == "pool" {
+			s.Workers = s.Threads // that of the engine is the same bound, where there is an engine
+		}
 		c.engine(&n.v)
 		c.admission(&s, &n.v)
 		s.Via = c.via(n.v.via)

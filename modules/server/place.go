@@ -20,6 +20,12 @@ type job struct {
 // settle routes what an input has led to, and hands what is granted to threads that consume it, where the engine has them.
 func (o *owner) settle() {
 	o.driver.Flush()
+	for o.choose && o.kind.Threads { // there is no loop that would look at its sockets first
+		o.choose = false
+		at, _ := o.s.instant(o.loop.Now())
+		o.host.Choose(at)
+		o.driver.Flush()
+	}
 	if o.proto == nil {
 		return
 	}
@@ -74,10 +80,13 @@ func (j *job) consume(t *engine.Thread) {
 		t.Local = b
 		t.OnExit(func() { _ = b.Close() }) // a scratch file that stays is no reason to fail
 	}
-	if j.e.Code == service.BurnTouch {
+	switch {
+	case t.Ending(): // nobody waits for it
+		j.delivered = 0
+	case j.e.Code == service.BurnTouch:
 		j.memory, _ = burn.Hold(j.e.N) // what is not to be had is not held
 		j.delivered = j.e.N
-	} else {
+	default:
 		j.delivered = consume(b, j.o.pages, j.e)
 	}
 	j.o.s.engine.Post(0, j.report)
