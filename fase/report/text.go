@@ -216,12 +216,23 @@ func serverTable(s *runs.Summary) table {
 
 func serviceTable(s *runs.Summary) table {
 	t := table{title: "services", head: []string{"", "requests", "errors", "latency p50", "p95", "p99", "residence p50", "p95"}}
+	rejects := false
+	for _, x := range s.Services {
+		rejects = rejects || x.Rejected > 0
+	}
+	if rejects {
+		t.head = append(t.head, "rejected")
+	}
 	for _, name := range s.ServiceNames() {
 		x := s.Services[name]
-		t.rows = append(t.rows, []string{
+		row := []string{
 			name, number(float64(x.Requests)), number(float64(x.Errors)), duration(float64(x.Latency.P50)), duration(float64(x.Latency.P95)),
 			duration(float64(x.Latency.P99)), duration(float64(x.Residence.P50)), duration(float64(x.Residence.P95)),
-		})
+		}
+		if rejects {
+			row = append(row, number(float64(x.Rejected)))
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
 }

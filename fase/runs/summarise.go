@@ -137,7 +137,7 @@ func (t *totals) service(name string) Service {
 	v := func(what string) dsv.Name { return dsv.Name(name + "." + what) }
 	return Service{
 		Latency: Distribute(t.hist(v("latency"))), Residence: Distribute(t.hist(v("residence"))),
-		Requests: t.count(v("requests")), Errors: t.count(v("errors")),
+		Requests: t.count(v("requests")), Errors: t.count(v("errors")), Rejected: t.count(v("rejected")),
 	}
 }
 

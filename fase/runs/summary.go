@@ -192,6 +192,7 @@ type Service struct {
 	Residence Distribution `json:"residence_seconds"` // at its servers
 	Requests  int64        `json:"requests"`
 	Errors    int64        `json:"errors"`
+	Rejected  int64        `json:"rejected,omitempty"` // answered 503 by its servers, unserved
 }
 
 // A Decision is one step of an adaptation.
