@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/eve-emulation/eve/fase/report"
@@ -144,7 +145,11 @@ func (x *f1) round(readers *part, c *shelfCell) error {
 	c.rate = append(c.rate, float64(h.Answers)/h.Seconds)
 	c.bytes = append(c.bytes, h.Bytes/h.Seconds)
 	c.p99 = append(c.p99, h.P99)
-	c.cpu = append(c.cpu, used*(h.Seconds/(h.Seconds+s.Warm.Seconds()))/float64(h.Answers))
+	perAnswer := math.NaN()
+	if h.Answers > 0 {
+		perAnswer = used * (h.Seconds / (h.Seconds + s.Warm.Seconds())) / float64(h.Answers)
+	}
+	c.cpu = append(c.cpu, perAnswer)
 	return nil
 }
 

@@ -107,8 +107,8 @@ func (s readersSpec) read(ctx context.Context) (haul, error) {
 	wg.Wait()
 	h := sum(rs)
 	h.Seconds = s.For.Seconds()
-	if h.Answers == 0 {
-		return h, errors.New("no reader got an answer")
+	if h.Answers == 0 && h.Failed > 0 {
+		return h, fmt.Errorf("no reader got an answer: %s", h.Why)
 	}
 	return h, nil
 }
