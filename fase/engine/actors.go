@@ -101,7 +101,7 @@ func (e *actors) stop() {
 	for _, stop := range e.stops {
 		stop()
 	}
-	th := new(Thread)
+	th := &Thread{ending: &e.spent}
 	e.each(func(c *session) {
 		for c.living() {
 			l, ok := c.take()
@@ -232,7 +232,7 @@ func (e *actors) work(ref Ref, kind WorkKind, fn func(*Thread)) bool {
 func (e *actors) io(t *stage.Thread, batch []func(*Thread)) {
 	th, ok := t.Local.(*Thread)
 	if !ok {
-		th = new(Thread)
+		th = &Thread{ending: &e.spent}
 		t.Local = th
 	}
 	for _, fn := range batch {

@@ -12,7 +12,7 @@ import (
 func (e *actors) turn(t *stage.Thread, batch []job) {
 	th, ok := t.Local.(*scheduler)
 	if !ok {
-		th = &scheduler{wire: e.wire(), scratch: make([]byte, scratchBytes)}
+		th = &scheduler{Thread: Thread{ending: &e.spent}, wire: e.wire(), scratch: make([]byte, scratchBytes)}
 		t.Local = th
 	}
 	for _, j := range batch {
@@ -34,6 +34,10 @@ func (e *actors) turn(t *stage.Thread, batch []job) {
 // act takes messages until the mailbox is empty or the reductions are used up, and then sends what there is to send.
 func (e *actors) act(th *scheduler, c *session) {
 	c.more = false
+	if e.spent.Load() {
+		e.die(c)
+		return
+	}
 	left := reductions
 	if s := c.takeSignals(); s != 0 {
 		left--
@@ -231,7 +235,7 @@ func (e *actors) bury(c *session) {
 	for i := range letters {
 		e.sessions.pool.put(letters[i].buf)
 		if fn := letters[i].work; fn != nil && !e.run.Push(job{work: fn}) {
-			th := new(Thread)
+			th := &Thread{ending: &e.spent}
 			fn(th)
 			th.end()
 		}

@@ -21,7 +21,7 @@ func (e *seda) parseBatch(t *stage.Thread, batch []*session) {
 	w := e.wireOf(t)
 	for _, c := range batch {
 		c.mu.Lock()
-		if c.fd >= 0 && c.parsing {
+		if c.fd >= 0 && c.parsing && !e.spent.Load() {
 			e.consume(w, c)
 			c.parsing = false
 			if c.flags&ended != 0 {
@@ -148,7 +148,7 @@ func (th *sedaThread) do() {
 func (e *seda) threadOf(t *stage.Thread) *sedaThread {
 	th, ok := t.Local.(*sedaThread)
 	if !ok {
-		th = new(sedaThread)
+		th = &sedaThread{Thread: Thread{ending: &e.spent}}
 		t.Local = th
 	}
 	return th
@@ -159,7 +159,7 @@ func (e *seda) hand(a *ask) {
 	c := e.at(a.ref.slot())
 	c.mu.Lock()
 	p := c.find(a.ref.serial())
-	if p == nil {
+	if p == nil || e.spent.Load() {
 		c.mu.Unlock()
 		e.forget(a)
 		return

@@ -19,6 +19,7 @@ type shared struct {
 	keeper    *reactor
 	model     model
 	tally     tally
+	spent     atomic.Bool // the grace is over
 
 	mu      sync.Mutex // the handler's lock; guards what follows, the keeper's calls and its now
 	handler Handler
@@ -81,6 +82,7 @@ func (s *shared) Run(ctx context.Context) error {
 	return s.run(ctx, func() error {
 		s.model.start()
 		err := s.keep()
+		s.spent.Store(true)
 		s.model.stop()
 		s.end()
 		return err

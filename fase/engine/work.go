@@ -1,5 +1,7 @@
 package engine
 
+import "sync/atomic"
+
 // A WorkKind is what work asks for. Engines place the kinds differently.
 type WorkKind uint8
 
@@ -15,8 +17,13 @@ type Thread struct {
 	// Local belongs to whoever gives work to the engine; an engine does not look at it.
 	Local any
 
-	exit []func()
+	exit   []func()
+	ending *atomic.Bool // nil of an engine whose end awaits the work
 }
+
+// Ending reports that the engine waits for the work that is left and for nothing else: its grace is over, and nobody gets an answer
+// any more, so that fn may as well leave it. Work calls it.
+func (t *Thread) Ending() bool { return t.ending != nil && t.ending.Load() }
 
 // OnExit has fn called when the engine is done with the thread, after the last work on it, latest added first. It is
 // called from within work only; fn runs outside the handler's lock.
