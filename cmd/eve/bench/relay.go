@@ -272,7 +272,6 @@ func (x *relays) connections(w *passage) error {
 	if err := w.part.call("stats", struct{}{}, &busy); err != nil {
 		return err
 	}
-	before = w.cpu()
 	for _, p := range []*part{x.source, x.sink} {
 		if err := p.call("drop", struct{}{}, nil); err != nil {
 			return err
