@@ -427,6 +427,45 @@ func TestActorBound(t *testing.T) {
 	}
 }
 
+// TestEndingBeginsNothing ends engines whose only thread is busy, with requests waiting: those are not begun, and the work learns of it.
+func TestEndingBeginsNothing(t *testing.T) {
+	for _, name := range []string{"seda", "actors"} {
+		t.Run(name, func(t *testing.T) {
+			var began atomic.Int32
+			h := &placer{during: func(_ string, th *engine.Thread) {
+				began.Add(1)
+				for !th.Ending() {
+					runtime.Gosched()
+				}
+			}}
+			e, err := engine.Shipped().Listen(engine.Config{
+				Listen: "127.0.0.1:0", Name: name, Threads: 1, Drain: 20 * time.Millisecond,
+			}, func(int) engine.Handler { return h })
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.engine = e
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if err := e.Run(ctx); err != nil {
+					t.Errorf("run: %v", err)
+				}
+			})
+			for range 5 {
+				dial(t, e).ask("/cpu")
+			}
+			until(t, "the thread is busy", func() bool { return began.Load() == 1 })
+			cancel()
+			wg.Wait() // it returns at all
+			if got := began.Load(); got != 1 {
+				t.Errorf("works begun: got %d, want 1", got)
+			}
+		})
+	}
+}
+
 // TestSharedNoAllocations is TestNoAllocations for the engines whose threads share connections.
 func TestSharedNoAllocations(t *testing.T) {
 	for _, name := range []string{"seda", "actors"} {
