@@ -22,6 +22,8 @@ import (
 type serveFlags struct {
 	listen, engine, run, discipline string
 	reactors, cpus                  int
+	threads, helpers, queue         int
+	backlog                         int
 	speed                           float64
 	remote                          bool
 }
@@ -58,6 +60,10 @@ func (a *App) serveCommand() *cobra.Command {
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8080", "the `HOST:PORT` to listen on; port 0 is any that is free")
 	fl.StringVar(&f.engine, "engine", "reactors", "the I/O engine: "+strings.Join(engine.Shipped().Names(), ", "))
 	fl.IntVar(&f.reactors, "reactors", 1, "event loops")
+	fl.IntVar(&f.threads, "threads", 0, "pool, seda, actors: threads (pool: 64, seda: at most 20 a stage, actors: one a processor)")
+	fl.IntVar(&f.helpers, "helpers", 0, "amped: threads that wait for the disk (4)")
+	fl.IntVar(&f.queue, "queue", 0, "pool, seda: requests that wait; those beyond are refused with 503 (1024)")
+	fl.IntVar(&f.backlog, "backlog", 0, "connections that the kernel queues before they are accepted (4096)")
 	fl.StringVar(&f.run, "run", "hold", "how demands are met: hold (in real time, without consuming) or burn (really consumed)")
 	fl.IntVar(&f.cpus, "cpus", 1, "processors of the emulated machine")
 	fl.Float64Var(&f.speed, "speed", 1, "speed of its processors")
@@ -79,8 +85,8 @@ func (f *serveFlags) config() (server.Config, error) {
 	if m.CPU.Discipline, known = machine.ParseDiscipline(f.discipline); !known {
 		return server.Config{}, fmt.Errorf("--discipline %s: want one of %s", f.discipline, strings.Join(machine.Disciplines(), ", "))
 	}
-	if names := engine.Shipped().Names(); !slices.Contains(names, f.engine) {
-		return server.Config{}, fmt.Errorf("--engine %s: want %s", f.engine, strings.Join(names, " or "))
+	if err := f.checkEngine(m); err != nil {
+		return server.Config{}, err
 	}
 	if f.cpus < 1 || f.reactors < 1 || f.speed <= 0 {
 		return server.Config{}, errors.New("--cpus and --reactors are at least 1, --speed is above 0")
@@ -94,7 +100,39 @@ func (f *serveFlags) config() (server.Config, error) {
 	}
 	return server.Config{
 		Host:   service.HostConfig{Machine: m, Topology: &service.Topology{Servers: []string{"server"}}},
-		Engine: engine.Config{Name: f.engine, Listen: f.listen, Reactors: f.reactors, IdleTimeout: time.Hour},
+		Engine: engine.Config{
+			Name: f.engine, Listen: f.listen, Reactors: f.reactors, IdleTimeout: time.Hour,
+			Threads: f.threads, Helpers: f.helpers, Queue: f.queue, Backlog: f.backlog,
+		},
 		Seed:   uint64(os.Getpid()),
 	}, nil
+}
+
+// checkEngine tells of what the engine cannot have.
+func (f *serveFlags) checkEngine(m machine.Config) error {
+	kind, known := engine.Shipped().Kind(f.engine)
+	if !known {
+		return fmt.Errorf("--engine %s: want %s", f.engine, strings.Join(engine.Shipped().Names(), " or "))
+	}
+	for _, of := range []struct {
+		flag  string
+		n     int
+		kinds []string
+	}{
+		{"threads", f.threads, []string{"pool", "seda", "actors"}},
+		{"helpers", f.helpers, []string{"amped"}},
+		{"queue", f.queue, []string{"pool", "seda"}},
+		{"backlog", f.backlog, []string{f.engine}},
+	} {
+		switch {
+		case of.n < 0:
+			return fmt.Errorf("--%s %d: want at least 1", of.flag, of.n)
+		case of.n > 0 && !slices.Contains(of.kinds, f.engine):
+			return fmt.Errorf("--%s: engine %s has none; it is for %s", of.flag, f.engine, strings.Join(of.kinds, " and "))
+		}
+	}
+	if m.CPU.Discipline == machine.OS && !kind.Threads {
+		return fmt.Errorf("--discipline os: engine %s has no threads that the operating system could schedule", f.engine)
+	}
+	return nil
 }
