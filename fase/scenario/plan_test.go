@@ -14,6 +14,7 @@ import (
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dmm/recipe"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
@@ -39,14 +40,17 @@ warmup: 5s
 seed: 18446744073709551615
 records: 100/s
 requests: [a.rdr, sub/b.rdr]
+files:
+  web: {classes: specweb99, directories: 7, zipf: 0.5, limit: 1GiB, keep: true}
 servers:
   one:
     cpus: 4
     speed: 1.5
     discipline: ps
     run: burn
-    disk: {seek: 4ms, rate: 100MB/s, sync: 2ms}
+    disk: {seek: 4ms, rate: 100MB/s, sync: 2ms, direct: true}
     memory: 1GiB
+    cache: 64MiB
     link: {delay: 5ms, rate: 100Mbit}
     process: shared
     engine: reactors
@@ -103,12 +107,17 @@ func TestEverything(t *testing.T) {
 	}
 	wantMachine := machine.Config{
 		Run: machine.Burn, CPU: machine.CPUConfig{Cores: 4, Speed: 1.5, Discipline: machine.PS},
-		Disk:   machine.DiskConfig{Seek: 4 * time.Millisecond, Rate: 100e6, Sync: 2 * time.Millisecond},
+		Disk:   machine.DiskConfig{Seek: 4 * time.Millisecond, Rate: 100e6, Sync: 2 * time.Millisecond, Direct: true},
 		Memory: 1 << 30, Link: machine.LinkConfig{Delay: 5 * time.Millisecond, Rate: 100e6},
 	}
 	s := p.Servers[0]
 	if s.Machine != wantMachine || s.Process != "shared" || s.Reactors != 2 || s.Listen != "127.0.0.1:9000" || !s.CancelOnClose || len(s.Services) != 4 {
 		t.Errorf("got %+v", s)
+	}
+	if s.Cache != 64<<20 || len(s.Files) != 1 || len(p.Files) != 1 || p.Files[0].Config() != (files.Config{
+		Name: "web", Classes: files.SPECweb99, Directories: 7, Zipf: 0.5, Keep: true,
+	}) {
+		t.Errorf("got a cache of %d and the files %+v", s.Cache, p.Files)
 	}
 	if s := p.Servers[2]; s.Process != "three" || s.Engine != "reactors" || s.Listen != "127.0.0.1:0" || s.Machine.CPU.Cores != 1 || s.Node != 2 {
 		t.Errorf("got %+v", s)
