@@ -288,9 +288,68 @@ func TestRingWake(t *testing.T) {
 		<-done
 		turn(t, r, 0)
 	}
-	start := mono.Now()
-	if turn(t, r, start+int64(20*time.Millisecond)) || mono.Now() < start+int64(20*time.Millisecond) {
-		t.Error("a wait without an event ended before its instant")
+}
+
+// TestRingWait waits for instants: with and without sleeping to the end, light or not, on kernels that know instants and others.
+func TestRingWait(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		spin            int64
+		light, relative bool
+	}{{name: "asleep"}, {name: "spinning", spin: 1_000_000}, {name: "light", light: true}, {name: "old", relative: true}, {name: "old and light", light: true, relative: true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRing(t, netpoll.RingConfig{})
+			r.Spin(tt.spin)
+			r.Light(tt.light)
+			if tt.relative {
+				r.Relative()
+			}
+			p := pairs(t, r, 1)[0]
+			got := 0
+			r.Receive(p.fd, r.On(0, func(c *netpoll.Completion) { got += c.N }), 1)
+			for i := range 3 {
+				_, _ = p.peer.Write([]byte("x")) // so that the wait after it may be light
+				until(t, r, "byte", func() bool { return got == i+1 })
+				end := mono.Now() + int64(25*time.Millisecond)
+				turns := 0
+				for ; mono.Now() < end; turns++ {
+					if turn(t, r, end) {
+						t.Error("something has come that nobody sent")
+					}
+				}
+				if turns > 20 { // a signal may end one now and then
+					t.Errorf("waits that ended before their instant: got %d, want next to none", turns-1)
+				}
+				if turn(t, r, end) {
+					t.Error("something has come that nobody sent")
+				}
+			}
+		})
+	}
+}
+
+// TestRingUnsupported checks what is said where there is no ring.
+func TestRingUnsupported(t *testing.T) {
+	for _, tt := range []struct {
+		errno       syscall.Errno
+		says        string
+		unsupported bool
+	}{
+		{syscall.ENOSYS, "the kernel has no io_uring", true},
+		{syscall.EPERM, "forbidden", true},
+		{syscall.EINVAL, "SINGLE_ISSUER with DEFER_TASKRUN (Linux 6.1)", true},
+		{syscall.ENOMEM, "cannot allocate memory", false},
+	} {
+		err := netpoll.Unsupported(tt.errno)
+		if !strings.Contains(err.Error(), tt.says) || errors.Is(err, errors.ErrUnsupported) != tt.unsupported {
+			t.Errorf("%v: got %q, want %q, unsupported: %v", tt.errno, err, tt.says, tt.unsupported)
+		}
+	}
+	if got := netpoll.Lacking(1<<32 - 1); got != "" {
+		t.Errorf("a kernel with everything lacks %q", got)
+	}
+	if got := netpoll.Lacking(1<<32 - 1 - 1<<8 - 1<<11); got != "EXT_ARG (Linux 5.11), CQE_SKIP (Linux 5.17)" {
+		t.Errorf("lacking: got %q", got)
 	}
 }
 
