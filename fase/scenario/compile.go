@@ -78,8 +78,11 @@ func (c *compiler) services() {
 	for _, n := range c.raw.services {
 		topo.Services = append(topo.Services, n.name)
 		cfg := service.Config{Name: n.name, Size: machine.Bytes(n.v.size.v)}
-		if n.v.balance.v == "least" {
+		switch n.v.balance.v {
+		case "least":
 			cfg.Balance = service.Least
+		case "first":
+			cfg.Balance = service.First
 		}
 		if len(n.v.on) == 0 && n.node.get("on") != nil {
 			c.at(n.at, fmt.Sprintf("service %s is on no server", n.name), "write on: [SERVER]")

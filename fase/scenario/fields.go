@@ -161,7 +161,7 @@ func serviceFields(s *rawService) []field {
 	return []field{
 		{key: "on", value: texts(&s.on, "server", many), need: true, help: "the servers that hold it at the start, such as [server_1]"},
 		{key: "size", value: amount(&s.size, sizeUnit(), bounds{0, 1 << 50, "at most 1024TiB"}), def: "0", help: "what a move or a replication copies"},
-		{key: "balance", value: choice(&s.balance, "random", "least"), def: "random", help: "how callers pick a replica: by weight, or the one with the least outstanding calls of the caller"},
+		{key: "balance", value: choice(&s.balance, "random", "least", "first"), def: "random", help: "how callers pick a replica: by weight, the one with the least outstanding calls of the caller, or always the first, so that the others get what it forwards"},
 		{key: "requests", value: requests(&s.requests), help: "its operations, for `call SERVICE.NAME`: RDR text, or a list of .rdr files"},
 	}
 }

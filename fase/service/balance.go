@@ -10,7 +10,7 @@ func (c *Caller) pick(r *route, key rdr.Key, svc int) int {
 	switch {
 	case len(r.serving) == 0:
 		return -1
-	case len(r.serving) == 1:
+	case len(r.serving) == 1 || c.services[svc].Balance == First:
 		return r.serving[0].node
 	}
 	u := key.Mix(balanceNode).Uniform()

@@ -45,6 +45,7 @@ type Balance uint8
 const (
 	Random Balance = iota // by weight; drawn from the call's key
 	Least                 // least outstanding calls of this caller; ties by the call's key
+	First                 // the first one: the others get what it forwards
 )
 
 // Config describes one service.

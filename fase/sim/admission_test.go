@@ -8,6 +8,7 @@ import (
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/exact"
+	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/stat"
 )
@@ -172,5 +173,58 @@ func TestRejectedOnce(t *testing.T) {
 	}
 	if got := s.count(t, "server_1.admit.waited"); got != served {
 		t.Errorf("times in the pool: got %v, want %v", got, served)
+	}
+}
+
+// With forwarding the response times of an overloaded server level where requests are forwarded (K5): 38 ms of processor time,
+// 40 requests a second at the first of eight servers, which serves 26. Without it they climb to the patience of 5 s.
+func TestForwardingLevelsResponseTimes(t *testing.T) {
+	run := func(admit string) *simulation {
+		servers, on := "", ""
+		for i := range 8 {
+			servers += fmt.Sprintf("  server_%d: {cancel: on-close, admit: {limit: 1%s}}\n", i+1, admit)
+			on += fmt.Sprintf("server_%d, ", i+1)
+		}
+		return simulate(t, load(t, "k5", fmt.Appendf(nil, `eve: 1
+name: k5
+duration: 60s
+seed: 3
+requests: |
+  request r { call app { cpu 38ms reply 1KiB } }
+servers:
+%sservices:
+  app: {on: [%s], balance: first}
+clients:
+  crowd: {request: r, rate: 40/s, patience: 5s}
+`, servers, on[:len(on)-2]), scenario.Options{}))
+	}
+	with, without := run(", forward: {after: 2.5s, to: least}"), run("")
+	late, errors := 0.0, 0
+	for _, r := range with.requests(t, "crowd") {
+		if r.Cause != service.OK {
+			errors++
+		}
+		late = max(late, r.Done.Sub(r.Due).Seconds())
+	}
+	if late < 2.5 || late > 2.7 || errors > 0 {
+		t.Errorf("with forwarding: got %v s at most and %d errors, want 2.5 to 2.7 s and none", late, errors)
+	}
+	forwarded, served, issued := with.count(t, "server_1.admit.forwarded"), with.count(t, "server_1.admit.waited"), with.count(t, "crowd.issued")
+	if left := issued - served - forwarded; forwarded < 500 || left < 0 || left > 40*2.5+30 {
+		t.Errorf("of %v requests %v were served and %v forwarded: want at least 500 forwarded, and 2.5 s of arrivals left in the pool", issued, served, forwarded)
+	}
+	for i := 2; i <= 8; i++ { // by the load that they tell, all take part
+		if got := with.count(t, dsv.Name(fmt.Sprintf("server_%d.admit.waited", i))); got < 40 {
+			t.Errorf("server_%d: got %v requests, want its share", i, got)
+		}
+	}
+	abandoned := 0
+	for _, r := range without.requests(t, "crowd") {
+		if r.Cause == service.Abandoned {
+			abandoned++
+		}
+	}
+	if abandoned < 100 || without.count(t, "server_1.admit.forwarded") != 0 {
+		t.Errorf("without forwarding: got %d given up after 5 s, want many", abandoned)
 	}
 }

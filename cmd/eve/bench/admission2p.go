@@ -123,7 +123,7 @@ services:
 clients:
   crowd: {request: r, arrive: poisson, rate: %.3f/s}
   others: {request: r, arrive: poisson, rate: %.3f/s}
-`, pick(x.cfg, 200.0, 5), pick(x.cfg, 20.0, 1), seed, phaseMedian*1e3, phaseSigma,
+`, pick(x.cfg, 120.0, 5), pick(x.cfg, 15.0, 1), seed, phaseMedian*1e3, phaseSigma,
 		phaseDirectories, phaseCache>>10, phaseSeek, p.policy, p.delay, 0.8*x.rate(p.load), 0.2*x.rate(p.load))
 	plan, err := scenario.Load("phases.yaml", text, scenario.Options{})
 	if err != nil {
@@ -271,7 +271,7 @@ func (x *phases) chart() report.Chart {
 // confirm runs two-phase for a while on real sockets, and compares each group with the same in virtual time, request by
 // request: the order of service is the same.
 func (x *phases) confirm(ctx context.Context, r *Report) error {
-	set := []string{"duration=" + pick(x.cfg, "30s", "4s"), "warmup=" + pick(x.cfg, "5s", "1s")}
+	set := []string{"duration=" + pick(x.cfg, "25s", "4s"), "warmup=" + pick(x.cfg, "5s", "1s")}
 	x.cfg.say("2P: two-phase on real sockets for %s", set[0][len("duration="):])
 	services := []string{"at_once", "delayed", "shortest", "shortest_delayed"}
 	type side struct {

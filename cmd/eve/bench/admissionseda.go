@@ -45,7 +45,7 @@ func (x *shedders) run(ctx context.Context, r *Report) error {
 	}
 	x.overload(r, with, without)
 
-	set = pick(x.cfg, []string{"duration=75s"}, []string{"duration=5s", "warmup=4s"})
+	set = pick(x.cfg, []string{"duration=65s"}, []string{"duration=5s", "warmup=4s"})
 	var page [2]shed
 	at := func(i int) func(trial) error {
 		return func(t trial) (err error) {
