@@ -312,32 +312,36 @@ func freeDescriptor(t *testing.T) int {
 	return fd
 }
 
-// BenchmarkReactor serves one crowd with one reactor; server-ns/op is the CPU of its thread for a request.
-func BenchmarkReactor(b *testing.B) {
-	for _, path := range []string{"/", "/later"} {
-		for _, n := range []int{1, 64, 1000} {
-			b.Run(strings.TrimPrefix(path, "/")+strconv.Itoa(n), func(b *testing.B) {
-				runtime.LockOSThread()
-				defer runtime.UnlockOSThread()
-				e := serve(b, "reactors", 1)
-				c := newCrowd(b, e.Addr(), n)
-				req := request(path)
-				c.exchange(1000, req)
-				used := func() int64 {
-					cpu := make(chan int64, 1)
-					e.Post(0, func(engine.Loop) { cpu <- mono.ThreadCPU() })
-					return <-cpu
-				}
-				b.ReportAllocs()
-				before := used()
-				b.ResetTimer()
-				c.exchange(b.N, req)
-				b.StopTimer()
-				b.ReportMetric(float64(used()-before)/float64(b.N), "server-ns/op")
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
-			})
+// BenchmarkLoop serves one crowd with one loop; server-ns/op is the CPU of its thread for a request.
+func BenchmarkLoop(b *testing.B) {
+	for _, name := range []string{"reactors", "uring"} {
+		for _, path := range []string{"/", "/later"} {
+			for _, n := range []int{1, 64, 1000} {
+				b.Run(name+"/"+strings.TrimPrefix(path, "/")+strconv.Itoa(n), func(b *testing.B) { crowdedLoop(b, name, path, n) })
+			}
 		}
 	}
+}
+
+func crowdedLoop(b *testing.B, name, path string, n int) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	e := serve(b, name, 1)
+	c := newCrowd(b, e.Addr(), n)
+	req := request(path)
+	c.exchange(1000, req)
+	used := func() int64 {
+		cpu := make(chan int64, 1)
+		e.Post(0, func(engine.Loop) { cpu <- mono.ThreadCPU() })
+		return <-cpu
+	}
+	b.ReportAllocs()
+	before := used()
+	b.ResetTimer()
+	c.exchange(b.N, req)
+	b.StopTimer()
+	b.ReportMetric(float64(used()-before)/float64(b.N), "server-ns/op")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
 }
 
 // BenchmarkIdle states what the process's memory grows by for an idle connection of the server.

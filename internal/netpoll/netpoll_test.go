@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -328,5 +329,50 @@ func checkAllocations(t *testing.T, m netpoll.Mechanism) {
 	})
 	if got != 0 {
 		t.Errorf("allocations: got %v, want 0", got)
+	}
+}
+
+// TestLightWait has a poller keep from the scheduler: it must wait as long, and wake up as ever.
+func TestLightWait(t *testing.T) {
+	p := poller(t)
+	p.Light(true)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	a, b := pair(t, netip.Addr{})
+	if err := p.Add(b, 1, netpoll.In); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := netpoll.Write(a, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		for found := false; !found; {
+			evs, err := p.Wait(mono.Never)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = len(evs) == 1 && evs[0].Tag == 1
+		}
+		if _, err := netpoll.Read(b, make([]byte, 8)); err != nil {
+			t.Fatal(err)
+		}
+		turns := 0
+		for end := mono.Now() + int64(25*time.Millisecond); mono.Now() < end; turns++ {
+			if evs, err := p.Wait(end); err != nil || len(evs) > 0 {
+				t.Fatalf("wait: got %v, %v, want nothing", evs, err)
+			}
+		}
+		if turns > 20 { // a signal may end one now and then
+			t.Errorf("waits that ended before their instant: got %d, want next to none", turns-1)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.Wake()
+		}()
+		if _, err := p.Wait(mono.Never); err != nil {
+			t.Fatal(err)
+		}
+		<-done
 	}
 }
