@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +25,7 @@ const stopGrace = 3 * time.Second
 type kept struct {
 	pid    int // of the server's first process
 	keeper int
+	pipe   string // of its output, as descriptors link to it
 
 	orders *os.File
 	ended  chan struct{} // closed when nothing of it is left
@@ -66,6 +69,9 @@ func start(argv []string, dir string, env []string, heard func(line string)) (*k
 		_ = f.Close()
 	}
 	k.keeper, k.orders = cmd.Process.Pid, pipes[0][1]
+	if info, err := pipes[2][0].Stat(); err == nil {
+		k.pipe = fmt.Sprintf("pipe:[%d]", info.Sys().(*syscall.Stat_t).Ino)
+	}
 	k.wg.Go(func() {
 		k.out.read(pipes[2][0], file, heard)
 		_ = file.Close()
@@ -99,12 +105,27 @@ func (k *kept) watch(cmd *exec.Cmd, tidings *json.Decoder, r io.Closer) {
 	var t tiding
 	if err := tidings.Decode(&t); err != nil || t.Ended == "" {
 		t.Ended = "was killed with its keeper"
-		_ = syscall.Kill(-k.pid, syscall.SIGKILL) // the keeper's own did not reach those below
+		k.sweep()
 	}
 	_ = cmd.Wait()
 	_ = r.Close()
 	k.how = t.Ended
 	close(k.ended)
+}
+
+// sweep kills what is left of a server whose keeper has been killed: its group, and who else has its output.
+func (k *kept) sweep() {
+	_ = syscall.Kill(-k.pid, syscall.SIGKILL)
+	for range 100 {
+		left := slices.DeleteFunc(holders(map[string]bool{k.pipe: true}), func(pid int) bool { return pid == os.Getpid() })
+		for _, pid := range left {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if len(left) == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // stop ends the server and all that it started, and waits until nothing of it is left.

@@ -40,7 +40,8 @@ func listeners(address string) ([]int, error) {
 			}
 		}
 	}
-	return holders(sockets), nil
+	pids := holders(sockets)
+	return slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return slices.Contains(pids, parent(pid)) }), nil
 }
 
 // ours reports whether an address is one of this host's.
@@ -79,10 +80,10 @@ func listening(line string, ips []net.IP, port uint16) string {
 	return f[9]
 }
 
-// holders returns the processes that have one of the sockets open, but for those whose parents have, and the first process
-// of the host.
-func holders(sockets map[string]bool) []int {
-	if len(sockets) == 0 {
+// holders returns the processes that have one of some files open, by what their descriptors link to, but for the first
+// process of the host.
+func holders(files map[string]bool) []int {
+	if len(files) == 0 {
 		return nil
 	}
 	all, err := os.ReadDir("/proc")
@@ -101,13 +102,13 @@ func holders(sockets map[string]bool) []int {
 			continue // it ended, or is another user's
 		}
 		for _, fd := range fds {
-			if to, err := os.Readlink(dir + fd.Name()); err == nil && sockets[to] {
+			if to, err := os.Readlink(dir + fd.Name()); err == nil && files[to] {
 				pids = append(pids, pid)
 				break
 			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(pids), func(pid int) bool { return slices.Contains(pids, parent(pid)) })
+	return pids
 }
 
 // parent returns the parent of a process; 0 when it has ended.
