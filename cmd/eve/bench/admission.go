@@ -17,12 +17,13 @@ import (
 	"github.com/eve-emulation/eve/scenarios"
 )
 
-// Admission measures admission in two phases: the policies in virtual time, with one run for real beside it (2P), and SEDA's
+// Admission measures admission in two phases: the policies in virtual time, with one run for real beside it (2P), and forwarding (K5); and SEDA's
 // load shedding (S3) and overload control (S4) on real sockets, with virtual time beside them.
 func Admission(ctx context.Context, cfg Config) (*Report, error) {
-	p, s := &phases{cfg: cfg}, &shedders{cfg: cfg}
+	p, s, k := &phases{cfg: cfg}, &shedders{cfg: cfg}, &forwarder{cfg: cfg}
 	return measure("admission", cfg,
 		func(r *Report) error { return p.run(ctx, r) },
+		func(r *Report) error { return k.run(ctx, r) },
 		func(r *Report) error { return s.run(ctx, r) },
 	)
 }

@@ -1,0 +1,126 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/eve-emulation/eve/fase/report"
+	"github.com/eve-emulation/eve/fase/scenario"
+)
+
+// forwarder offers requests of 38 ms to the first of eight servers, which forwards those that have waited for 2.5 s, or does
+// not, in virtual time: K5.
+type forwarder struct{ cfg Config }
+
+// forwarded is what was found at one rate.
+type forwarded struct{ p50, most, share, givenUp float64 }
+
+const k5Servers = 8
+
+func (x *forwarder) run(ctx context.Context, r *Report) error {
+	rates := pick(x.cfg, []float64{20, 23, 26, 30, 33, 36, 40, 45, 50}, []float64{20, 40})
+	x.cfg.say("K5: forwarding to the least loaded, in virtual time")
+	var with, without []forwarded
+	for _, rate := range rates {
+		for _, forwards := range []bool{true, false} {
+			f, err := x.try(ctx, rate, forwards)
+			if err != nil {
+				return err
+			}
+			if forwards {
+				with = append(with, f)
+			} else {
+				without = append(without, f)
+			}
+		}
+	}
+	x.report(r, rates, with, without)
+	return nil
+}
+
+func (x *forwarder) try(ctx context.Context, rate float64, forwards bool) (f forwarded, err error) {
+	first, servers, on := "limit: 1", "", "server_1"
+	if forwards {
+		first += ", forward: {after: 2.5s, to: least}"
+	}
+	for i := 2; i <= k5Servers; i++ {
+		servers += fmt.Sprintf("  server_%d: {cancel: on-close, admit: {limit: 1}}\n", i)
+		on += fmt.Sprintf(", server_%d", i)
+	}
+	plan, err := scenario.Load("k5.yaml", fmt.Appendf(nil, `eve: 1
+name: k5
+duration: 60s
+seed: 3
+requests: |
+  request r { call app { cpu 38ms reply 1KiB } }
+servers:
+  server_1: {cancel: on-close, admit: {%s}}
+%sservices:
+  app: {on: [%s], balance: first}
+clients:
+  crowd: {request: r, rate: %g/s, patience: 5s}
+`, first, servers, on, rate), scenario.Options{})
+	if err != nil {
+		return f, err
+	}
+	t, err := virtual(ctx, plan)
+	if err != nil {
+		return f, err
+	}
+	from, to := t.bounds()
+	h, err := t.hist("crowd.latency", from, to)
+	if err != nil {
+		return f, err
+	}
+	n, err := t.sum("server_1.admit.forwarded", from, to)
+	if err != nil {
+		return f, err
+	}
+	gone, err := t.sum("crowd.errors_abandoned", from, to)
+	all := float64(h.Count())
+	return forwarded{h.Quantile(0.5), h.Max(), n / all, gone / all}, err
+}
+
+func (x *forwarder) report(r *Report, rates []float64, with, without []forwarded) {
+	t := &Table{
+		Card: "K5", Title: "requests of 38 ms offered to one of eight servers for 60 s; those that waited for 2.5 s are forwarded",
+		Head: "p50", Also: []string{"max", "forwarded", "p50 without", "max without", "given up without"}, Published: "KECho, Fig. 8a",
+		Note: "virtual time; response times at the clients, who give up after 5 s; one server can do 26.3 a second, so where the knee is depends on the length",
+	}
+	for i, rate := range rates {
+		w, o := with[i], without[i]
+		row := Row{Name: PerSecond.text(rate), Ours: NewFigure(Seconds, w.p50), Also: []Figure{
+			NewFigure(Seconds, w.most), NewFigure(Share, w.share), NewFigure(Seconds, o.p50), NewFigure(Seconds, o.most), NewFigure(Share, o.givenUp),
+		}}
+		if rate >= 33 {
+			row.Published = "2.5 s; without 5 s"
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	r.Tables = append(r.Tables, t)
+	at := func(y func(forwarded) float64, fs []forwarded) (ys []float64) {
+		for _, f := range fs {
+			ys = append(ys, y(f))
+		}
+		return ys
+	}
+	p50 := func(f forwarded) float64 { return f.p50 }
+	most := func(f forwarded) float64 { return f.most }
+	last := len(rates) - 1
+	r.Shapes = append(r.Shapes,
+		Within("K5", "the slowest with forwarding, "+PerSecond.text(rates[last]), NewFigure(Seconds, with[last].most), 2.5, 2.8),
+		Within("K5", "p50 without it, "+PerSecond.text(rates[last]), NewFigure(Seconds, without[last].p50), 4.5, 5),
+		AtMost("K5", "given up with forwarding, "+PerSecond.text(rates[last]), NewFigure(Share, with[last].givenUp), 0))
+	r.Charts = append(r.Charts, report.Chart{
+		Name: "k5-forwarding", Title: "K5  Load balancing by forwarding: eight servers, one of which is asked",
+		Caption: "Without forwarding response times climb to the patience of 5 s. With it they level where requests are forwarded.",
+		Panels: []report.ChartPanel{
+			{Title: "response time", XLabel: "requests per second", FormatY: Seconds.text, Series: []report.ChartSeries{
+				{Label: "p50, forwarding", Xs: rates, Ys: at(p50, with)},
+				{Label: "max, forwarding", Xs: rates, Ys: at(most, with)},
+				{Label: "p50, without", Xs: rates, Ys: at(p50, without)},
+				{Label: "max, without", Xs: rates, Ys: at(most, without)},
+			}},
+		},
+	})
+}
