@@ -78,7 +78,7 @@ var importers = map[string][]string{
 	"github.com/spf13/cobra":          {"cmd"},
 	"golang.org/x/term":               {"cmd"},
 	"github.com/vbauerster/mpb":       {"cmd"},
-	"github.com/panjf2000/gnet":       {"cmd/eve/bench"},
+	"github.com/panjf2000/gnet":       {"cmd/eve/bench/gnet"}, // it starts goroutines in every program that imports it
 	"github.com/prometheus":           {"evekernel"},
 	"github.com/tetratelabs/wazero":   {"dmm/wasm"},
 	"github.com/redis/go-redis":       {"cmd/eve/bench"},

@@ -82,6 +82,11 @@ func CheckWebPeers(names []string) error {
 		if !slices.Contains(WebPeerNames(), n) {
 			return fmt.Errorf("peer %q: unknown; known are %s", n, strings.Join(WebPeerNames(), ", "))
 		}
+		if n == gnetPeer {
+			if said, err := exec.Command("go", "list", gnetPackage).CombinedOutput(); err != nil {
+				return fmt.Errorf("peer %s: it is compiled by go, in Eve's source: %w: %s", n, err, lastLine(string(said)))
+			}
+		}
 		if p, pkg := needs(n); p != "" {
 			if _, err := program(p); err != nil {
 				return fmt.Errorf("peer %s: no %s in the PATH (Debian: apt install %s)", n, p, pkg)
@@ -162,7 +167,7 @@ func (c Config) openWeb(ctx context.Context, name string, peer bool) (w *web, er
 	switch {
 	case !peer:
 		return c.openEngine(ctx, name, serverCPU)
-	case name == gnetPeer, name == netHTTP:
+	case name == netHTTP:
 		w, err = c.openServerPart(ctx, serverCPU, serverSpec{Peer: name})
 	default:
 		err = onProcessor(serverCPU, func() error {
@@ -212,6 +217,8 @@ func openProgram(ctx context.Context, name string) (*web, error) {
 		s, err = openConfigured(ctx, "lighttpd", lighttpdConfig, "-D", "-f", "{file}")
 	case loopPeer:
 		s, err = openLoop(ctx)
+	case gnetPeer:
+		s, err = openGnet(ctx)
 	default:
 		return nil, errors.New("no such server")
 	}
@@ -279,19 +286,35 @@ index-file.names = ( "index.html" )
 mimetype.assign = ( ".html" => "text/plain" )
 `
 
-// openLoop compiles the raw loop into a folder that does not outlast it, and starts it.
+// openLoop compiles the raw loop, and starts it.
 func openLoop(ctx context.Context) (*server, error) {
-	dir, err := os.MkdirTemp("", "eve-bench-loop-")
+	return compiled(ctx, func(dir, bin string) ([]string, error) {
+		src := filepath.Join(dir, "loop.c")
+		return []string{"cc", "-O2", "-o", bin, src}, os.WriteFile(src, loopSource, 0o600)
+	})
+}
+
+const gnetPackage = "github.com/eve-emulation/eve/cmd/eve/bench/gnet"
+
+// openGnet compiles the server on gnet, and starts it.
+func openGnet(ctx context.Context) (*server, error) {
+	return compiled(ctx, func(_, bin string) ([]string, error) { return []string{"go", "build", "-o", bin, gnetPackage}, nil })
+}
+
+// compiled starts what a command compiles into a folder that does not outlast it.
+func compiled(ctx context.Context, command func(dir, bin string) ([]string, error)) (*server, error) {
+	dir, err := os.MkdirTemp("", "eve-bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a program that runs needs no file
-	src, bin := filepath.Join(dir, "loop.c"), filepath.Join(dir, "loop")
-	if err := os.WriteFile(src, loopSource, 0o600); err != nil {
+	bin := filepath.Join(dir, "server")
+	words, err := command(dir, bin)
+	if err != nil {
 		return nil, err
 	}
-	if said, err := exec.CommandContext(ctx, "cc", "-O2", "-o", bin, src).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("compile loop.c: %w: %s", err, lastLine(string(said)))
+	if said, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", strings.Join(words[:2], " "), err, lastLine(string(said)))
 	}
 	return serve(ctx, bin, func(port, _ string) []string { return []string{port} })
 }
