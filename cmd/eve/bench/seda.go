@@ -102,8 +102,11 @@ func (x *s2) openApache(ctx context.Context) error {
 			return fmt.Errorf("apache2: %w", err)
 		}
 		if _, err := answerOf(ctx, s.addr, readersSpec{Path: onePlace + x.set.Path(0)}.request()); err != nil {
-			s.stop() // started by root it reads as another user, who may not enter the folder for temporary files
+			s.stop()
 			x.why = err.Error()
+			if strings.Contains(x.why, "403") {
+				x.why = "started by root it reads as www-data, who may not enter " + x.files.Folder()
+			}
 			return nil
 		}
 		x.rows = append(x.rows, &sedaRow{
