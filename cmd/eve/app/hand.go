@@ -123,7 +123,7 @@ func reachable(k *evekernel.Kernel) string {
 // module notes the command that starts a module.
 func (h *hand) module(kind, name string) {
 	c := fmt.Sprintf("eve module %s %s --kernel KERNEL --token-file %s", kind, name, quoted(h.tokenFile))
-	if h.remote && (kind == "server" || kind == "target") {
+	if h.remote && (kind == "server" || kind == "target" || kind == "relay") {
 		c += " --address HOST"
 	}
 	h.commands = append(h.commands, c)
