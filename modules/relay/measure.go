@@ -94,9 +94,6 @@ func (r *Relay) Measure(t0 int64, lookup func(leaf string) *dmm.Var) {
 	}
 	m.vars[varConnections].Write(m.at(mono.Now()), float64(r.open.Load()))
 	r.vars.Store(m)
-	for _, l := range r.loops {
-		l.poller.Wake()
-	}
 }
 
 func (m *measuring) at(now int64) dsv.Instant { return dsv.Instant(max(now-m.t0, 0)) }

@@ -170,7 +170,7 @@ func (l *loop) splice(c *conn, d int, p *netpoll.Pipe) (int, *failure) {
 	f, src := &c.flow[d], &c.end[d]
 	n, err := p.Fill(c.fd[d], p.Size())
 	if err != nil {
-		l.pipes = append(l.pipes, p)
+		l.putPipe(p)
 		switch {
 		case errors.Is(err, netpoll.ErrAgain):
 			src.readable = false
@@ -205,7 +205,7 @@ func (l *loop) drain(c *conn, d int) error {
 		f.in -= n
 		l.moved(d, n)
 	}
-	l.pipes = append(l.pipes, f.pipe)
+	l.putPipe(f.pipe)
 	f.pipe = nil
 	l.taken(f)
 	return nil
@@ -285,8 +285,17 @@ func (l *loop) buffer() []byte {
 	return make([]byte, l.r.cfg.Chunk)
 }
 
-// maxSpares bounds what a loop keeps.
+// maxSpares bounds what a loop keeps: buffers, and pipes.
 const maxSpares = 64
+
+// putPipe takes an empty pipe back.
+func (l *loop) putPipe(p *netpoll.Pipe) {
+	if len(l.pipes) < maxSpares {
+		l.pipes = append(l.pipes, p)
+		return
+	}
+	_ = p.Close()
+}
 
 func (l *loop) putBuffer(f *flow) {
 	if f.own != nil && len(l.spares) < maxSpares {
