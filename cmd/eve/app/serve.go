@@ -128,7 +128,7 @@ func (f *serveFlags) checkEngine(m machine.Config) error {
 		case of.n < 0:
 			return fmt.Errorf("--%s %d: want at least 1", of.flag, of.n)
 		case of.n > 0 && !slices.Contains(of.kinds, f.engine):
-			return fmt.Errorf("--%s: engine %s has none; it is for %s", of.flag, f.engine, strings.Join(of.kinds, " and "))
+			return fmt.Errorf("--%s: engine %s has none; it is for %s", of.flag, f.engine, strings.Join(of.kinds, ", "))
 		}
 	}
 	if m.CPU.Discipline == machine.OS && !kind.Threads {

@@ -35,7 +35,7 @@ func Run(t *testing.T, kind engine.Kind) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, group := range []map[string]func(*testing.T){s.messages(), s.connections(), s.badInput(), s.abuse(), s.outgoing()} {
+	for _, group := range []map[string]func(*testing.T){s.messages(), s.connections(), s.badInput(), s.abuse(), s.outgoing(), s.working()} {
 		for name, test := range group {
 			t.Run(name, test)
 		}
@@ -81,6 +81,9 @@ func (s suite) start(t *testing.T, cfg engine.Config) *server {
 		t.Fatalf("listen: %v", err)
 	}
 	sv.Engine = e
+	for _, h := range sv.handlers {
+		h.post = e.Post
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	sv.stop = cancel
 	go func() { sv.ended <- e.Run(ctx) }()

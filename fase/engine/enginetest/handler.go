@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/eve-emulation/eve/fase/engine"
@@ -25,18 +26,25 @@ import (
 //	/owner/…     the rest of the path, passed to loop 0, with the loop that answers in X-Loop
 //	/call/A/P    what comes of a call to address A, path P, within 200 ms
 //	/cancel/A/P  the same call, cancelled at once
+//	/work/K      "done" after work of kind K (cpu, disk), or "inline" if the engine leaves that to the handler
+//	/tail/K      "bye", and then work of kind K
+//	/relict/K    no answer, and work of kind K once 20 ms have passed
 type handler struct {
 	agenda  []due
 	calls   map[engine.CallRef]engine.Ref
 	lastRef engine.CallRef
 	closed  chan engine.Ref // told to Closed
 	never   chan engine.Ref // asked for by /never
+	post    func(i int, fn func(engine.Loop)) bool
+
+	worked, threads, exits atomic.Int64
 }
 
 type due struct {
-	at  int64
-	ref engine.Ref
-	res engine.Response
+	at   int64
+	ref  engine.Ref
+	res  engine.Response
+	work string // in place of res
 }
 
 func newHandler() *handler {
@@ -77,7 +85,7 @@ func (h *handler) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
 			break
 		}
 		res.Body = []byte("after " + arg)
-		h.agenda = append(h.agenda, due{l.Now() + int64(d), ref, res})
+		h.agenda = append(h.agenda, due{at: l.Now() + int64(d), ref: ref, res: res})
 		return
 	case "never":
 		h.never <- ref
@@ -90,6 +98,21 @@ func (h *handler) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
 	case "header":
 		v, ok := r.Header(arg)
 		res.Body = fmt.Appendf(nil, "%s %v", v, ok)
+	case "work":
+		if !h.work(l, ref, arg, func() {
+			h.post(l.Index(), func(l engine.Loop) { l.Respond(ref, engine.Response{Body: []byte("done")}) })
+		}) {
+			l.Respond(ref, engine.Response{Body: []byte("inline")})
+		}
+		return
+	case "tail":
+		l.Respond(ref, engine.Response{Body: []byte("bye")})
+		h.work(l, ref, arg, nil)
+		return
+	case "relict":
+		h.never <- ref
+		h.agenda = append(h.agenda, due{at: l.Now() + int64(20*time.Millisecond), ref: ref, work: arg})
+		return
 	case "call", "cancel":
 		h.call(l, ref, verb, arg)
 		return
@@ -108,7 +131,7 @@ func (h *handler) call(l engine.Loop, ref engine.Ref, verb, arg string) {
 	if verb == "cancel" {
 		l.Cancel(h.lastRef)
 		l.Cancel(h.lastRef)
-		h.agenda = append(h.agenda, due{l.Now() + int64(20*time.Millisecond), ref, engine.Response{Body: []byte("cancelled")}})
+		h.agenda = append(h.agenda, due{at: l.Now() + int64(20*time.Millisecond), ref: ref, res: engine.Response{Body: []byte("cancelled")}})
 	}
 }
 
@@ -133,6 +156,29 @@ func (h *handler) Answer(l engine.Loop, ref engine.CallRef, a *engine.Answer) {
 	}
 }
 
+// work has the engine do work of a kind, and reports whether it will; else it counts as done here.
+func (h *handler) work(l engine.Loop, ref engine.Ref, kind string, then func()) bool {
+	k := engine.CPU
+	if kind == "disk" {
+		k = engine.Disk
+	}
+	given := l.Work(ref, k, func(t *engine.Thread) {
+		if t.Local == nil { // the first on this thread
+			t.Local = h
+			h.threads.Add(1)
+			t.OnExit(func() { h.exits.Add(1) })
+		}
+		h.worked.Add(1)
+		if then != nil {
+			then()
+		}
+	})
+	if !given {
+		h.worked.Add(1)
+	}
+	return given
+}
+
 func (h *handler) Closed(_ engine.Loop, ref engine.Ref) { h.closed <- ref }
 
 func (h *handler) Next() int64 {
@@ -146,10 +192,13 @@ func (h *handler) Next() int64 {
 func (h *handler) Advance(l engine.Loop, now int64) {
 	kept := h.agenda[:0]
 	for _, d := range h.agenda {
-		if d.at <= now {
-			l.Respond(d.ref, d.res)
-		} else {
+		switch {
+		case d.at > now:
 			kept = append(kept, d)
+		case d.work != "":
+			h.work(l, d.ref, d.work, nil)
+		default:
+			l.Respond(d.ref, d.res)
 		}
 	}
 	h.agenda = kept
