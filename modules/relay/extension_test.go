@@ -15,6 +15,11 @@ import (
 // extension begins a shipped extension for one direction.
 func extension(t testing.TB, name string) *wasm.Stream {
 	t.Helper()
+	return instance(t, compiled(t, name))
+}
+
+func compiled(t testing.TB, name string) *wasm.Module {
+	t.Helper()
 	m, err := wasm.Compile(t.Context(), guest(t, name))
 	if err != nil {
 		t.Fatal(err)
@@ -24,6 +29,11 @@ func extension(t testing.TB, name string) *wasm.Stream {
 			t.Error(err)
 		}
 	})
+	return m
+}
+
+func instance(t testing.TB, m *wasm.Module) *wasm.Stream {
+	t.Helper()
 	s, err := m.Stream(wasm.Up)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +43,7 @@ func extension(t testing.TB, name string) *wasm.Stream {
 
 // However a text is cut into chunks, its heads are the same.
 func TestHeads(t *testing.T) {
+	m := compiled(t, "heads")
 	for _, tt := range []struct {
 		text string
 		want int64
@@ -44,7 +55,7 @@ func TestHeads(t *testing.T) {
 		{strings.Repeat("x", 77) + "\r\n\r\n" + strings.Repeat("POST /rdr HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n", 9), 10},
 	} {
 		for size := 1; size < 40; size++ {
-			s := extension(t, "heads")
+			s := instance(t, m)
 			for c := range slices.Chunk([]byte(tt.text), size) {
 				if _, err := s.Chunk(c); err != nil {
 					t.Fatal(err)
@@ -85,8 +96,9 @@ func TestUpper(t *testing.T) {
 	for c := byte('a'); c <= 'z'; c++ {
 		want[c] -= 'a' - 'A'
 	}
+	m := compiled(t, "upper")
 	for size := 1; size < 20; size++ {
-		s, got := extension(t, "upper"), []byte{}
+		s, got := instance(t, m), []byte{}
 		for c := range slices.Chunk(all, size) {
 			out, err := s.Chunk(c)
 			if err != nil {

@@ -159,7 +159,7 @@ func TestDoesNotAllocate(t *testing.T) {
 				}
 				close(done)
 			}()
-			n := testing.AllocsPerRun(50, func() {
+			n := testing.AllocsPerRun(20, func() {
 				send <- struct{}{}
 				if _, err := io.ReadFull(far, got); err != nil {
 					t.Fatal(err)
