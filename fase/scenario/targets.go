@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -198,9 +197,4 @@ func (c *compiler) address(s spot[string], started bool) string {
 		return ""
 	}
 	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// targeted reports whether a name is a target's.
-func (p *Plan) targeted(name string) bool {
-	return slices.ContainsFunc(p.Targets, func(t Target) bool { return t.Name == name })
 }
