@@ -60,24 +60,34 @@ func number(vars *dmm.Set, n dsv.Name) float64 {
 // files come back, under hold as many of filler.
 func TestFiles(t *testing.T) {
 	block := "file web cpu 10us reply file"
+	sets, set := filepath.Join(t.TempDir(), "sets"), newSet(t)
+	held := burn.FilesConfig{Name: set.Name(), Dir: sets} // so that not every server writes them anew
+	for i := range set.Len() {
+		held.Files = append(held.Files, burn.File{Path: set.Path(i), Size: set.Size(i)})
+	}
+	hold, err := burn.OpenFiles(t.Context(), held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := hold.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(sets); !os.IsNotExist(err) { // all servers have ended
+			t.Errorf("files are left in %s: %v", sets, err)
+		}
+	})
 	for _, name := range engine.Shipped().Names() {
 		for _, how := range []struct {
 			run   machine.Run
 			cache machine.Bytes
 		}{{machine.Burn, 0}, {machine.Burn, 600_000}, {machine.Burn, 1 << 30}, {machine.Hold, 600_000}} {
 			t.Run(fmt.Sprintf("%s/%v-%d", name, how.run, how.cache), func(t *testing.T) {
-				set, vars := newSet(t), newVars(t)
+				vars := newVars(t)
 				change := shelved(t, machine.Config{Run: how.run, Disk: machine.DiskConfig{Direct: true, Depth: 4}}, how.cache, set, vars)
-				var sets string
 				s := listen(t, func(c *server.Config) {
 					change(c)
-					c.Engine.Name = name
-					sets = c.Sets
-				})
-				t.Cleanup(func() { // after the server has ended
-					if _, err := os.Stat(sets); !os.IsNotExist(err) {
-						t.Errorf("files are left in %s: %v", sets, err)
-					}
+					c.Engine.Name, c.Sets = name, sets
 				})
 				url := serve(t, s)
 				s.Start(mono.Now())
