@@ -316,3 +316,30 @@ func TestBurnedFilesAreThoseCached(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFilesDoNotAllocate asks for files again and again, most of which the cache has and some of which are read.
+func TestFilesDoNotAllocate(t *testing.T) {
+	s := newShelf(t, machine.Config{Disk: machine.DiskConfig{Seek: 1000, Rate: 1e12}}, 4<<20)
+	b, err := rdr.ParseBlock("test", []byte("file web cpu 1us reply file"), rdr.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, i := dsv.Instant(0), uint64(0)
+	one := func() {
+		at, i = at+ms, i+1
+		s.driver.Run(at)
+		s.replies = s.replies[:0]
+		s.host.Arrive(at, &service.Request{Service: -1, Block: b, Key: rdr.Root(1, 2, 3, i)}, i)
+		s.driver.Flush()
+	}
+	for range 5000 {
+		one()
+	}
+	misses := s.number("x.cache.misses")
+	if got := testing.AllocsPerRun(5000, one); got != 0 {
+		t.Errorf("a request allocates %g times, want 0", got)
+	}
+	if got := s.number("x.cache.misses") - misses; got < 100 {
+		t.Errorf("%v files were read, want some", got)
+	}
+}
