@@ -189,9 +189,9 @@ func (s *shared) turn() error {
 // wait sleeps until the next thing that is due.
 func (s *shared) wait() ([]netpoll.Event, error) {
 	k := s.keeper
-	k.published.publish(&k.count, int(s.open.Load()))
 	until := min(s.model.next(), k.retryAt, k.stopAt)
 	s.mu.Lock()
+	k.published.publish(&k.count, int(s.open.Load()))
 	until = min(until, s.handler.Next(), k.calls.next())
 	k.box.asleep.Store(true)
 	if !k.box.empty() {

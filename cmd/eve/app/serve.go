@@ -99,12 +99,12 @@ func (f *serveFlags) config() (server.Config, error) {
 		return server.Config{}, fmt.Errorf("--listen %s: others could reach it; say --allow-remote if that is wanted", f.listen)
 	}
 	return server.Config{
-		Host:   service.HostConfig{Machine: m, Topology: &service.Topology{Servers: []string{"server"}}},
+		Host: service.HostConfig{Machine: m, Topology: &service.Topology{Servers: []string{"server"}}},
 		Engine: engine.Config{
 			Name: f.engine, Listen: f.listen, Reactors: f.reactors, IdleTimeout: time.Hour,
 			Threads: f.threads, Helpers: f.helpers, Queue: f.queue, Backlog: f.backlog,
 		},
-		Seed:   uint64(os.Getpid()),
+		Seed: uint64(os.Getpid()),
 	}, nil
 }
 
