@@ -83,8 +83,8 @@ func NewMeter(source Source, name string, vars func(dsv.Name) *dmm.Var) *Meter {
 // Sample reads the source and writes what has been used since the sample before, of which the instant is earlier; the
 // first one, and those up to T0, only begin. It returns the source's error.
 func (m *Meter) Sample(at dsv.Instant) error {
-	// The last sample of a second is, and so is the first of all.
-	second := at.Add(thoroughEvery/20).Sub(0) / thoroughEvery
+	// Towards the end of each second, early enough that what is written late still belongs there.
+	second := at.Add(thoroughEvery/5).Sub(0) / thoroughEvery
 	u, err := m.source.Read(second != m.second)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (m *Meter) sum(at dsv.Instant, leaf string, x float64) {
 	}
 }
 
-// Run samples in every period since T0, a twentieth of it before its end, so that what it writes belongs there. It returns
+// Run samples in every period since T0, a tenth of it before its end, so that what it writes belongs there. It returns
 // nil once ctx has ended, or the source's error. now is the instant of the run.
 func (m *Meter) Run(ctx context.Context, every time.Duration, now func() dsv.Instant) error {
 	timer := time.NewTimer(0)
@@ -144,7 +144,7 @@ func (m *Meter) Run(ctx context.Context, every time.Duration, now func() dsv.Ins
 				return err
 			}
 		}
-		past := (at.Sub(0) + every/20) % every
+		past := (at.Sub(0) + every/10) % every
 		if past < 0 {
 			past += every
 		}
