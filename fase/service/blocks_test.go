@@ -44,6 +44,9 @@ func (w *world) call(depth int) string {
 	reply := ""
 	if w.rng.IntN(2) == 0 {
 		reply = fmt.Sprintf("reply %dB ", w.rng.IntN(20_000))
+		if w.rng.IntN(3) == 0 {
+			reply = "file web reply file "
+		}
 		if w.rng.IntN(2) == 0 {
 			reply += w.leaf() // tail work
 		}
@@ -54,7 +57,9 @@ func (w *world) call(depth int) string {
 
 // leaf is a statement that holds nothing and calls nobody.
 func (w *world) leaf() string {
-	switch w.rng.IntN(5) {
+	switch w.rng.IntN(6) {
+	case 5:
+		return "file web "
 	case 0, 1:
 		return "cpu " + w.us(2000) + " "
 	case 2:

@@ -133,7 +133,7 @@ func (w *world) answer(at dsv.Instant, tag int, a service.Answer) {
 // burn consumes one grant after another, as one loop does.
 func (w *world) burn(core int, e step.Effect) {
 	switch e.Code {
-	case service.BurnFree:
+	case service.BurnFree, service.BurnDrop:
 		return
 	case service.BurnChoose:
 		w.mail.Push(e.At+w.lag(), w.hosts[core].Choose)

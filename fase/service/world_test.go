@@ -9,6 +9,7 @@ import (
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/admit"
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/step"
@@ -99,6 +100,10 @@ func newWorld(t *testing.T, seed uint64, gentle bool) *world {
 
 func (w *world) build(seed uint64, groups int) {
 	var cores []step.Core
+	set, err := files.NewSet(files.Config{Name: "web", Directories: 2, Zipf: 1})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	for i := range w.topo.Servers {
 		m := w.machine()
 		w.speed = max(w.speed, m.CPU.Speed)
@@ -106,6 +111,7 @@ func (w *world) build(seed uint64, groups int) {
 		h := service.NewHost(service.HostConfig{
 			Node: i, Machine: m, Topology: w.topo, Services: w.cfgs, CancelOnClose: w.cancel[i],
 			Accrue: time.Duration(1+w.rng.IntN(20)) * time.Millisecond, Admit: w.admission(),
+			Files: []*files.Set{set}, Cache: machine.Bytes(w.rng.IntN(3) * 200_000),
 		}, w.set.Var)
 		w.hosts = append(w.hosts, h)
 		cores = append(cores, h)
