@@ -41,7 +41,11 @@ func (c *crowd) stop() {
 	var g errgroup.Group
 	g.SetLimit(8)
 	for _, h := range c.holders {
-		g.Go(func() error { h.stop(); return nil })
+		g.Go(func() error {
+			_ = h.call("release", struct{}{}, nil) // it may take longer than a part has to end
+			h.stop()
+			return nil
+		})
 	}
 	_ = g.Wait() // first those who opened them: a port whose connection they abort waits for nothing
 	for _, w := range c.servers {
