@@ -42,7 +42,8 @@ func newSet(t *testing.T) *files.Set {
 func newVars(t *testing.T) *dmm.Set {
 	t.Helper()
 	vars, err := dmm.NewSet(1, 1, []dmm.Spec{
-		{Name: service.CacheName("here", "hits"), Manipulator: "count"}, {Name: service.CacheName("here", "misses"), Manipulator: "count"},
+		{Name: service.CacheName("here", "hits"), Manipulator: "count"},
+		{Name: service.CacheName("here", "misses"), Manipulator: "count"},
 		{Name: service.DirectName("here"), Manipulator: "last"},
 	})
 	if err != nil {
