@@ -50,7 +50,7 @@ func phaseCPU() float64 { return phaseMedian * math.Exp(phaseSigma*phaseSigma/2)
 func (x *phases) loads() []float64 { return pick(x.cfg, []float64{0.1, 0.5, 0.7, 0.9}, []float64{0.9}) }
 
 func (x *phases) delays() []time.Duration {
-	return pick(x.cfg, []time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond}, []time.Duration{0, 20 * time.Millisecond})
+	return pick(x.cfg, []time.Duration{0, 20 * time.Millisecond, 50 * time.Millisecond}, []time.Duration{0, 20 * time.Millisecond})
 }
 
 func (x *phases) policies() []string { return pick(x.cfg, admit.Policies(), []string{"fcfs", "sjf"}) }

@@ -109,7 +109,7 @@ func (x *forwarder) report(r *Report, rates []float64, with, without []forwarded
 	last := len(rates) - 1
 	r.Shapes = append(r.Shapes,
 		Within("K5", "the slowest with forwarding, "+PerSecond.text(rates[last]), NewFigure(Seconds, with[last].most), 2.5, 2.8),
-		Within("K5", "p50 without it, "+PerSecond.text(rates[last]), NewFigure(Seconds, without[last].p50), 4.5, 5),
+		Within("K5", "p50 without it, "+PerSecond.text(rates[last]), NewFigure(Seconds, without[last].p50), 4.5, 5.05),
 		AtMost("K5", "given up with forwarding, "+PerSecond.text(rates[last]), NewFigure(Share, with[last].givenUp), 0))
 	r.Charts = append(r.Charts, report.Chart{
 		Name: "k5-forwarding", Title: "K5  Load balancing by forwarding: eight servers, one of which is asked",
