@@ -173,6 +173,7 @@ func (l *loop) serve(c *conn) {
 		m, err := l.pump(c, d)
 		if err != nil && failed == nil {
 			failed = err
+			c.end[1-d].readable = true // what it has sent may not have been told yet
 		}
 		more = more || m
 	}
