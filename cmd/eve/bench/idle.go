@@ -61,10 +61,10 @@ func (x *idlers) run(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
-	if err := x.sweep(ctx, r); err != nil {
+	if err := x.weigh(ctx, r); err != nil { // before the kernel's slab has grown
 		return err
 	}
-	if err := x.weigh(ctx, r); err != nil {
+	if err := x.sweep(ctx, r); err != nil {
 		return err
 	}
 	if len(x.cfg.Idle) > 0 {

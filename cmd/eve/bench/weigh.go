@@ -16,7 +16,7 @@ func (x *idlers) weigh(ctx context.Context, r *Report) error {
 	t := &Table{
 		Card: "A6", Title: "memory of an idle connection, as the slope between two numbers of them", Head: "server's process",
 		Also: []string{"kernel's slab, both ends", "process before", "up to"},
-		Note: "anonymous pages in RAM of the process; a server in Go is asked to give back what it does not use; the kernel's slab is that of the whole machine",
+		Note: "anonymous pages in RAM of the process; a server in Go is asked to give back what it does not use; each round has a new process; the slab is that of the whole machine, which keeps for the next what one has freed: its greatest figure counts",
 	}
 	rounds := pick(x.cfg, 3, 1)
 	for _, w := range x.ws {
@@ -26,7 +26,7 @@ func (x *idlers) weigh(ctx context.Context, r *Report) error {
 		}
 		var process, slab, base []float64
 		for range rounds {
-			m, err := x.slope(ctx, w, fewer, more)
+			m, err := x.slopeOf(ctx, w, fewer, more)
 			if err != nil {
 				return err
 			}
@@ -45,6 +45,16 @@ func (x *idlers) weigh(ctx context.Context, r *Report) error {
 
 // A weight is bytes: for each connection, and what the process had before.
 type weight struct{ process, slab, base float64 }
+
+// slopeOf measures a new process of the same server, which has had no connection.
+func (x *idlers) slopeOf(ctx context.Context, w *web, fewer, more int) (weight, error) {
+	fresh, err := x.cfg.openWeb(ctx, w.name, w.peer)
+	if err != nil {
+		return weight{}, err
+	}
+	defer fresh.stop()
+	return x.slope(ctx, fresh, fewer, more)
+}
 
 func (x *idlers) slope(ctx context.Context, w *web, fewer, more int) (m weight, err error) {
 	at := func(n int) (process, slab float64, err error) {
