@@ -303,13 +303,13 @@ func volleyPart(ctx context.Context) (duty, func() error, error) {
 	_ = mono.TimerSlack(1)
 	held := &holding{}
 	return duty{
-			"fire":    take(func(f firing) (any, error) { return fire(ctx, f) }),
-			"hold":    take(func(w wanted) (any, error) { return held.open(ctx, w) }),
-			"ask":     take(func(w wanted) (any, error) { return held.ask(w) }),
-			"release": func(json.RawMessage) (any, error) { return nil, held.release() },
-		}, func() error {
-			err := held.release()
-			runtime.UnlockOSThread()
-			return err
-		}, nil
+		"fire":    take(func(f firing) (any, error) { return fire(ctx, f) }),
+		"hold":    take(func(w wanted) (any, error) { return held.open(ctx, w) }),
+		"ask":     take(func(w wanted) (any, error) { return held.ask(w) }),
+		"release": func(json.RawMessage) (any, error) { return nil, held.release() },
+	}, func() error {
+		err := held.release()
+		runtime.UnlockOSThread()
+		return err
+	}, nil
 }
