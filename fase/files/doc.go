@@ -37,7 +37,8 @@ const SPECweb99 = "specweb99"
 // Sizes and classes are those of https://www.spec.org/osg/web96/workload.html, tables 1 and 2; the choice of directories by
 // Zipf's law is described by Ruan and Pai, "Understanding and addressing blocking-induced network server latency", USENIX
 // 2006, section 2.3. Within a class SPECweb99 ranks the middle file first: its files are asked for with the probabilities
-// of Zipf's law at the ranks below, which makes 3.9, 5.9, 8.8, 17.7, 35.3, 11.8, 7.1, 5.0 and 4.4 %.
+// of Zipf's law at the ranks below, which makes 3.9, 5.9, 8.8, 17.7, 35.3, 11.8, 7.1, 5.0 and 4.4 %, as in the table of
+// genspec99sesslogs.c, by which Brecht's userver generates this load. Its sizes cut fractions off, those here are rounded.
 const (
 	classes     = 4
 	perClass    = 9

@@ -53,6 +53,15 @@ func TestSet(t *testing.T) {
 			t.Errorf("find %q: got %d, want -1", path, got)
 		}
 	}
+	for i, want := range []float64{0.039, 0.059, 0.088, 0.177, 0.353, 0.118, 0.071, 0.05, 0.044} { // of genspec99sesslogs.c
+		class := 0.0
+		for k := range 9 {
+			class += s.Probability(9 + k)
+		}
+		if got := s.Probability(9+i) / class; math.Abs(got-want) > 0.0006 {
+			t.Errorf("file %d of a class: got %.4f, want %g", i, got, want)
+		}
+	}
 	sum, mean, bytes := 0.0, 0.0, int64(0)
 	for i := range s.Len() {
 		sum += s.Probability(i)

@@ -30,6 +30,7 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		n := d.N
 		if v := &h.visits[x]; d.File && v.object != 0 && v.status == 0 {
 			n, v.sends = h.lib.size(v.object), v.object
+			h.pin(v.sends) // the block may get another one while the reply is on its way
 		}
 		h.reply(at, x, 200, n)
 		h.run.Met(at, ref, rdr.OK)

@@ -32,6 +32,7 @@ type read struct {
 	object  files.Object
 	gen     uint32
 	live    bool
+	lost    bool       // the disk did not bring it
 	waiting []step.Ref // ops
 }
 
@@ -73,7 +74,7 @@ func (l *library) begin(o files.Object, op step.Ref) step.Ref {
 		l.reads = append(l.reads, read{})
 	}
 	r := &l.reads[i]
-	r.object, r.live, r.waiting = o, true, append(r.waiting[:0], op)
+	r.object, r.live, r.lost, r.waiting = o, true, false, append(r.waiting[:0], op)
 	r.gen++
 	l.reading[o] = i
 	return step.NewRef(i|readBit, r.gen)
@@ -144,44 +145,60 @@ func (h *Host) leaveRead(ref step.Ref) {
 	}
 }
 
-// read ends the read of a file: it is cached, and those go on that wait for it.
+// read ends the read of a file: it is cached, and those go on that wait for it. One that the disk did not bring is not cached,
+// and fails those who wait, so that the next one reads it again.
 func (h *Host) read(at dsv.Instant, ref step.Ref) {
 	r := h.lib.find(ref)
 	if r == nil {
 		return
 	}
-	o, waiting := r.object, r.waiting
+	o, waiting, outcome := r.object, r.waiting, rdr.OK
 	r.live, r.waiting = false, nil
 	delete(h.lib.reading, o)
-	for _, gone := range h.lib.cache.Put(o, h.lib.size(o)) {
-		h.drop(at, gone)
+	if r.lost {
+		outcome = rdr.Failed
+	} else {
+		h.keep(at, o, waiting)
 	}
-	for _, w := range waiting { // all of them before one goes on, and may be done with it
-		if x, ok := h.run.Execution(w); ok {
-			h.got(at, x, o)
-		}
-	}
-	h.drop(at, o)
 	for _, w := range waiting {
-		h.run.Met(at, w, rdr.OK)
+		h.run.Met(at, w, outcome)
 	}
 	i := ref.Slot() &^ readBit
 	h.lib.reads[i].waiting = waiting[:0]
 	h.lib.free = append(h.lib.free, i)
 }
 
+// keep caches a file that has come, and gives it to those who wait: to all of them before one goes on, and may be done with it.
+func (h *Host) keep(at dsv.Instant, o files.Object, waiting []step.Ref) {
+	for _, gone := range h.lib.cache.Put(o, h.lib.size(o)) {
+		h.drop(at, gone)
+	}
+	for _, w := range waiting {
+		if x, ok := h.run.Execution(w); ok {
+			h.got(at, x, o)
+		}
+	}
+	h.drop(at, o)
+}
+
 // got makes a file the one that an execution has got last.
 func (h *Host) got(at dsv.Instant, x uint32, o files.Object) {
 	before := h.visits[x].object
 	h.visits[x].object = o
-	if h.lib.pins == nil || before == o {
-		return
+	if before != o {
+		h.pin(o)
+		h.unpin(at, before)
 	}
-	h.lib.pins[o]++
-	h.unpin(at, before)
 }
 
-// unpin tells that an execution needs a file no more.
+// pin keeps the bytes of a file that may be sent.
+func (h *Host) pin(o files.Object) {
+	if h.lib.pins != nil && o != 0 {
+		h.lib.pins[o]++
+	}
+}
+
+// unpin tells that an execution or a reply needs a file no more.
 func (h *Host) unpin(at dsv.Instant, o files.Object) {
 	if h.lib.pins == nil || o == 0 {
 		return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
@@ -272,6 +273,59 @@ func TestBurnedFiles(t *testing.T) {
 	}
 	if held := bytesHeld(s.burns); len(held) != 0 {
 		t.Errorf("held without a cache after the last reply: %v", held)
+	}
+	if err := s.host.Idle(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBurnedFileIsSentLate has a reply cross a slow link while its block gets another file: the bytes are held until it is out.
+func TestBurnedFileIsSentLate(t *testing.T) {
+	s := newShelf(t, machine.Config{Run: machine.Burn, Link: machine.LinkConfig{Delay: 5 * time.Millisecond}}, 0)
+	s.ask(0, 1, "file web reply file file web cpu 1us")
+	s.driver.Run(5 * ms)
+	for i := 0; i < len(s.burns); i++ {
+		s.met(dsv.Instant(6+i)*ms, s.burns[i])
+		if held := bytesHeld(s.burns); len(s.replies) == 0 && len(held) == 0 {
+			t.Fatalf("nothing is held after %d burns, and the reply is not out", i+1)
+		}
+	}
+	s.driver.Run(30 * ms)
+	if len(s.replies) != 1 || len(s.burns) != 5 {
+		t.Fatalf("got %d replies and %d burns, want 1 reply and two files read and dropped, and CPU", len(s.replies), len(s.burns))
+	}
+	sent := files.Object(s.replies[0].Ref)
+	for _, e := range s.burns {
+		if e.Code == service.BurnDrop && files.Object(e.Key) == sent && e.At < s.replies[0].At {
+			t.Errorf("file %d dropped at %v, sent at %v", sent, e.At, s.replies[0].At)
+		}
+	}
+	if held := bytesHeld(s.burns); len(held) != 0 {
+		t.Errorf("held after the reply: %v", held)
+	}
+	if err := s.host.Idle(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBurnedFileIsLost has the disk fail: whoever waits fails too, and the next one reads the file again.
+func TestBurnedFileIsLost(t *testing.T) {
+	s := newShelf(t, machine.Config{Run: machine.Burn}, 1<<20)
+	k := s.differing(1, 100)[0]
+	o := s.ask(0, k, "file web reply file")
+	s.ask(ms, k, "file web reply file")
+	s.host.Lost(2*ms, s.burns[0].Ref, 1000)
+	s.driver.Flush()
+	if len(s.replies) != 2 || s.replies[0].Code != 500 || s.replies[1].Code != 500 || s.host.Cached(o) {
+		t.Fatalf("replies %+v, cached %t; want two of 500, and nothing cached", s.replies, s.host.Cached(o))
+	}
+	s.ask(2*ms, k, "file web reply file")
+	if len(s.burns) != 2 || s.burns[1].Code != service.BurnFile || files.Object(s.burns[1].Key) != o {
+		t.Fatalf("burns: got %+v, want another read", s.burns)
+	}
+	s.met(3*ms, s.burns[1])
+	if len(s.replies) != 3 || s.replies[2].Code != 200 || !s.host.Cached(o) {
+		t.Errorf("replies %+v, cached %t; want a 200 and the file cached", s.replies, s.host.Cached(o))
 	}
 	if err := s.host.Idle(); err != nil {
 		t.Error(err)

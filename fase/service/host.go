@@ -220,6 +220,14 @@ func (h *Host) Met(at dsv.Instant, ref step.Ref, delivered int64) {
 	h.departures(at)
 }
 
+// Lost is Met of a BurnFile effect that did not bring its file: whoever waits for it fails, and it is not cached.
+func (h *Host) Lost(at dsv.Instant, ref step.Ref, delivered int64) {
+	if r := h.lib.find(ref); r != nil {
+		r.lost = true
+	}
+	h.Met(at, ref, delivered)
+}
+
 // Wants reports whether anybody still waits for a Burn effect, which may have been withdrawn since. BurnFree and BurnDrop are
 // always wanted.
 func (h *Host) Wants(ref step.Ref) bool { return h.run.lookup(ref) != nil || h.lib.find(ref) != nil }

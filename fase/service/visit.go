@@ -183,6 +183,7 @@ func (h *Host) deliver(at dsv.Instant, x uint32) {
 		}
 		h.effect(e)
 	}
+	h.unpin(at, v.sends)
 	h.close(at, x)
 }
 

@@ -27,12 +27,15 @@ type front struct {
 // greeting is what a plain GET gets.
 var greeting = []byte("Eve emulates this server. POST a resource demand request to /rdr.\n")
 
-// simple answers whatever is no RDR: any GET, and what is neither.
+// gets reports whether a request is a GET, or a HEAD, of which the engine sends no body.
+func gets(r *engine.Request) bool { return r.Is("GET") || r.Is("HEAD") }
+
+// simple answers whatever needs no machine: a GET of no file, and what is neither GET nor RDR.
 func (f *front) simple(l engine.Loop, ref engine.Ref, r *engine.Request) bool {
 	switch {
-	case r.Is("GET") && f.asksFile(r):
+	case gets(r) && f.asksFile(r):
 		return false
-	case r.Is("GET"), r.Is("HEAD"):
+	case gets(r):
 		l.Respond(ref, engine.Response{Body: greeting})
 	case !r.Is("POST"):
 		l.Respond(ref, engine.Response{Status: 405, Header: allow, Body: []byte("GET, HEAD or POST\n")})
@@ -81,7 +84,7 @@ const quickBody = 64
 // decode reads a request of a resource demand; a response with a status says what is wrong with it.
 func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.Response) {
 	req.Service = -1
-	if r.Is("GET") {
+	if gets(r) {
 		return f.decodeFile(r)
 	}
 	if name := string(r.Path()[len("/rdr"):]); len(name) > 1 {

@@ -31,7 +31,7 @@ func fileBlocks(sets []*files.Set) ([]*rdr.Block, error) {
 	return bs, nil
 }
 
-// asksFile reports whether a GET is for a file of this server.
+// asksFile reports whether a GET is for a file of this server: its path is only compared with those of the sets.
 func (f *front) asksFile(r *engine.Request) bool {
 	return len(f.s.gets) > 0 && strings.HasPrefix(string(r.Path()), filesPath)
 }
@@ -41,17 +41,26 @@ func (f *front) decodeFile(r *engine.Request) (req service.Request, refusal engi
 	name, path, one := strings.Cut(strings.TrimPrefix(string(r.Path()), filesPath), "/")
 	set := f.s.set(name)
 	if set < 0 {
-		return req, engine.Response{Status: 404, Body: []byte("no file set " + name + "\n")}
+		return req, engine.Response{Status: 404, Body: []byte("no file set " + clip(name) + "\n")}
 	}
 	req = service.Request{Service: -1, Block: f.s.gets[set], Key: f.key()}
 	if one {
 		i := f.s.cfg.Host.Files[set].Find(path)
 		if i < 0 {
-			return req, engine.Response{Status: 404, Body: []byte("no file " + path + " in " + name + "\n")}
+			return req, engine.Response{Status: 404, Body: []byte("no file " + clip(path) + " in " + name + "\n")}
 		}
 		req.Object = files.NewObject(set, i)
 	}
 	return req, engine.Response{}
+}
+
+// clip is the beginning of what somebody asked for.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
 }
 
 // key is that of a request that brings none.

@@ -329,7 +329,11 @@ func (o *owner) burn(e step.Effect) {
 func (o *owner) burned(e step.Effect, delivered int64) {
 	if at, ok := o.s.instant(o.loop.Touch()); ok {
 		o.driver.Run(at)
-		o.host.Met(at, e.Ref, delivered)
+		if e.Code == service.BurnFile && !o.pages.has(files.Object(e.Key)) {
+			o.host.Lost(at, e.Ref, delivered)
+		} else {
+			o.host.Met(at, e.Ref, delivered)
+		}
 		o.settle()
 	}
 }

@@ -80,6 +80,14 @@ func (p *pages) get(o files.Object) []byte {
 	return p.data[o]
 }
 
+// has reports whether the bytes of a file are there.
+func (p *pages) has(o files.Object) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.data[o]
+	return ok
+}
+
 func (p *pages) drop(o files.Object) {
 	p.mu.Lock()
 	delete(p.data, o)
