@@ -87,16 +87,16 @@ func (x *execution) happened(e evekernel.ModuleEvent) {
 // sentence tells what became of a module, and when.
 func (x *execution) sentence(e evekernel.ModuleEvent) string {
 	what, printed, ok := strings.Cut(e.Status, "; it printed: ")
-	what += x.when(e.At)
+	when := x.when(e.At)
 	if !ok {
-		return what
+		return what + when
 	}
 	// A module of Eve's own says what went wrong in its last line; that it then exited is no news.
 	own := fmt.Sprintf("module %s: ", e.Name)
 	if i := strings.LastIndex(printed, "eve: "+own); i >= 0 {
-		return strings.TrimSuffix(what, " exited with status 1") + ": " + firstLine(printed[i+len("eve: "+own):])
+		return strings.TrimSuffix(what, " exited with status 1") + when + ": " + firstLine(printed[i+len("eve: "+own):])
 	}
-	return what + "; it printed: " + firstLine(printed)
+	return what + when + "; it printed: " + firstLine(printed)
 }
 
 // begun reports whether T0 was announced: from then on there is something to tell.
