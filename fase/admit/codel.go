@@ -16,7 +16,8 @@ type CoDelConfig struct {
 // CoDel rejects what has waited too long: once the wait of those that leave a queue has exceeded a target for an interval, it
 // drops one, and further ones in ever shorter steps, the interval divided by the square root of their count, until the wait
 // is below the target. It is the pseudocode of RFC 8289, section 5 ("Controlled Delay Active Queue Management", Nichols,
-// Jacobson, McGregor and Iyengar, 2018), asked for one request at a time. It belongs to one goroutine.
+// Jacobson, McGregor and Iyengar, 2018), asked for one request at a time. Where that wants more than the bytes
+// of a packet left in the queue before it drops, this wants a request. It belongs to one goroutine.
 type CoDel struct {
 	target, interval time.Duration
 

@@ -118,7 +118,17 @@ func (g *Gate) remove(slot uint32) {
 }
 
 // Done tells that one that was to be served has left service.
-func (g *Gate) Done() { g.serving-- }
+func (g *Gate) Done() {
+	g.serving--
+	g.rest()
+}
+
+// rest lets the pool know when nobody is in it or in service.
+func (g *Gate) rest() {
+	if g.serving == 0 && g.pool.size == 0 {
+		g.pool.fair.rest()
+	}
+}
 
 // Answered tells how long a request took that was served, from its registration to its answer: what the controllers observe.
 func (g *Gate) Answered(at dsv.Instant, response time.Duration) {
@@ -137,6 +147,7 @@ func (g *Gate) Withdraw(ref step.Ref) bool {
 		return false
 	}
 	g.remove(ref.Slot())
+	g.rest()
 	return true
 }
 

@@ -283,13 +283,22 @@ type model struct {
 	arrived []dsv.Instant
 	object  uint64
 	now     int64
+	latest  int64 // of ends
 	ends    map[uint64]int64
 	tags    map[step.Ref]int64
+}
+
+// rest is when nobody waits and nobody is served.
+func (m *model) rest(serving int) {
+	if serving == 0 && len(m.waiting) == 0 {
+		m.now = m.latest
+	}
 }
 
 func (m *model) push(at dsv.Instant, r admit.Request) {
 	m.tags[r.Ref] = max(m.now, m.ends[r.Client])
 	m.ends[r.Client] = m.tags[r.Ref] + max(r.Demand, 1)
+	m.latest = max(m.latest, m.ends[r.Client])
 	m.waiting, m.arrived = append(m.waiting, r), append(m.arrived, at)
 }
 
@@ -367,6 +376,7 @@ func TestGateAgainstModel(t *testing.T) {
 				if serving > 0 {
 					g.Done()
 					serving--
+					m.rest(serving)
 				}
 			case 3:
 				if len(m.waiting) > 0 {
@@ -375,6 +385,7 @@ func TestGateAgainstModel(t *testing.T) {
 						t.Fatalf("withdraw %v: not there", m.waiting[i].Ref)
 					}
 					m.drop(i)
+					m.rest(serving)
 				}
 			}
 			for {
@@ -432,6 +443,28 @@ func TestFairShares(t *testing.T) {
 		if behind := served[most] - served[c]; behind > 2*100 {
 			t.Errorf("client %d: got %d served, %d behind client %d", c, served[c], behind, most)
 		}
+	}
+}
+
+// Where nobody is left, what clients have had is forgotten: who had much goes behind no one who comes later.
+func TestFairForgetsAtRest(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(g *admit.Gate)
+	}{
+		{"served", func(g *admit.Gate) { g.Take(1); g.Done() }},
+		{"withdrawn", func(g *admit.Gate) { g.Withdraw(ref(1)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := admit.New(admit.Config{Policy: admit.Fair, Limit: 1, Delay: 1}, 0, nil)
+			g.Register(0, admit.Request{Ref: ref(1), Client: 1, Demand: 1000})
+			tt.end(g)
+			g.Register(2, admit.Request{Ref: ref(2), Client: 1, Demand: 10})
+			g.Register(2, admit.Request{Ref: ref(3), Client: 2, Demand: 10})
+			if got, want := drain(g, 3), []int{2, 3}; !slices.Equal(got, want) {
+				t.Errorf("order: got %v, want %v", got, want)
+			}
+		})
 	}
 }
 
