@@ -69,7 +69,7 @@ type Config struct {
 
 	Spin        time.Duration // polled instead of slept before an instant is due: exact, at the price of the CPU
 	Connections int           // most connections open to one address; 0 is no limit. Calls beyond wait in line
-	Own         bool          // each user keeps connections of its own; its groups are Owners, and Connections is 0
+	Own         bool          // each user keeps connections of its own; its one group is an Owner, and Connections is 0
 	Requests    int           // answers after which a connection is closed, and a new one opened when need be; 0 is no limit
 	Hold        []int         // by server: connections opened as soon as Run begins, and left idle beside the others
 	Sources     []netip.Addr  // local addresses of connections, taken in turn; the kernel chooses instead of one that leads nowhere

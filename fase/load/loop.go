@@ -84,6 +84,8 @@ func New(cfg Config) (*Loop, error) {
 		return nil, errors.New("new load: no addresses of servers")
 	case cfg.Grace < 0 || cfg.Spin < 0 || cfg.Connections < 0 || cfg.End < 0 || cfg.Requests < 0:
 		return nil, errors.New("new load: negative setting")
+	case cfg.Own && len(cfg.Groups) > 1:
+		return nil, errors.New("new load: where each user has connections of its own there is one group, whose numbers of users they go by")
 	case cfg.Own && cfg.Connections > 0:
 		return nil, errors.New("new load: where each user has connections of its own they cannot be limited")
 	}

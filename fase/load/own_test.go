@@ -210,34 +210,36 @@ func TestSharedReconnects(t *testing.T) {
 	}
 }
 
-// TestWhoLeavesHangsUp has users come one after the other, each when the one before has left: at no time may more than one
-// connection be open.
+// TestWhoLeavesHangsUp has users come one after the other, each when the one before has left. The server answers one only when
+// the connection of the one before has ended.
 func TestWhoLeavesHangsUp(t *testing.T) {
-	_, address := keep(t)
-	h := newHouseholds(30, 1, 1)
-	h.leave, h.agenda = true, []int{0}
-	l := open(t, start(load.Config{Groups: []load.Group{h}, Address: to(address), Own: true}))
-	most := 0
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
+	const users = 30
+	ended := make([]chan struct{}, users+1) // by connection, from 1 on
+	for i := range ended {
+		ended[i] = make(chan struct{})
+	}
+	close(ended[0])
+	address := serve(t, func(c *net.TCPConn, r *bufio.Reader, n int) {
+		if n++; n > users {
+			return // the loop has opened too many, as it counts
+		}
+		defer close(ended[n])
+		for request(r) {
 			select {
-			case <-done:
+			case <-ended[n-1]:
+			case <-time.After(10 * time.Second):
+				t.Errorf("connection %d is open when user %d comes", n-1, n)
+			}
+			if _, err := io.WriteString(c, pong); err != nil {
 				return
-			default:
-				most = max(most, l.Stats().Open)
 			}
 		}
 	})
-	s, err := l.Run(t.Context())
-	close(done)
-	wg.Wait()
-	if err != nil || s.Answered != 30 || s.Opened != 30 {
-		t.Fatalf("got %v, %d answers on %d connections, want 30 on 30", err, s.Answered, s.Opened)
-	}
-	if most != 1 {
-		t.Errorf("got up to %d connections open, want 1", most)
+	h := newHouseholds(users, 1, 1)
+	h.leave, h.agenda = true, []int{0}
+	s, err := open(t, start(load.Config{Groups: []load.Group{h}, Address: to(address), Own: true})).Run(t.Context())
+	if err != nil || s.Answered != users || s.Opened != users || s.Open != 0 {
+		t.Fatalf("got %v, %d answers on %d connections, %d open; want %d on %[5]d, none", err, s.Answered, s.Opened, s.Open, users)
 	}
 }
 
@@ -298,6 +300,7 @@ func TestOwnSettings(t *testing.T) {
 	for _, cfg := range []load.Config{
 		{Groups: []load.Group{c}, Address: to(""), Own: true},
 		{Groups: []load.Group{newHouseholds(1, 1, 1)}, Address: to(""), Own: true, Connections: 3},
+		{Groups: []load.Group{newHouseholds(1, 1, 1), newHouseholds(1, 1, 1)}, Address: to(""), Own: true}, // whose numbers are the same
 		{Groups: []load.Group{c}, Address: to(""), Requests: -1},
 	} {
 		if _, err := load.New(cfg); err == nil {
