@@ -42,7 +42,7 @@ func TestChaos(t *testing.T) {
 
 // finish runs until nothing is under way and checks what must hold then.
 func (w *world) finish() {
-	end := chaosEnd + dsv.At(100*time.Second)
+	end := chaosEnd + dsv.At(chaosRest)
 	w.driver.Run(end)
 	for _, h := range w.hosts {
 		h.Settle(end)
@@ -92,7 +92,7 @@ func (w *world) conserved() {
 			}
 		}
 	}
-	w.set.Close(chaosEnd + dsv.At(100*time.Second))
+	w.set.Close(chaosEnd + dsv.At(chaosRest))
 	records := map[string][]user.Record{}
 	for _, d := range w.set.Take(nil) {
 		for b := range dmm.Records(d.Value.Bytes) {

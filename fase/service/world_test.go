@@ -55,6 +55,9 @@ type wire struct {
 
 const chaosEnd = dsv.Instant(300 * time.Millisecond)
 
+// chaosRest is enough for whatever is under way to end: a mapping that does not come is waited for for 10 s.
+const chaosRest = 25 * time.Second
+
 func newWorld(t *testing.T, seed uint64, gentle bool) *world {
 	t.Helper()
 	w := &world{

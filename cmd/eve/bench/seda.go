@@ -151,7 +151,7 @@ func (x *s2) measure(ctx context.Context) error {
 	defer readers.stop()
 	for _, n := range x.levels() {
 		x.cfg.say("S2: %d readers, %d servers in turns", n, len(x.rows))
-		span := pick(x.cfg, time.Second, 100*time.Millisecond)
+		span := pick(x.cfg, 700*time.Millisecond, 100*time.Millisecond)
 		if n == sedaMost {
 			span = 5 * time.Second
 		}
@@ -167,11 +167,12 @@ func (x *s2) measure(ctx context.Context) error {
 }
 
 func (x *s2) one(readers *part, row *sedaRow, n int, span time.Duration) error {
-	var h haul
-	if err := readers.call("read", readersSpec{
+	s := readersSpec{
 		Address: row.address, Readers: n, Think: sedaThink, PerConn: sedaPerConn, Directories: x.set.Config().Directories,
 		Warm: span / 5, For: span,
-	}, &h); err != nil {
+	}
+	h, err := s.on(readers)
+	if err != nil {
 		return fmt.Errorf("%s with %d readers: %w", row.name, n, err)
 	}
 	if row.found == nil {
