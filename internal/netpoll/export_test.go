@@ -1,6 +1,9 @@
 package netpoll
 
-import "syscall"
+import (
+	"syscall"
+	"unsafe"
+)
 
 // Unsupported and Lacking are what NewRing says of kernels that we do not have.
 func Unsupported(errno syscall.Errno) error { return unsupported(errno) }
@@ -10,4 +13,17 @@ func Lacking(features uint32) string        { return lacking(features) }
 func (r *Ring) Relative() {
 	r.absolute = false
 	r.enterOpt &^= enterAbsTimer
+}
+
+// Resident returns how many bytes of memory the blocks of long sends take.
+func (r *Ring) Resident() int {
+	n := 0
+	for _, slab := range r.blocks.slabs {
+		pages := make([]byte, len(slab)/4096)
+		_, _, _ = syscall.RawSyscall(syscall.SYS_MINCORE, uintptr(unsafe.Pointer(&slab[0])), uintptr(len(slab)), uintptr(unsafe.Pointer(&pages[0])))
+		for _, p := range pages {
+			n += int(p&1) * 4096
+		}
+	}
+	return n
 }

@@ -293,10 +293,10 @@ func (r *Ring) quiesce() error {
 		if r.inflight == 0 && r.queued() == 0 {
 			return nil
 		}
-		if err := r.enter(1, 10_000_000); err != nil {
+		err := r.enter(1, 10_000_000)
+		if r.harvest(&err); err != nil {
 			return fmt.Errorf("close ring: %w", err)
 		}
-		r.harvest()
 	}
 	return fmt.Errorf("close ring: %d operations have not ended", r.inflight)
 }

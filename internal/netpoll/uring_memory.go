@@ -133,6 +133,7 @@ type blocks struct {
 const (
 	blockBytes = 64 << 10
 	slabBlocks = 16
+	blocksKept = 256 // free ones that keep their memory: 16 MiB
 )
 
 // take returns the number of a block.
@@ -152,7 +153,13 @@ func (b *blocks) take() (uint32, error) {
 	return k, nil
 }
 
-func (b *blocks) put(k uint32) { b.free = append(b.free, k) }
+// put takes a block back. Beyond blocksKept free ones the kernel gets its memory back, and brings zeroed memory when it is used again.
+func (b *blocks) put(k uint32) {
+	if len(b.free) >= blocksKept {
+		_ = unix.Madvise(b.at(k), unix.MADV_DONTNEED) // it can fail only on what is not mapped
+	}
+	b.free = append(b.free, k)
+}
 
 func (b *blocks) at(k uint32) []byte {
 	off := int(k%slabBlocks) * blockBytes

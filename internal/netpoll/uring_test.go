@@ -477,3 +477,54 @@ func TestRingConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestRingUnsentAll fills more sockets in one turn than there are places for completions: Unsent must hand all of it over at once, or
+// what is sent next would overtake it.
+func TestRingUnsentAll(t *testing.T) {
+	const many, size = 12, 200_000
+	r := newRing(t, netpoll.RingConfig{Entries: 2, Completions: 2, SendBytes: many * size})
+	ps := pairs(t, r, many)
+	got := make([]int, many)
+	ev := r.On(0, func(c *netpoll.Completion) { got[c.ID] += len(c.Data) })
+	block := [][]byte{make([]byte, size)}
+	for i, p := range ps {
+		_ = p.peer.SetReadBuffer(4096)
+		_ = netpoll.Buffers(p.fd, 0, 4096)
+		if !r.Send(p.fd, ev, uint64(i), block) {
+			t.Fatal("send: got false, want true")
+		}
+	}
+	if _, err := r.Wait(0); err != nil {
+		t.Fatal(err)
+	}
+	r.Unsent()
+	for i, n := range got {
+		if n == 0 || n == size {
+			t.Errorf("connection %d: %d bytes came back, want some of %d", i, n, size)
+		}
+	}
+	if !r.Send(ps[0].fd, ev, 0, [][]byte{make([]byte, many*size)}) {
+		t.Error("send when all was handed over: got false, want true") // the room is free again
+	}
+}
+
+// TestRingMemory has many long sends under way at once, and expects that their memory is given back when they have ended.
+func TestRingMemory(t *testing.T) {
+	const many = 1000 // of 64 KiB
+	r := newRing(t, netpoll.RingConfig{})
+	p := pairs(t, r, 1)[0]
+	ended := 0
+	ev := r.On(0, func(*netpoll.Completion) { ended++ })
+	piece := make([]byte, 60_000)
+	for range many {
+		if _, err := r.SendWhole(p.fd, ev, 1, piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	busy := r.Resident()
+	_ = p.peer.Close()
+	until(t, r, "ends of sends", func() bool { return ended == many })
+	if free := r.Resident(); busy < many*len(piece) || free > 20<<20 {
+		t.Errorf("memory of blocks: got %d bytes under way and %d afterwards, want at least %d and at most %d", busy, free, many*len(piece), 20<<20)
+	}
+}

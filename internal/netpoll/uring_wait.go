@@ -33,7 +33,7 @@ func (r *Ring) Wait(until int64) (bool, error) {
 func (r *Ring) wait(until int64) (bool, error) {
 	if r.pending() || until <= 0 {
 		err := r.enter(0, 0)
-		return r.harvest(), err
+		return r.harvest(&err), err
 	}
 	for light := r.busy && r.light; ; light = false {
 		end, last := until, true
@@ -50,7 +50,7 @@ func (r *Ring) wait(until int64) (bool, error) {
 			}
 		}
 		err := r.enterUntil(end, light)
-		if r.harvest() || err != nil || last || r.awake {
+		if r.harvest(&err) || err != nil || last || r.awake {
 			return r.pending(), err
 		}
 	}
@@ -59,7 +59,7 @@ func (r *Ring) wait(until int64) (bool, error) {
 func (r *Ring) spinUntil(until int64) (bool, error) {
 	for {
 		err := r.enter(0, 0)
-		if r.harvest() || err != nil || r.awake || mono.Now() >= until {
+		if r.harvest(&err) || err != nil || r.awake || mono.Now() >= until {
 			return r.pending(), err
 		}
 	}
@@ -129,15 +129,24 @@ func (r *Ring) submit() {
 // pending reports whether Dispatch has anything to do.
 func (r *Ring) pending() bool { return r.found > 0 }
 
-// harvest takes over what the kernel has reported, and reports whether Dispatch has anything to do.
-func (r *Ring) harvest() bool {
+// harvest takes over what the kernel has reported, and reports whether Dispatch has anything to do. What there was no place for in the
+// ring is asked for until there is no more of it: Unsent must know of all that was not sent. What goes wrong with that is joined to err.
+func (r *Ring) harvest(err *error) bool {
 	r.awake = false
-	r.arena.done = int32(atomic.LoadUint32(r.sq.head)-r.arena.mark) >= 0 && atomic.LoadUint32(r.sq.flags)&sqOverflow == 0
-	head, tail := *r.cq.head, atomic.LoadUint32(r.cq.tail)
-	for ; head != tail; head++ {
-		r.complete(&r.cq.entries[head&r.cq.mask])
+	for range 1000 { // a kernel that is short of memory may need to be asked again
+		taken := atomic.LoadUint32(r.sq.head)
+		head, tail := *r.cq.head, atomic.LoadUint32(r.cq.tail)
+		for ; head != tail; head++ {
+			r.complete(&r.cq.entries[head&r.cq.mask])
+		}
+		atomic.StoreUint32(r.cq.head, head)
+		whole := atomic.LoadUint32(r.sq.flags)&sqOverflow == 0
+		r.arena.done = int32(taken-r.arena.mark) >= 0 && whole
+		if whole || *err != nil {
+			return r.pending()
+		}
+		*err = r.enter(0, 0)
 	}
-	atomic.StoreUint32(r.cq.head, head)
 	return r.pending()
 }
 
