@@ -214,7 +214,8 @@ func (r *reactor) watch(c *conn) {
 // reset, which can destroy the response on its way: so the end of stream goes out first, and what comes until the peer's is
 // thrown away.
 func (r *reactor) leave(c *conn) {
-	if c.flags&ended != 0 || !r.closeWrite(c) {
+	// A ring has nothing left to send here. It could shut the connection down as well, but would do so on a thread of the kernel's.
+	if c.flags&ended != 0 || netpoll.CloseWrite(int(c.fd)) != nil {
 		r.drop(c)
 		return
 	}
@@ -225,13 +226,4 @@ func (r *reactor) leave(c *conn) {
 	r.e.gone(r) // it holds nobody up
 	r.wait(c, leaving)
 	r.watch(c)
-}
-
-// closeWrite sends the end of stream. It reports false if the connection is broken.
-func (r *reactor) closeWrite(c *conn) bool {
-	if r.ring != nil {
-		r.ring.ShutWrite(int(c.fd))
-		return true
-	}
-	return netpoll.CloseWrite(int(c.fd)) == nil
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -278,5 +280,31 @@ func TestUringCallUnsent(t *testing.T) {
 	_ = ln.Close()
 	for c := range conns {
 		_ = c.Close()
+	}
+}
+
+// TestUringThreads closes connections from the server's side: no thread of the kernel's may be needed for that.
+func TestUringThreads(t *testing.T) {
+	e := serveUring(t, engine.Config{}, numberer{})
+	for i := range 20 {
+		c, err := net.Dial("tcp", e.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = fmt.Fprintf(c, "GET /%d/10 HTTP/1.1\r\nHost: eve\r\nConnection: close\r\n\r\n", i)
+		if got, err := io.ReadAll(c); err != nil || !bytes.HasSuffix(got, numbered(strconv.Itoa(i), 10)) {
+			t.Errorf("response %d: got %q, %v", i, got, err)
+		}
+		_ = c.Close()
+	}
+	names, err := filepath.Glob("/proc/self/task/*/comm")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("names of threads: got %q, %v", names, err)
+	}
+	for _, name := range names {
+		if b, err := os.ReadFile(name); err == nil && bytes.HasPrefix(b, []byte("iou-wrk")) {
+			t.Errorf("a thread of the kernel's: %s", b)
+		}
 	}
 }

@@ -26,6 +26,7 @@ const (
 	In    Events = syscall.EPOLLIN
 	Out   Events = syscall.EPOLLOUT
 	RdHup Events = syscall.EPOLLRDHUP // the peer has sent its end of stream
+	Pri   Events = syscall.EPOLLPRI   // urgent data has come, before which reads stop short; Select does not know it
 	Err   Events = syscall.EPOLLERR
 	Hup   Events = syscall.EPOLLHUP
 	Edge  Events = 1 << 31 // EPOLLET

@@ -2,14 +2,16 @@ package netpoll
 
 import (
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
 
 // A Pipe is what [Splice] moves bytes through. It belongs to one goroutine.
 type Pipe struct {
-	r, w int
-	size int
+	r, w  int
+	size  int
+	slots int
 }
 
 // NewPipe opens a pipe of at least size bytes, as far as the kernel grants them: a pipe that stays smaller is no error. It
@@ -28,8 +30,12 @@ func NewPipe(size int) (*Pipe, error) {
 			return nil, err
 		}
 	}
+	p.slots = p.size / os.Getpagesize()
 	return p, nil
 }
+
+// Slots is how many pieces fit in, each of at least one byte: a pipe that was Filled with fewer bytes had room for more.
+func (p *Pipe) Slots() int { return p.slots }
 
 // Size is how many bytes fit in.
 func (p *Pipe) Size() int { return p.size }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"testing"
 
 	"github.com/eve-emulation/eve/internal/netpoll"
@@ -49,6 +50,50 @@ func TestPipe(t *testing.T) {
 		t.Error("fill of a closed pipe: got no error")
 	}
 }
+
+// However small the pieces are that came, a pipe that got fewer bytes than it has slots has taken all of them.
+func TestPipeSlots(t *testing.T) {
+	in, from := pair(t, netip.Addr{})
+	to, out := pair(t, netip.Addr{})
+	p := must(netpoll.NewPipe(1 << 16))(t)
+	if got, want := p.Slots(), p.Size()/os.Getpagesize(); got != want || got < 1 {
+		t.Errorf("slots: got %d, want %d", got, want)
+	}
+	for _, sent := range []int{1, p.Slots() - 1, p.Slots(), 10 * p.Slots()} {
+		for range sent {
+			must(netpoll.Write(in, []byte("x")))(t) // each in a segment of its own
+		}
+		moved := 0
+		for {
+			n, err := p.Fill(from, p.Size())
+			if errors.Is(err, netpoll.ErrAgain) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			moved += n
+			if n < p.Slots() && moved != sent {
+				t.Errorf("%d bytes: %d came, and others were left", sent, moved)
+			}
+			if d, err := p.Drain(to, n); d != n || err != nil {
+				t.Fatalf("drain: got %d, %v, want %d", d, err, n)
+			}
+		}
+		if moved != sent {
+			t.Errorf("moved: got %d, want %d", moved, sent)
+		}
+		must(io.ReadFull(reading(out), make([]byte, sent)))(t)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// reading reads a socket without waiting for anything: what is there is there.
+type reading int
+
+func (r reading) Read(b []byte) (int, error) { return netpoll.Read(int(r), b) }
 
 // A pipe whose socket takes nothing keeps what it holds.
 func TestPipeFull(t *testing.T) {

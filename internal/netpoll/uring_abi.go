@@ -122,7 +122,6 @@ const (
 	opcodeRead        = 22
 	opcodeSend        = 26
 	opcodeRecv        = 27
-	opcodeShutdown    = 34
 
 	sqeBufferSelect = 1 << 5
 	sqeSkipSuccess  = 1 << 6

@@ -41,7 +41,7 @@ const MaxID = 1<<56 - 1
 // What stands in the highest four bits of a completion's user data. The next four are the event, the rest is the ID; of opSend and
 // opWhole all is an index.
 const (
-	opCancel = uint8(iota + 1) // also shutdowns and closes: silent unless they fail, and nobody is told
+	opCancel = uint8(iota + 1) // also closes: silent unless they fail, and nobody is told
 	opWake
 	opAccept
 	opReceive
@@ -107,12 +107,6 @@ func (r *Ring) StopReceive(ev RingEvent, id uint64) { r.stop(opReceive, ev, id) 
 func (r *Ring) stop(op uint8, ev RingEvent, id uint64) {
 	e := r.queue(opCancel, 0)
 	e.opcode, e.fd, e.addr, e.flags = opcodeAsyncCancel, -1, uint64(op)<<opShift|tagged(ev, id), sqeSkipSuccess
-}
-
-// ShutWrite sends the end of stream, after what was queued for fd before.
-func (r *Ring) ShutWrite(fd int) {
-	e := r.queue(opCancel, 0)
-	e.opcode, e.fd, e.len, e.flags = opcodeShutdown, int32(fd), unix.SHUT_WR, sqeSkipSuccess
 }
 
 // Send writes the pieces, of which it keeps a copy, as far as the socket takes them at once, with the next submission. It is silent if
