@@ -181,6 +181,7 @@ type Kind struct {
 	MaxLoops int    // the most loops that it can have; 0 is any number
 	Threads  bool   // requests have threads of their own: CPU work is done on them, and is the kernel's to schedule
 	Helpers  bool   // disk work is done on threads beside the loop
+	Staged   bool   // requests that compute wait for the threads of a stage, of which StagesConfig.Handle bounds the number
 	Blind    bool   // whoever serves a request does not notice its peer's going before it writes the response
 	Listen   func(cfg Config, handler func(loop int) Handler) (Engine, error)
 }
@@ -212,7 +213,7 @@ func Shipped() Registry {
 		{
 			Name:     "seda",
 			About:    "stages (read, parse, handle, file, write) with bounded queues and pools of threads that controllers tune",
-			MaxLoops: 1, Threads: true, Listen: listenSeda,
+			MaxLoops: 1, Threads: true, Staged: true, Listen: listenSeda,
 		},
 		{
 			Name:     "actors",

@@ -97,9 +97,12 @@ func (e *seda) stages() error {
 		return c
 	}
 	e.parse, errs[0] = stage.New(cfg("parse"), e.parseBatch)
-	controlled := cfg("handle")
-	controlled.Admission = newAdmission(e.cfg.Stages.Control)
-	e.handle, errs[1] = stage.New(controlled, e.handleBatch)
+	handle := cfg("handle")
+	handle.Admission = newAdmission(e.cfg.Stages.Control)
+	if n := e.cfg.Stages.Handle; n > 0 {
+		handle.Threads.Least, handle.Threads.Most = min(handle.Threads.Least, n), min(handle.Threads.Most, n)
+	}
+	e.handle, errs[1] = stage.New(handle, e.handleBatch)
 	e.file, errs[2] = stage.New(cfg("file"), e.fileBatch)
 	e.write, errs[3] = stage.New(cfg("write"), e.writeBatch)
 	return errors.Join(errs[:]...)

@@ -22,12 +22,16 @@ type Staged interface {
 // StagesConfig sets the controllers of the stages of seda. The zero value is them as published.
 type StagesConfig struct {
 	Threads  stage.ThreadsConfig  // Most is Config.Threads, unless it is set
+	Handle   int                  // the most threads of the handle stage; as Threads has it if 0
 	Batching stage.BatchingConfig // of every stage
 	Control  admit.ControlConfig  // of the response time of the handle stage; none if zero
 }
 
 // check returns an error for what cannot be.
 func (c *StagesConfig) check() error {
+	if c.Handle < 0 {
+		return fmt.Errorf("%d threads of the handle stage; they must be above 0", c.Handle)
+	}
 	if c.Control.Kind != admit.NoControl && c.Control.Target <= 0 {
 		return fmt.Errorf("control of the handle stage: target %v; it must be above 0", c.Control.Target)
 	}

@@ -50,6 +50,7 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg = inStages(cfg)
 	s := &Server{cfg: cfg, gets: gets}
 	o, err := newOwner(s)
 	if err != nil {

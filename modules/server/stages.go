@@ -8,6 +8,7 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/engine/stage"
+	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/internal/mono"
 )
@@ -21,6 +22,17 @@ func stages(c scenario.Stages) engine.StagesConfig {
 	}
 }
 
+// inStages has requests that compute wait in the queue of the engine's stage, where its controllers see them, and not in the emulated
+// machine's, if that serves them in the same order: a stage of at most as many threads as there are processors is first come, first served.
+func inStages(cfg Config) Config {
+	kind, _ := engine.Shipped().Kind(cfg.Engine.Name)
+	if m := &cfg.Host.Machine; kind.Staged && m.Run == machine.Burn && m.CPU.Discipline == machine.FCFS {
+		cfg.Engine.Stages.Handle = max(m.CPU.Cores, 1)
+		m.CPU.Discipline = machine.OS
+	}
+	return cfg
+}
+
 // stagePeriod is how often the stages of an engine are measured.
 const stagePeriod = 100 * time.Millisecond
 
@@ -30,15 +42,22 @@ type stageMeter struct {
 	was                                    engine.StageStats
 }
 
+// Stages returns how the stages of the server's engine stand; none if it has no stages.
+func (s *Server) Stages() []engine.StageStats {
+	if e, ok := s.engine.(engine.Staged); ok {
+		return e.Stages()
+	}
+	return nil
+}
+
 // measureStages measures the stages of the server's engine, if it has some, until ctx ends.
 func (s *Server) measureStages(ctx context.Context) {
-	staged, ok := s.engine.(engine.Staged)
-	if !ok {
+	if len(s.Stages()) == 0 {
 		return
 	}
 	at := s.cfg.Host.Topology.Servers[s.cfg.Host.Node] + ".stage."
 	var meters []stageMeter
-	for _, st := range staged.Stages() {
+	for _, st := range s.Stages() {
 		v := func(what string) *dmm.Var { return s.cfg.Vars(dsv.Name(at + st.Name + "." + what)) }
 		meters = append(meters, stageMeter{
 			queue: v("queue"), threads: v("threads"), batch: v("batch"), served: v("served"), refused: v("refused"),
@@ -56,7 +75,7 @@ func (s *Server) measureStages(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		for i, st := range staged.Stages() {
+		for i, st := range s.Stages() {
 			meters[i].write(now, st)
 		}
 	}

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/engine"
+	"github.com/eve-emulation/eve/fase/engine/stage"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/internal/mono"
@@ -97,5 +99,46 @@ clients:
 	}
 	if res, _ := ask(t, "GET", url, ""); res.StatusCode != 200 {
 		t.Errorf("response afterwards: got %d, want 200", res.StatusCode)
+	}
+}
+
+// TestStagesGrant has requests that compute wait in the queue of the handle stage, which gets no more threads than there are
+// processors, unless the operating system is to share those among them.
+func TestStagesGrant(t *testing.T) {
+	for _, tt := range []struct {
+		discipline machine.Discipline
+		cpus, want int // processors, and the most threads of the stage
+	}{
+		{machine.FCFS, 1, 1},
+		{machine.FCFS, 2, 2},
+		{machine.OS, 1, 4},
+	} {
+		t.Run(fmt.Sprint(tt.discipline, tt.cpus), func(t *testing.T) {
+			s := listen(t, func(c *server.Config) {
+				c.Engine.Name, c.Engine.Threads = "seda", 4
+				c.Engine.Stages.Threads = stage.ThreadsConfig{Sample: time.Millisecond, Threshold: 1, Idle: time.Hour}
+				c.Host.Machine = machine.Config{Run: machine.Burn, CPU: machine.CPUConfig{Cores: tt.cpus, Discipline: tt.discipline}}
+			})
+			serve(t, s)
+			s.Start(mono.Now())
+			mapped(s)
+			const n = 16
+			answers := make(chan string, n)
+			for i := range n {
+				post(t, s, request{fmt.Sprint(i), "cpu 20ms reply 1KiB", "", ""}, answers)
+			}
+			threads, waiting := 0, 0
+			for len(answers) < n {
+				h := s.Stages()[1]
+				threads, waiting = max(threads, h.Threads), max(waiting, h.Queue)
+				time.Sleep(time.Millisecond)
+			}
+			if threads != tt.want {
+				t.Errorf("most threads of the stage: got %d, want %d", threads, tt.want)
+			}
+			if waiting < n/4 {
+				t.Errorf("most requests that waited for the stage, of %d: got %d, want at least %d", n, waiting, n/4)
+			}
+		})
 	}
 }
