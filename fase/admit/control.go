@@ -57,12 +57,17 @@ const (
 	thresholdIncrease = 2
 	thresholdDecrease = 2
 	thresholdMin      = 1
-	thresholdMax      = 1024
+)
+
+// What the controllers set at most: MaxThreshold the bound of a pool, MaxRate a rate per second.
+const (
+	MaxThreshold = 1024
+	MaxRate      = 5000
 )
 
 // NewThreshold returns the controller for a target, with the threshold that it begins at; 0 is 1.
 func NewThreshold(target time.Duration, initial int) *Threshold {
-	return &Threshold{target: target.Seconds(), threshold: min(max(initial, thresholdMin), thresholdMax)}
+	return &Threshold{target: target.Seconds(), threshold: min(max(initial, thresholdMin), MaxThreshold)}
 }
 
 // Observe takes the response time of a request that was served.
@@ -75,7 +80,7 @@ func (c *Threshold) Observe(response time.Duration) {
 	c.sum, c.n = 0, 0
 	switch {
 	case c.mean < thresholdLow*c.target:
-		c.threshold = min(c.threshold+thresholdIncrease, thresholdMax)
+		c.threshold = min(c.threshold+thresholdIncrease, MaxThreshold)
 	case c.mean > thresholdHigh*c.target:
 		c.threshold = max(c.threshold/thresholdDecrease, thresholdMin)
 	}
@@ -113,7 +118,6 @@ const (
 	rateSmooth   = 0.7
 	rateTimeout  = dsv.Instant(time.Second)
 	rateMin      = 0.05
-	rateMax      = 5000
 )
 
 // Rate is SEDA's overload control of one stage: it sets the rate of a token bucket by the 90th percentile of the response
@@ -189,7 +193,7 @@ func (c *Rate) adjust(at dsv.Instant) {
 	case err < c.below:
 		c.rate += c.increase
 	}
-	c.rate = math.Min(math.Max(c.rate, rateMin), rateMax)
+	c.rate = math.Min(math.Max(c.rate, rateMin), MaxRate)
 }
 
 // Rate is the present rate, per second.

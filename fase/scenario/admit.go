@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -54,7 +55,7 @@ func controlFields(a *rawAdmit) []field {
 		{key: "kind", value: choice(&a.kind, "threshold", "rate"), need: true, help: "what the controller moves: the bound of the pool, by the mean response time (SEDA 2001), or the rate of a token bucket, by the 90th percentile (SEDA 2003)"},
 		{key: "target", value: duration(&a.aim, time.Microsecond, false), need: true, help: "the response time at the server that it aims at"},
 		{key: "preset", value: choice(&a.preset, "paper", "code"), def: "paper", help: "rate: the constants as published (above the target the rate is divided by 1.2), or as released (by 2)"},
-		{key: "initial", value: amount(&a.initial, plainUnit(), bounds{0.05, 1e6, "from 0.05 to 1000000"}), help: "the rate per second, or the bound, at the start; without it 100 (paper), 10 (code), or a bound of 1"},
+		{key: "initial", value: amount(&a.initial, plainUnit(), bounds{0.05, admit.MaxRate, "from 0.05 to 5000"}), help: "the rate per second, or the bound (1 to 1024), at the start; without it 100 (paper), 10 (code), or a bound of 1"},
 		{key: "depth", value: amount(&a.tokens, plainUnit(), bounds{1, 1e6, "from 1 to 1000000"}), help: "rate: tokens that the bucket holds; without it 1 (paper) or 10 (code)"},
 	}
 }
@@ -100,6 +101,13 @@ func (c *compiler) admission(s *Server, raw *rawServer) {
 	if !misread {
 		c.checkAdmission(cfg, s.Workers, a)
 	}
+	switch hits := cfg.Policy == admit.Hits; {
+	case !hits && cfg.Policy != admit.Object:
+	case len(c.raw.files) == 0:
+		c.warn(a.policy.at, fmt.Sprintf("policy %v has no files to go by", cfg.Policy), "")
+	case hits && !raw.cache.written():
+		c.warn(a.policy.at, "policy hits: the server has no cache", "add `cache: 16MiB`, say")
+	}
 }
 
 func (c *compiler) control(a *rawAdmit) admit.ControlConfig {
@@ -116,6 +124,8 @@ func (c *compiler) control(a *rawAdmit) admit.ControlConfig {
 		c.at(a.bucket, "the controller has a bucket of its own", "leave `bucket` out; `initial` and `depth` of `control` describe that of the controller")
 	case !rate && a.queue.written():
 		c.at(a.queue.at, "the controller moves the bound of the pool", "leave `queue` out; `initial` of `control` is the bound at the start")
+	case !rate && a.initial.written() && (a.initial.v != math.Trunc(a.initial.v) || a.initial.v < 1 || a.initial.v > admit.MaxThreshold):
+		c.at(a.initial.at, fmt.Sprintf("a pool has no bound of %v", a.initial.v), fmt.Sprintf("write a whole number from 1 to %d", admit.MaxThreshold))
 	case !rate && a.preset.written():
 		c.at(a.preset.at, "a threshold has one set of constants", "leave `preset` out")
 	case !rate && a.tokens.written():
