@@ -99,6 +99,7 @@ func (c *compiler) engine(s *rawServer) {
 		}
 		c.at(s.reactors.at, said, "leave `reactors` out, or choose `engine: reactors`")
 	}
+	c.stageControl(s)
 	if s.discipline.v == machine.OS.String() && !slices.Contains(threaded(), kind) {
 		c.at(s.discipline.at, fmt.Sprintf("%s has no threads that the operating system could schedule", kind),
 			"choose an engine that has: "+strings.Join(threaded(), ", "))

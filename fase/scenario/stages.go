@@ -1,11 +1,13 @@
 package scenario
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/admit"
+	"github.com/eve-emulation/eve/fase/machine"
 )
 
 // Stages describes the controllers of the stages of a server whose engine is seda. The zero value is them as published.
@@ -55,6 +57,21 @@ func (c *compiler) stages(r *rawStages) Stages {
 		s.Control = c.control(&r.control)
 	}
 	return s
+}
+
+// stageControl tells of a controller that would see no response times, because requests wait elsewhere.
+func (c *compiler) stageControl(s *rawServer) {
+	at := s.engine.stages.control.control
+	if at == nil {
+		return
+	}
+	const instead = "the controllers of `admit` see requests wherever they wait"
+	switch d := s.discipline.v; {
+	case s.run.v == "hold":
+		c.at(at, "requests wait in the emulated machine, and not in the handle stage, which this would control", "write `run: burn`; "+instead)
+	case d != machine.FCFS.String() && d != machine.OS.String():
+		c.at(at, fmt.Sprintf("under %s requests wait in the emulated machine, and not in the handle stage, which this would control", d), "choose fcfs or os; "+instead)
+	}
 }
 
 // StageNames are the stages of an engine, as its figures name them; none of one without.
