@@ -85,6 +85,19 @@ func (c Config) real(ctx context.Context, name string, set []string, read func(t
 	return errors.Join(err, f.Close())
 }
 
+// inVirtualTime runs a shipped scenario in virtual time, and then calls read with what it left behind.
+func inVirtualTime(ctx context.Context, name string, set []string, read func(trial) error) error {
+	plan, err := shippedPlan(name, set)
+	if err != nil {
+		return err
+	}
+	t, err := virtual(ctx, plan)
+	if err != nil {
+		return err
+	}
+	return read(t)
+}
+
 // shippedPlan is a shipped scenario with some values set.
 func shippedPlan(name string, set []string) (*scenario.Plan, error) {
 	src, err := scenarios.Open(name)

@@ -16,7 +16,6 @@ import (
 	"github.com/eve-emulation/eve/fase/report"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
-	"github.com/eve-emulation/eve/fase/stat"
 )
 
 // phases takes the policies of two-phase admission through delays and loads, in virtual time: 2P.
@@ -102,6 +101,13 @@ func (f *phaseFound) add(g phaseFound) {
 // rate is the arrival rate that makes a load of the one place of service, with the hit ratio of first come, first served.
 func (x *phases) rate(load float64) float64 {
 	return load / (phaseCPU() + (1-x.set.HitRatio(phaseCache).Requests)*phaseSeek.Seconds())
+}
+
+// theory is the mean response time of first come, first served, in s. Heavy tails come near it in hours, mostly from below.
+func (x *phases) theory(load float64) float64 {
+	cpu, miss, seek := phaseCPU(), 1-x.set.HitRatio(phaseCache).Requests, phaseSeek.Seconds()
+	second := phaseMedian*phaseMedian*math.Exp(2*phaseSigma*phaseSigma) + miss*(2*cpu*seek+seek*seek)
+	return cpu + miss*seek + x.rate(load)*second/(2*(1-load))
 }
 
 // try runs one setting with one seed.
@@ -190,7 +196,7 @@ func (x *phases) report(r *Report) {
 		t := &Table{
 			Card: "2P", Title: fmt.Sprintf("policies and delays at a load of %s: %.0f requests a second", report.Share(load), x.rate(load)),
 			Head: "mean", Also: []string{"p99", "slowdown of the largest tenth", "hits", "served", "mean over first come"}, Published: "USITS 1999, SEDA",
-			Note: "virtual time, one place of service; response times at the server, pool included",
+			Note: fmt.Sprintf("virtual time, one place of service; response times at the server, pool included; in the long run first come without a delay takes %s (Pollaczek and Khinchin)", Seconds.text(x.theory(load))),
 		}
 		first.load = load
 		for _, policy := range x.policies() {
@@ -266,62 +272,4 @@ func (x *phases) chart() report.Chart {
 			panel("slowdown of the largest tenth", One, func(f *phaseFound) []float64 { return f.slow }),
 		},
 	}
-}
-
-// confirm runs two-phase for a while on real sockets, and compares each group with the same in virtual time, request by
-// request: the order of service is the same.
-func (x *phases) confirm(ctx context.Context, r *Report) error {
-	set := []string{"duration=" + pick(x.cfg, "25s", "4s"), "warmup=" + pick(x.cfg, "5s", "1s")}
-	x.cfg.say("2P: two-phase on real sockets for %s", set[0][len("duration="):])
-	services := []string{"at_once", "delayed", "shortest", "shortest_delayed"}
-	type side struct {
-		mean float64
-		done map[uint64]float64 // by key: response time in s
-	}
-	var sides [2]map[string]side
-	read := func(i int) func(trial) error {
-		return func(t trial) error {
-			sides[i] = map[string]side{}
-			for _, svc := range services {
-				s := side{done: map[uint64]float64{}}
-				from, _ := t.bounds()
-				if err := runs.Visits(t.h, svc, func(v runs.Visit) error {
-					if v.Arrived >= from {
-						s.done[v.Key] = v.Done.Sub(v.Arrived).Seconds()
-						s.mean += s.done[v.Key]
-					}
-					return nil
-				}); err != nil {
-					return err
-				}
-				s.mean /= float64(len(s.done))
-				sides[i][svc] = s
-			}
-			return nil
-		}
-	}
-	if err := (&shedders{cfg: x.cfg}).both(ctx, "two-phase", set, read(0), read(1)); err != nil {
-		return err
-	}
-	t := &Table{
-		Card: "2P", Title: "scenario two-phase on real sockets, beside virtual time with the same seed", Head: "mean",
-		Also: []string{"virtual time", "ratio", "median difference of a request"},
-	}
-	for _, svc := range services {
-		real, sim := sides[0][svc], sides[1][svc]
-		var off []float64
-		for key, took := range real.done {
-			if want, ok := sim.done[key]; ok {
-				off = append(off, math.Abs(took-want))
-			}
-		}
-		slices.Sort(off)
-		t.Rows = append(t.Rows, Row{Name: svc, Ours: NewFigure(Seconds, real.mean), Also: []Figure{
-			NewFigure(Seconds, sim.mean), NewFigure(One, real.mean/sim.mean), NewFigure(Seconds, stat.Quantile(off, 0.5)),
-		}})
-	}
-	r.Tables = append(r.Tables, t)
-	ratio := sides[0]["at_once"].mean / sides[0]["shortest"].mean
-	r.Shapes = append(r.Shapes, AtLeast("2P", "mean of first come over shortest first, real sockets", NewFigure(One, ratio), 2))
-	return nil
 }

@@ -66,15 +66,7 @@ func (x *shedders) both(ctx context.Context, name string, set []string, real, in
 	if err := x.cfg.real(ctx, name, set, real); err != nil {
 		return err
 	}
-	plan, err := shippedPlan(name, set)
-	if err != nil {
-		return err
-	}
-	t, err := virtual(ctx, plan)
-	if err != nil {
-		return err
-	}
-	return inSim(t)
+	return inVirtualTime(ctx, name, set, inSim)
 }
 
 // shed reads what became of the requests of a service; moved is the variable that the controller sets, if there is one.
