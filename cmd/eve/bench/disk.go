@@ -2,17 +2,30 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/report"
 )
 
 // Disk measures servers of real files: one loop that waits for the disk itself beside one with helpers (F1), and SEDA's table
 // (S2).
 func Disk(ctx context.Context, cfg Config) (*Report, error) {
-	f1, s2 := &f1{cfg: cfg}, &s2{cfg: cfg}
-	return measure("disk", cfg, func(r *Report) error { return f1.run(ctx, r) }, func(r *Report) error { return s2.run(ctx, r) })
+	spec := shelfSpec{Directories: pick(cfg, 24, 2)}
+	return measure("disk", cfg, func(r *Report) (err error) {
+		set, held, err := spec.hold(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, held.Close()) }()
+		f1, s2 := &f1{cfg: cfg, set: set}, &s2{cfg: cfg, set: set, files: held}
+		if err := f1.run(ctx, r); err != nil {
+			return err
+		}
+		return s2.run(ctx, r)
+	})
 }
 
 // The engines of F1: a single loop without and with helpers.
@@ -24,6 +37,7 @@ const (
 // f1 takes both engines in turns through caches that hold less and less of the files.
 type f1 struct {
 	cfg    Config
+	set    *files.Set
 	stocks []stock
 	direct bool
 }
@@ -45,13 +59,10 @@ type shelfCell struct {
 	bytes []float64 // per second
 }
 
-func (x *f1) directories() int { return pick(x.cfg, 24, 2) }
+func (x *f1) directories() int { return x.set.Config().Directories }
 
 func (x *f1) run(ctx context.Context, r *Report) error {
-	set, err := shelfSpec{Directories: x.directories()}.set()
-	if err != nil {
-		return err
-	}
+	set := x.set
 	x.cfg.say("F1: %d MiB of files, in caches of all and less of them; %s and %s in turns", set.Bytes()>>20, spedEngine, ampedEngine)
 	defer x.close()
 	for _, share := range pick(x.cfg, []float64{1, 0.5, 0.25, 0.1, 0.03, 0.01}, []float64{1, 0.05}) {

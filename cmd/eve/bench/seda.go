@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ import (
 type s2 struct {
 	cfg   Config
 	set   *files.Set
-	files *burn.Files // held, so that all servers read the same
+	files *burn.Files
 	why   string      // apache2 is not among the rows
 	rows  []*sedaRow
 }
@@ -48,21 +47,9 @@ const (
 
 func (x *s2) levels() []int { return pick(x.cfg, []int{1, 32, 256, sedaMost}, []int{4, 16}) }
 
-func (x *s2) run(ctx context.Context, r *Report) (err error) {
-	spec := shelfSpec{Directories: pick(x.cfg, 24, 2)}
-	if x.set, err = spec.set(); err != nil {
-		return err
-	}
-	held := burn.FilesConfig{Name: x.set.Name()}
-	for i := range x.set.Len() {
-		held.Files = append(held.Files, burn.File{Path: x.set.Path(i), Size: x.set.Size(i)})
-	}
-	if x.files, err = burn.OpenFiles(ctx, held); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, x.files.Close()) }()
+func (x *s2) run(ctx context.Context, r *Report) error {
 	defer x.close()
-	spec.Cache = x.set.Bytes() / 4
+	spec := shelfSpec{Directories: x.set.Config().Directories, Cache: x.set.Bytes() / 4}
 	for _, e := range []struct{ name, published string }{
 		{"seda", "Haboob: 201 Mbit/s, 547 ms, 3.9 s, 0.98"}, {ampedEngine, "Flash: 173 Mbit/s, 665 ms, 37 s, 0.99"}, {"pool", ""}, {"threads", ""},
 	} {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eve-emulation/eve/fase/burn"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/machine"
@@ -32,6 +33,21 @@ const (
 // set is the files of a shelf.
 func (s shelfSpec) set() (*files.Set, error) {
 	return files.NewSet(files.Config{Name: setName, Directories: s.Directories, Zipf: 1})
+}
+
+// hold writes the files of a shelf and keeps them for all servers that read them. Those may be killed: it is Close that removes
+// them then.
+func (s shelfSpec) hold(ctx context.Context) (*files.Set, *burn.Files, error) {
+	set, err := s.set()
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := burn.FilesConfig{Name: set.Name()}
+	for i := range set.Len() {
+		cfg.Files = append(cfg.Files, burn.File{Path: set.Path(i), Size: set.Size(i)})
+	}
+	held, err := burn.OpenFiles(ctx, cfg)
+	return set, held, err
 }
 
 // shelved is what opening a shelf tells.
