@@ -34,7 +34,8 @@ type benchRun struct {
 	json bool
 	run  func(context.Context, bench.Config) (*bench.Report, error)
 
-	check func(peers []string) error
+	check     func(peers []string) error
+	installed func() []string // the peers when none are named; nil for none
 }
 
 func (a *App) benchDSVCommand() *cobra.Command {
@@ -95,6 +96,9 @@ func (a *App) bench(ctx context.Context, b *benchRun) error {
 	if err := b.check(b.cfg.Peers); err != nil {
 		return wrong(err)
 	}
+	if err := os.MkdirAll(b.cfg.Out, 0o755); err != nil { // not after minutes
+		return fmt.Errorf("bench %s: %w", b.name, err)
+	}
 	slices.Sort(b.cfg.Peers)
 	b.cfg.Peers = slices.Compact(b.cfg.Peers)
 	self, err := os.Executable()
@@ -108,11 +112,11 @@ func (a *App) bench(ctx context.Context, b *benchRun) error {
 		return &exitError{code: runs.ExitInterrupted}
 	}
 	if err != nil {
-		return fmt.Errorf("bench %s: %w", b.name, err)
+		return errors.Join(fmt.Errorf("bench %s: %w", b.name, err), a.saved(r))
 	}
 	files, err := r.Write(b.cfg.Out)
 	if err != nil {
-		return err
+		return errors.Join(err, a.saved(r))
 	}
 	if b.json {
 		out, err := r.JSON()
@@ -126,6 +130,15 @@ func (a *App) bench(ctx context.Context, b *benchRun) error {
 	return errors.Join(err, ended(r))
 }
 
+// saved prints what was measured before a bench failed.
+func (a *App) saved(r *bench.Report) error {
+	if r == nil || len(r.Tables) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintln(a.out, r.Text())
+	return err
+}
+
 // ended makes the exit code of a report.
 func ended(r *bench.Report) error {
 	if code := r.Ends().Exit(); code != runs.ExitOK {
@@ -135,8 +148,7 @@ func ended(r *bench.Report) error {
 }
 
 func (a *App) benchEnginesCommand() *cobra.Command {
-	b := &benchRun{name: "engines", run: bench.Engines}
-	b.cfg.Peers = bench.InstalledWebPeers()
+	b := &benchRun{name: "engines", run: bench.Engines, installed: bench.InstalledWebPeers}
 	c := &cobra.Command{
 		Use:   "engines",
 		Short: "Every engine beside other servers: requests for a CPU second of the server (C10, S1)",
@@ -147,19 +159,21 @@ func (a *App) benchEnginesCommand() *cobra.Command {
 		Example: "  eve bench engines\n  eve bench engines --engines reactors,uring --peers nginx,loop --connections 64",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.benchServers(c.Context(), b, b.cfg.Connections, 1, 15_000, "--connections")
+			return a.benchServers(c, b, b.cfg.Connections, 1, 15_000, "--connections")
 		},
 	}
 	b.flags(c)
 	b.peers(c, bench.WebPeerNames(), bench.CheckWebPeers)
+	c.Flags().Lookup("peers").Usage += " (default those that are installed)"
 	c.Flags().StringSliceVar(&b.cfg.Engines, "engines", nil, "only these `ENGINES`")
 	c.Flags().IntSliceVar(&b.cfg.Connections, "connections", nil, "`NUMBERS` of connections that are never idle (default 64,1000, and the tasks of S1)")
 	return c
 }
 
 func (a *App) benchIdleCommand() *cobra.Command {
-	b := &benchRun{name: "idle", run: bench.Idle}
-	b.cfg.Peers = slices.DeleteFunc(bench.InstalledWebPeers(), func(n string) bool { return n != "nginx" && n != "loop" })
+	b := &benchRun{name: "idle", run: bench.Idle, installed: func() []string {
+		return slices.DeleteFunc(bench.InstalledWebPeers(), func(n string) bool { return n != "nginx" && n != "loop" })
+	}}
 	c := &cobra.Command{
 		Use:   "idle",
 		Short: "Active connections beside idle ones: throughput, response time, memory (A6)",
@@ -174,11 +188,12 @@ func (a *App) benchIdleCommand() *cobra.Command {
 			if b.cfg.Open < 0 || b.cfg.Open > 10_000_000 {
 				return wrong(fmt.Errorf("--connections %d: want a number up to 10 000 000", b.cfg.Open))
 			}
-			return a.benchServers(c.Context(), b, b.cfg.Idle, 0, bench.MostIdle, "--idle")
+			return a.benchServers(c, b, b.cfg.Idle, 0, bench.MostIdle, "--idle")
 		},
 	}
 	b.flags(c)
 	b.peers(c, bench.WebPeerNames(), bench.CheckWebPeers)
+	c.Flags().Lookup("peers").Usage += " (default nginx and loop, where they are installed)"
 	c.Flags().StringSliceVar(&b.cfg.Engines, "engines", nil, "only these `ENGINES` (default epoll-et,poll,select,threads and the fast ones)")
 	c.Flags().IntSliceVar(&b.cfg.Idle, "idle", nil, "`NUMBERS` of idle connections (default 0,1000,9000)")
 	c.Flags().IntVar(&b.cfg.Open, "connections", 0, "instead: open `NUMBER` of connections at once and ask some")
@@ -186,7 +201,7 @@ func (a *App) benchIdleCommand() *cobra.Command {
 }
 
 // benchServers runs a bench of servers after its engines and its numbers, the values of flag, were checked.
-func (a *App) benchServers(ctx context.Context, b *benchRun, numbers []int, least, most int, flag string) error {
+func (a *App) benchServers(c *cobra.Command, b *benchRun, numbers []int, least, most int, flag string) error {
 	if err := bench.CheckEngines(b.cfg.Engines); err != nil {
 		return wrong(err)
 	}
@@ -195,7 +210,10 @@ func (a *App) benchServers(ctx context.Context, b *benchRun, numbers []int, leas
 			return wrong(fmt.Errorf("%s %d: want numbers from %d to %d", flag, n, least, most))
 		}
 	}
-	return a.bench(ctx, b)
+	if f := c.Flags(); !f.Changed("peers") && !f.Changed("peer") {
+		b.cfg.Peers = b.installed()
+	}
+	return a.bench(c.Context(), b)
 }
 
 func (a *App) benchPartCommand() *cobra.Command {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,12 +71,22 @@ func (c Config) start(ctx context.Context, role string, env ...string) (*part, e
 func (p *part) call(do string, args, reply any) error {
 	err := p.exchange(do, args, reply)
 	if errors.Is(err, io.EOF) {
-		err = fmt.Errorf("it ended: %s", lastLine(p.said.String()))
+		err = p.ended()
 	}
 	if err != nil {
 		return fmt.Errorf("part %s: %s: %w", p.role, do, err)
 	}
 	return nil
+}
+
+// ended waits for a part that has closed its output, and tells why it ended: what it said last, or how it exited.
+func (p *part) ended() error {
+	_ = p.cmd.Process.Kill() // should it have closed its output alone
+	why := p.cmd.Wait()
+	if said := lastLine(p.said.String()); said != "" {
+		return fmt.Errorf("it ended: %s", said)
+	}
+	return fmt.Errorf("it ended: %w", cmp.Or(why, io.EOF))
 }
 
 func (p *part) exchange(do string, args, reply any) error {

@@ -110,13 +110,15 @@ func engineNames(wanted []string) ([]string, error) {
 	}
 	var names []string
 	for _, w := range wanted {
-		switch {
-		case slices.Contains(all, w):
-			names = append(names, w)
-		case slices.Contains(all, "sped-"+w):
-			names = append(names, "sped-"+w)
-		default:
+		name := w
+		if slices.Contains(all, "sped-"+w) {
+			name = "sped-" + w
+		}
+		if !slices.Contains(all, name) {
 			return nil, fmt.Errorf("engine %q: unknown; known are %s", w, strings.Join(all, ", "))
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names, nil
@@ -278,7 +280,7 @@ const lighttpdConfig = `server.document-root = "{dir}"
 server.port = {port}
 server.bind = "127.0.0.1"
 server.max-fds = 19990
-server.max-connections = 19000
+server.max-connections = 19980
 server.listen-backlog = 4096
 server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = 3600
