@@ -110,11 +110,11 @@ func (x *contest) round(l *heat, warm, run time.Duration) error {
 	return nil
 }
 
-// rounds fires at all heats in turns, in another order each time.
+// rounds fires at all heats in turns, beginning with another each time.
 func (x *contest) rounds(heats []*heat, rounds int, warm, run time.Duration) error {
 	for i := range rounds {
 		for k := range heats {
-			if err := x.round(heats[(k+i*7)%len(heats)], warm, run); err != nil {
+			if err := x.round(heats[(k+i)%len(heats)], warm, run); err != nil {
 				return err
 			}
 		}
@@ -137,6 +137,7 @@ func (x *contest) speed(ctx context.Context, r *Report) error {
 	if len(counts) == 0 {
 		counts = pick(x.cfg, []int{64, 1000}, []int{8, 32})
 	}
+	counts = slices.Compact(slices.Sorted(slices.Values(counts)))
 	var heats []*heat
 	for _, n := range counts {
 		for _, w := range ws {
@@ -170,6 +171,11 @@ func find(heats []*heat, name string, connections int) *heat {
 // against is a heat's requests per CPU second over another's, round by round.
 func (l *heat) against(o *heat) Figure {
 	return Ratio(NewFigure(PerSecond, l.perCPU...), NewFigure(PerSecond, o.perCPU...))
+}
+
+// faster is a heat's throughput over another's, round by round.
+func (l *heat) faster(o *heat) Figure {
+	return Ratio(NewFigure(PerSecond, l.rate...), NewFigure(PerSecond, o.rate...))
 }
 
 func (x *contest) reportSpeed(r *Report, heats []*heat, counts []int) {

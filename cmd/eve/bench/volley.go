@@ -27,10 +27,12 @@ type volley struct {
 	request []byte
 	size    int // bytes of an answer
 
-	poller *netpoll.Poller
-	conns  []shooter
-	in     []byte
-	said   int // connections with a request under way
+	poller  *netpoll.Poller
+	conns   []shooter
+	in      []byte
+	said    int  // connections with a request under way
+	standby int  // connections whose connect is under way
+	firing  bool // what has opened sends at once
 
 	counting  bool
 	answers   int
@@ -43,6 +45,7 @@ type shooter struct {
 	fd, got int
 	sent    int64
 	standby bool // its connect is under way
+	asked   bool // its request is under way
 }
 
 // answerOf asks for one answer, which must be a success, and tells how many bytes it has.
@@ -91,7 +94,7 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// newVolley opens its connections.
+// newVolley opens its connections, and returns when all stand.
 func newVolley(ctx context.Context, address string, connections int, request []byte) (*volley, error) {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -107,24 +110,69 @@ func newVolley(ctx context.Context, address string, connections int, request []b
 	v.conns = make([]shooter, connections)
 	for i := range v.conns {
 		v.conns[i].fd = -1
-		if err = v.connect(i); err != nil {
-			break
-		}
 	}
-	if err != nil {
+	if err := v.open(ctx); err != nil {
 		return nil, errors.Join(err, v.close())
 	}
 	return v, nil
 }
 
-// connect opens connection i; its first request is sent once it stands.
+// open opens all connections, no more at once than servers queue.
+func (v *volley) open(ctx context.Context) error {
+	end := mono.Now() + int64(openWithin)
+	for i := range v.conns {
+		if err := v.connect(i); err != nil {
+			return err
+		}
+		for v.standby >= holdTogether || v.standby > 0 && i == len(v.conns)-1 {
+			events, err := v.poller.Wait(min(end, mono.Now()+int64(100*time.Millisecond)))
+			if err != nil {
+				return err
+			}
+			for _, e := range events {
+				if err := v.event(e, end); err != nil {
+					return err
+				}
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if mono.Now() >= end {
+				return fmt.Errorf("%d connections did not stand within %v", v.standby, openWithin)
+			}
+		}
+	}
+	return nil
+}
+
+// openWithin is how long the connections of a volley may take to open.
+const openWithin = 20 * time.Second
+
+// connect opens connection i; while the volley fires, its first request is sent once it stands.
 func (v *volley) connect(i int) error {
 	fd, err := netpoll.Connect(netip.Addr{}, v.to)
 	if err != nil {
 		return err
 	}
 	v.conns[i] = shooter{fd: fd, standby: true}
+	v.standby++
 	return v.poller.Add(fd, uint64(i), netpoll.In|netpoll.Out|netpoll.RdHup|netpoll.Edge)
+}
+
+// stands acts on the first event of a connection.
+func (v *volley) stands(c *shooter, e netpoll.Events) error {
+	if e&(netpoll.Out|netpoll.Err|netpoll.Hup) == 0 {
+		return nil
+	}
+	if err := netpoll.ConnectError(c.fd); err != nil {
+		return err
+	}
+	c.standby = false
+	v.standby--
+	if !v.firing {
+		return nil
+	}
+	return v.send(c, mono.Now())
 }
 
 // send sends a request, which a socket without one under way takes whole.
@@ -136,13 +184,14 @@ func (v *volley) send(c *shooter, now int64) error {
 	if err != nil {
 		return err
 	}
-	c.sent, c.standby = now, false
+	c.sent, c.asked = now, true
 	v.said++
 	return nil
 }
 
 // run fires for a while, then waits for the answers that are due.
 func (v *volley) run(end int64) error {
+	v.firing = true
 	for i := range v.conns {
 		if c := &v.conns[i]; !c.standby {
 			if err := v.send(c, mono.Now()); err != nil {
@@ -175,13 +224,7 @@ func (v *volley) run(end int64) error {
 func (v *volley) event(e netpoll.Event, end int64) error {
 	c := &v.conns[e.Tag]
 	if c.standby {
-		if e.Events&(netpoll.Out|netpoll.Err|netpoll.Hup) == 0 {
-			return nil
-		}
-		if err := netpoll.ConnectError(c.fd); err != nil {
-			return err
-		}
-		return v.send(c, mono.Now())
+		return v.stands(c, e.Events)
 	}
 	if e.Events&^netpoll.Out == 0 {
 		return nil
@@ -212,7 +255,7 @@ func (v *volley) event(e netpoll.Event, end int64) error {
 
 // answered counts an answer and asks again, until the end.
 func (v *volley) answered(c *shooter, end int64) error {
-	c.got = 0
+	c.got, c.asked = 0, false
 	v.said--
 	now := mono.Now()
 	if v.counting {
@@ -231,7 +274,9 @@ func (v *volley) again(i int, cause error) error {
 	if c.got > 0 {
 		return fmt.Errorf("connection closed within an answer: %w", cause)
 	}
-	v.said-- // it was not answered; the new connection sends it
+	if c.asked {
+		v.said-- // it was not answered; the new connection sends it
+	}
 	v.reopened++
 	_ = netpoll.Close(c.fd)
 	c.fd = -1
