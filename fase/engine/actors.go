@@ -18,9 +18,10 @@ import (
 type actors struct {
 	shared
 	sessions
-	run   *stage.Stage[job]
-	disks *stage.Stage[func(*Thread)]
-	stops []func()
+	spares spares
+	run    *stage.Stage[job]
+	disks  *stage.Stage[func(*Thread)]
+	stops  []func()
 }
 
 // A job is what a scheduler thread does in one turn: that of an actor, or work whose actor has died.
@@ -104,7 +105,7 @@ func (e *actors) stop() {
 	th := &Thread{ending: &e.spent}
 	e.each(func(c *session) {
 		for c.living() {
-			l, ok := c.take()
+			l, ok := e.spares.take(c)
 			if !ok {
 				e.die(c)
 				e.bury(c)
@@ -187,7 +188,7 @@ func (e *actors) drain() {
 
 func (e *actors) respond(ref Ref, res *Response) bool {
 	c := e.at(ref.slot())
-	if c == nil || !c.awaits(ref.serial()) {
+	if c == nil || !e.spares.awaits(c, ref.serial()) {
 		return false
 	}
 	l := letter{serial: ref.serial(), status: res.Status, filler: res.Filler, close: res.Close, header: len(res.Header)}
@@ -208,7 +209,7 @@ func (e *actors) mail(c *session, l letter) bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.letters = append(c.letters, l)
+	e.spares.put(c, l)
 	ready := c.post(0)
 	c.mu.Unlock()
 	if ready {

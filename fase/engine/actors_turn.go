@@ -47,7 +47,7 @@ func (e *actors) act(th *scheduler, c *session) {
 	}
 	left = e.read(th, c, left)
 	for c.fd >= 0 && left > 0 {
-		l, ok := c.take()
+		l, ok := e.spares.take(c)
 		if !ok {
 			break
 		}
@@ -172,7 +172,7 @@ func (e *actors) hand(w *wire, c *session) {
 	e.sessions.wait(c, none)
 	ref := e.ask(w, c)
 	e.enter()
-	c.awaited(ref.serial())
+	e.spares.awaited(c, ref.serial())
 	e.handler.Request(e, ref, &w.req)
 	e.leave()
 }
@@ -197,14 +197,17 @@ func (e *actors) answered(th *scheduler, c *session, l *letter) {
 func (e *actors) abandon(c *session, dropped bool) {
 	e.enter()
 	defer e.leave()
-	for i := 0; i < len(c.due); i++ {
-		if c.due[i] == isDue {
-			c.due[i] = isOrphan
-			e.handler.Closed(e, makeRef(0, c.slot, c.oldest+uint64(i)))
+	if g := c.ledger; g != nil {
+		for serial, end := g.oldest, g.oldest+uint64(len(g.due)); serial < end; serial++ {
+			i := serial - g.oldest // the handler may answer meanwhile, which moves what is left up
+			if i < uint64(len(g.due)) && g.due[i] == isDue {
+				g.due[i] = isOrphan
+				e.handler.Closed(e, makeRef(0, c.slot, serial))
+			}
 		}
 	}
 	if dropped {
-		c.due = c.due[:0]
+		e.spares.settled(c)
 	}
 }
 
@@ -229,8 +232,11 @@ func (e *actors) die(c *session) {
 func (e *actors) bury(c *session) {
 	c.mu.Lock()
 	c.alive = false
-	letters := c.letters[c.taken:]
-	c.letters, c.taken = nil, 0
+	var letters []letter
+	if c.box != nil {
+		letters = c.box.letters[c.box.taken:]
+		c.box = nil
+	}
 	c.mu.Unlock()
 	for i := range letters {
 		e.sessions.pool.put(letters[i].buf)

@@ -346,7 +346,7 @@ func crowdedLoop(b *testing.B, name, path string, n int) {
 
 // BenchmarkIdle states what the process's memory grows by for an idle connection of the server.
 func BenchmarkIdle(b *testing.B) {
-	for _, name := range []string{"reactors", "uring"} {
+	for _, name := range []string{"reactors", "uring", "threads", "pool", "seda", "actors"} {
 		b.Run(name, func(b *testing.B) { idleMemory(b, name) })
 	}
 }
@@ -358,16 +358,27 @@ func idleMemory(b *testing.B, name string) {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return m.HeapAlloc + m.StackInuse
 	}
+	var crowds []*crowd
+	come := func() { // no more at once than a queue takes
+		c := newCrowd(b, e.Addr(), 1000)
+		c.exchange(1000, request("/"))
+		crowds = append(crowds, c)
+	}
+	come() // what so many need while they are busy is kept, once
 	for b.Loop() {
 		before := grown()
-		c := newCrowd(b, e.Addr(), n)
-		c.exchange(n, request("/"))
-		b.ReportMetric(float64(grown()-before)/n, "B/connection")
-		for _, fd := range c.fds {
-			_ = netpoll.Close(fd)
+		for range n / 1000 {
+			come()
 		}
-		c.fds = nil
+		b.ReportMetric(float64(grown()-before)/n, "B/connection")
+		for _, c := range crowds {
+			for _, fd := range c.fds {
+				_ = netpoll.Close(fd)
+			}
+			c.fds = nil
+		}
+		crowds = nil
 	}
 }
