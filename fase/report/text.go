@@ -174,7 +174,7 @@ type table struct {
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), serverTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s)}
+	return []table{clientTable(s), serverTable(s), cacheTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {
@@ -210,6 +210,17 @@ func serverTable(s *runs.Summary) table {
 			t.rows = append(t.rows, []string{shown, string(r), percent(float64(x.Utilisation)), number(float64(x.Queue)), demanded, delivered})
 			shown = ""
 		}
+	}
+	return t
+}
+
+func cacheTable(s *runs.Summary) table {
+	t := table{title: "caches", head: []string{"", "files", "hits", "misses", "hit ratio", "kept"}}
+	for _, name := range s.CacheNames() {
+		x := s.Caches[name]
+		t.rows = append(t.rows, []string{
+			name, number(float64(x.Hits + x.Misses)), number(float64(x.Hits)), number(float64(x.Misses)), percent(float64(x.HitRatio)), size(float64(x.Bytes)),
+		})
 	}
 	return t
 }

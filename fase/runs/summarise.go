@@ -51,6 +51,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	for _, name := range plan.Topology.Servers {
 		s.Servers[name] = t.server(name)
 	}
+	s.Caches = t.caches(plan.Topology.Servers)
 	for _, name := range plan.Topology.Services {
 		s.Services[name] = t.service(name)
 	}

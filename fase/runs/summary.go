@@ -43,6 +43,7 @@ type Summary struct {
 
 	Clients   map[string]Client                 `json:"clients"`
 	Servers   map[string]map[Resource]Resourced `json:"servers"`
+	Caches    map[string]Cache                  `json:"caches,omitempty"` // of servers with files
 	Services  map[string]Service                `json:"services"`
 	Processes map[string]Process                `json:"processes"` // what targets, and processes behind servers, used of the host
 	Variables map[string]Variable               `json:"variables"` // what modules measured

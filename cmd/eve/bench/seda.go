@@ -18,7 +18,7 @@ type s2 struct {
 	cfg   Config
 	set   *files.Set
 	files *burn.Files
-	why   string      // apache2 is not among the rows
+	why   string // apache2 is not among the rows
 	rows  []*sedaRow
 }
 
