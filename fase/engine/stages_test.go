@@ -282,8 +282,8 @@ func TestSedaBatches(t *testing.T) {
 		return least < 50
 	})
 	for _, s := range e.Stages() {
-		if s.Batch < 2 || s.Batch > 100 {
-			t.Errorf("batch of %s: got %d, want from 2 to 100", s.Name, s.Batch)
+		if s.Batch < 1 || s.Batch > 100 {
+			t.Errorf("batch of %s: got %d, want from 1 to 100", s.Name, s.Batch)
 		}
 	}
 }

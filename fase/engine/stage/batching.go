@@ -2,16 +2,16 @@ package stage
 
 import "time"
 
-// BatchingConfig sets the batching controller. The zero value is the one of the released platform.
+// BatchingConfig sets the batching controller. The zero value is the one of the released platform's benchmark of batches.
 type BatchingConfig struct {
 	Fixed  int           // events a thread takes at a time, without a controller; 0 is with one
-	Least  int           // events; 2 if 0
+	Least  int           // events; 1 if 0
 	Most   int           // events; 1000 if 0
 	Window time.Duration // of one observation of the throughput; 1 s if 0
 }
 
 func (c BatchingConfig) withDefaults() BatchingConfig {
-	fill(&c.Least, 2)
+	fill(&c.Least, 1)
 	fill(&c.Most, 1000)
 	fill(&c.Window, time.Second)
 	c.Most = max(c.Most, c.Least)
@@ -33,7 +33,8 @@ const (
 // the largest, and makes it smaller as long as the throughput does not degrade; then it makes it larger until the throughput has recovered. A sudden
 // change of the load begins anew. The throughput is a moving average of observations one Window long, and every fifth adjusts.
 //
-// Source: Welsh, Culler, Brewer, SOSP 2001, section 4.2; the constants are those of class AggThrottle of the released platform.
+// Source: Welsh, Culler, Brewer, SOSP 2001, section 4.2; the constants are those of class AggThrottle of the released platform
+// (github.com/mdwelsh/seda), the bounds those of its simple-sa/batch.cfg. There the controller is off unless a configuration turns it on.
 type Batching struct {
 	cfg BatchingConfig
 

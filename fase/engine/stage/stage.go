@@ -26,7 +26,7 @@ type Config struct {
 type Admission interface {
 	// Admit reports whether an event is let in, with so many waiting already.
 	Admit(now int64, waiting int) bool
-	// Served tells how long an event was at the stage, from its offer to the end of its batch.
+	// Served tells how long an event was at the stage, from its offer to the end of its batch, or until its thread turned to what takes long.
 	Served(now int64, took time.Duration)
 }
 
@@ -121,11 +121,9 @@ func (s *Stage[E]) Push(e E) bool {
 }
 
 // Return puts the last k events of the batch that t serves back in front of the queue, for other threads to take: t is going to be busy
-// for long. serve must not touch them again.
+// for long with the last of those that it keeps, and the others are served. serve must not touch what it gave back again.
 func (s *Stage[E]) Return(t *Thread, batch []E, k int) {
-	if k <= 0 {
-		return
-	}
+	now, k := mono.Now(), max(k, 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range k {
@@ -134,6 +132,10 @@ func (s *Stage[E]) Return(t *Thread, batch []E, k int) {
 		s.waken().start()
 	}
 	t.at = t.at[:len(batch)-k]
+	if n := len(t.at) - 1; n > 0 {
+		s.served(t.at[:n], now)
+		t.at = append(t.at[:0], t.at[n])
+	}
 }
 
 // Waiting returns how many events wait.
@@ -254,7 +256,8 @@ func (s *Stage[E]) take(t *Thread, batch []E) ([]E, bool) {
 	clear(batch)
 	batch = batch[:0]
 	s.mu.Lock()
-	s.served(t, now)
+	s.served(t.at, now)
+	t.at = t.at[:0]
 	for s.queue.n == 0 {
 		if s.stopped {
 			s.running--
@@ -280,17 +283,16 @@ func (s *Stage[E]) take(t *Thread, batch []E) ([]E, bool) {
 	return batch, true
 }
 
-// served accounts for the batch of t, of which t.at has those that it did not give back.
-func (s *Stage[E]) served(t *Thread, now int64) {
-	if len(t.at) == 0 {
+// served accounts for events that came at those instants.
+func (s *Stage[E]) served(came []int64, now int64) {
+	if len(came) == 0 {
 		return
 	}
-	s.stats.Served += uint64(len(t.at))
+	s.stats.Served += uint64(len(came))
 	s.batching.Observe(now, s.stats.Served)
 	if s.cfg.Admission != nil {
-		for _, at := range t.at {
+		for _, at := range came {
 			s.cfg.Admission.Served(now, time.Duration(now-at))
 		}
 	}
-	t.at = t.at[:0]
 }

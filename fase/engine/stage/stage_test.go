@@ -146,7 +146,7 @@ func TestBatchingSettles(t *testing.T) {
 	for range 60 {
 		o.at(10_000, 5)
 	}
-	if got := o.c.Size(); got != 2 {
+	if got := o.c.Size(); got != 1 {
 		t.Errorf("batch of a stage that does not gain by batching: got %d, want the least, 2", got)
 	}
 }
@@ -308,6 +308,30 @@ func TestAdmission(t *testing.T) {
 	}
 	if a.took < 5*time.Millisecond {
 		t.Errorf("longest time at the stage: got %v, want at least the 5 ms of the batch", a.took)
+	}
+}
+
+// TestReturnServes has an event that is handled at once, in front of one that takes long, count as served before that ends.
+func TestReturnServes(t *testing.T) {
+	var s *stage.Stage[int]
+	gate := make(chan struct{})
+	a := &shutter{}
+	s = open(t, stage.Config{Name: "long", Admission: a}, func(th *stage.Thread, batch []int) {
+		s.Return(th, batch, max(len(batch)-2, 0))
+		<-gate
+	})
+	for i := range 3 {
+		s.Push(i)
+	}
+	stop := run(t, s)
+	until(t, "the first is served", func() bool { return s.Stats().Served == 1 })
+	if got := s.Stats().Queue; got != 1 {
+		t.Errorf("given back: got %d, want 1", got)
+	}
+	close(gate)
+	stop()
+	if got := s.Stats().Served; got != 3 || a.served != 3 {
+		t.Errorf("served: got %d, of which the admission knows %d, want 3", got, a.served)
 	}
 }
 

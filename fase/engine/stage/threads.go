@@ -2,7 +2,7 @@ package stage
 
 import "time"
 
-// ThreadsConfig sets the thread-pool controller. The zero value is the one of the SOSP 2001 paper's run in Figure 7.
+// ThreadsConfig sets the thread-pool controller. Threads says where the zero value is from.
 type ThreadsConfig struct {
 	Least     int           // threads, from the start on; 1 if 0
 	Most      int           // threads; 20 if 0, and not less than Least
@@ -31,8 +31,10 @@ func fill[T int | time.Duration | float64](p *T, v T) {
 // Threads is the core of the thread-pool controller: it has a stage grow by one thread when its queue is longer than a threshold at a
 // sample, up to a limit, and lets it lose those that were idle for long, down to the least.
 //
-// Source: Welsh, Culler, Brewer, SOSP 2001, section 4.2 and Figure 7 (queue sampled every 2 s, threshold 100, at most 20
-// threads, idle ones removed after 5 s). The released platform compares with "at least" and has other defaults (threshold 1000, idle 1 s).
+// Source: Welsh, Culler, Brewer, SOSP 2001, section 4.2; the sample of 2 s, the threshold of 100, the 20 threads and the 5 s are those of
+// the run that it shows, quoted and not checked against its text. The released platform (github.com/mdwelsh/seda, ThreadPoolController,
+// SandstormConfig, haboob.cfg) samples every 2 s too, but acts at every fourth sample alone and compares with "at least"; its
+// defaults are a threshold of 1000 and 1 s, and those of its server Haboob 10 (20 for the disk), 20 threads and 1 s.
 type Threads struct {
 	cfg ThreadsConfig
 }
