@@ -1,13 +1,17 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
@@ -223,6 +227,38 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	}
 	if got := number(vars, service.DirectName("here")); got != 0 {
 		t.Errorf("direct: got %v, want 0", got)
+	}
+}
+
+// TestFilesAreWaitedFor has another process write the files for ever: the server gives up when it is told to.
+func TestFilesAreWaitedFor(t *testing.T) {
+	set, dir := newSet(t), t.TempDir()
+	whole := burn.FilesConfig{Name: set.Name(), Dir: dir}
+	for i := range set.Len() {
+		whole.Files = append(whole.Files, burn.File{Path: set.Path(i), Size: set.Size(i)})
+	}
+	f, err := burn.OpenFiles(t.Context(), whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.OpenFile(f.Folder()+".lock", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := errors.Join(os.Remove(filepath.Join(f.Folder(), "whole")), syscall.Flock(int(lock.Fd()), syscall.LOCK_SH), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = server.ListenContext(ctx, server.Config{
+		Host: service.HostConfig{
+			Topology: &service.Topology{Servers: []string{"here"}}, Machine: machine.Config{Run: machine.Burn}, Files: []*files.Set{set},
+		},
+		Engine: engine.Config{Listen: "127.0.0.1:0"}, Sets: dir,
+	})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "file set web") {
+		t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 	}
 }
 

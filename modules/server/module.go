@@ -78,7 +78,7 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 			return nil, fmt.Errorf("emulate %s: no such server in the scenario", name)
 		}
 		c := plan.Servers[i]
-		s, err := Listen(Config{
+		s, err := ListenContext(ctx, Config{
 			Host: c.HostConfig, Seed: plan.Seed, Vars: func(n dsv.Name) *dmm.Var { return env.Var(n) },
 			Engine: engine.Config{
 				Name: c.Engine, Listen: at(c.Listen, env.Address()), Reactors: c.Reactors, Spin: spin,

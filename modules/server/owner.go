@@ -39,7 +39,7 @@ type owner struct {
 	buf    []byte
 }
 
-func newOwner(s *Server) (*owner, error) {
+func newOwner(ctx context.Context, s *Server) (*owner, error) {
 	o := &owner{
 		front: front{s: s, blocks: rdr.Cache{Limits: s.cfg.Limits}},
 		host:  service.NewHost(s.cfg.Host, s.cfg.Vars),
@@ -49,7 +49,7 @@ func newOwner(s *Server) (*owner, error) {
 	o.driver = step.NewDriver(o, o.host)
 	o.held = map[step.Ref]burn.Memory{}
 	var err error
-	if o.pages, err = openPages(context.Background(), &s.cfg.Host, s.cfg.Sets); err != nil {
+	if o.pages, err = openPages(ctx, &s.cfg.Host, s.cfg.Sets); err != nil {
 		return nil, err
 	}
 	o.kind, _ = engine.Shipped().Kind(s.cfg.Engine.Name)

@@ -42,7 +42,11 @@ type Server struct {
 }
 
 // Listen opens the server's socket. It serves once Run is called, and emulates once Start has told T0.
-func Listen(cfg Config) (*Server, error) {
+func Listen(cfg Config) (*Server, error) { return ListenContext(context.Background(), cfg) }
+
+// ListenContext is Listen which gives up when ctx ends. Files under run: burn may take long to write, and another process may
+// be at it.
+func ListenContext(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Vars == nil {
 		cfg.Vars = noVars
 	}
@@ -52,7 +56,7 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	cfg = inStages(cfg)
 	s := &Server{cfg: cfg, gets: gets}
-	o, err := newOwner(s)
+	o, err := newOwner(ctx, s)
 	if err != nil {
 		return nil, err
 	}

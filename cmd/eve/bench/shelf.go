@@ -66,7 +66,7 @@ func shelfPart(ctx context.Context) (duty, func() error, error) {
 		if err != nil {
 			return nil, err
 		}
-		srv, err := emulation.Listen(emulation.Config{
+		srv, err := emulation.ListenContext(ctx, emulation.Config{
 			Host: service.HostConfig{
 				Topology: &service.Topology{Servers: []string{"server"}},
 				Machine:  machine.Config{Run: machine.Burn, Disk: machine.DiskConfig{Direct: true, Depth: s.Helpers}},
