@@ -154,6 +154,7 @@ func (w *worker) run() {
 			p.serve(t, w.ln, &w.th)
 			s.enter()
 		case p.stopped:
+			p.workers-- // what is left by those whom the keeper ends gets another
 			s.leave()
 			w.th.end()
 			return

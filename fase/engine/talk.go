@@ -165,6 +165,9 @@ func (t *talk) ask() bool {
 		t.ts.respond(ref, &overload)
 	} else {
 		s.handler.Request(s, ref, &t.ln.req)
+		if t.hup {
+			t.ts.tell(t)
+		}
 	}
 	return t.attend()
 }
@@ -179,7 +182,7 @@ var overload = Response{
 func (t *talk) begin(flags uint8) Ref {
 	t.x.out = t.ln.out[:0]
 	t.x.pending = append(t.x.pending[:0], pending{flags: flags})
-	t.phase, t.due, t.told = handling, mono.Never, false
+	t.phase, t.due, t.told, t.late = handling, mono.Never, false, false
 	t.serial++
 	return makeRef(0, t.slot, t.serial-1)
 }
@@ -190,10 +193,11 @@ func (t *talk) attend() bool {
 	s, ok := t.ts.s, true
 	for {
 		answered := len(t.x.pending) == 0
+		todo := len(t.todo) > 0 && t.th != nil // the keeper of a pool leaves it to a thread
 		switch {
-		case len(t.todo) > 0 && (!answered || t.x.queued == 0):
+		case todo && (!answered || t.x.queued == 0):
 			t.work()
-		case answered && len(t.todo) > 0: // the response goes first
+		case todo && answered: // the response goes first
 			s.leave()
 			ok = t.flush()
 			s.enter()
@@ -281,12 +285,14 @@ func (t *talk) flush() bool {
 // room waits until the socket takes something, and may have sent it: t.got and t.err tell. It reports false if the peer took too
 // long.
 func (t *talk) room() bool {
-	before := t.phase
-	t.enter(writing, t.ts.s.cfg.SendTimeout)
-	ok := t.ts.await(t)
 	s := t.ts.s
 	s.enter()
-	t.phase, t.due = before, mono.Never
+	before, due := t.phase, t.due
+	t.phase, t.due = writing, s.keeper.now+int64(s.cfg.SendTimeout)
+	s.leave()
+	ok := t.ts.await(t)
+	s.enter()
+	t.phase, t.due = before, due
 	if before == between {
 		t.rest()
 	}

@@ -69,6 +69,9 @@ func (e *threads) serve(t *talk) {
 		}
 	}
 	e.shut(t)
+	if t.ln != nil {
+		e.lanes.Put(t.ln)
+	}
 	t.th.end()
 }
 

@@ -110,6 +110,10 @@ func (s suite) abandoned(t *testing.T) {
 		s.abandonedUnseen(t, sv)
 		return
 	}
+	c := sv.dial(t)
+	c.get("/never")
+	_ = c.CloseWrite() // at once: the request comes with the end of stream
+	leaves(t, sv.handlers[0], func() {})
 	for _, head := range []string{"", "Connection: close\r\n"} {
 		for _, reset := range []bool{false, true} {
 			c := sv.dial(t)
@@ -151,14 +155,14 @@ func (s suite) passedAbandoned(t *testing.T) {
 }
 
 func (s suite) idleTimeout(t *testing.T) {
-	sv := s.start(t, engine.Config{IdleTimeout: 40 * time.Millisecond})
+	sv := s.start(t, engine.Config{IdleTimeout: 100 * time.Millisecond})
 	silent, used, busy := sv.dial(t), sv.dial(t), sv.dial(t)
-	busy.get("/after/120ms") // has a request under way, and is not idle
+	busy.get("/after/300ms") // has a request under way, and is not idle
 	used.get("/fill/1")
 	used.expect("GET", 200, "#1")
 	silent.expectEnd()
 	used.expectEnd()
-	busy.expect("GET", 200, "after 120ms")
+	busy.expect("GET", 200, "after 300ms")
 	if got := sv.Stats().TimedOut; got < 2 {
 		t.Errorf("timed out: got %d, want at least 2", got)
 	}
