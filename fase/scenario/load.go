@@ -27,12 +27,14 @@ type Options struct {
 	// ReadFile returns a file that the scenario names by a relative path. The caller confines it to the scenario's folder.
 	ReadFile func(path string) ([]byte, error)
 	// Kinds are the kinds of modules that may be named: a pointer to the configuration's struct, or nil for a kind without
-	// configuration. Its fields are the keys that are allowed, by their json tags.
+	// configuration. Its fields are the keys that are allowed, by their json tags. It may be a Checker and a Declarer.
 	Kinds map[string]any
 	// AnyKind says that the kinds of modules were checked before: others than Kinds are taken as they are.
 	AnyKind bool
 	// Manipulators are those that the program has beside Eve's own: `dmm:` may name them.
 	Manipulators dmm.Registry
+
+	declared []dsv.Declaration // with AnyKind: what the kinds declare, as Publish wrote it
 }
 
 // Load reads a scenario. file is its name in messages. Mistakes are told several at once: the error is an Errors. The
@@ -77,6 +79,8 @@ type compiler struct {
 	parsed []parsedFile
 	vars   map[dsv.Name]dsv.Declaration
 	known  []dsv.Name
+	// complete are the modules of which all variables are declared.
+	complete []string
 }
 
 func (c *compiler) compile() error {
@@ -95,6 +99,7 @@ func (c *compiler) compile() error {
 		return c.err()
 	}
 	c.measures()
+	c.declared()
 	c.rules()
 	c.expectations()
 	c.demands()

@@ -143,14 +143,14 @@ func (c *compiler) written(m *Measure, n *named[rawMeasure]) bool {
 	return m.Kernel != nil
 }
 
-// lookup finds a variable for an expression. What a module declares while it runs is not known before: it is taken for a
-// number.
+// lookup finds a variable for an expression. What a module declares while it runs is not known before, unless its kind is a
+// Declarer: it is taken for a number.
 func (c *compiler) lookup(name dsv.Name) (dsv.Declaration, bool) {
 	if d, ok := c.vars[name]; ok {
 		return d, true
 	}
 	owner, _, dotted := strings.Cut(string(name), ".")
-	if dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.owns(owner) }) {
+	if dotted && !slices.Contains(c.complete, owner) && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.owns(owner) }) {
 		return dsv.Declaration{Name: name, Kind: dsv.Float}, true
 	}
 	return dsv.Declaration{}, false

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/eve-emulation/eve/dsv"
 )
 
 func (c *compiler) modules() {
@@ -25,9 +28,69 @@ func (c *compiler) modules() {
 		case kind.written() && !c.options.AnyKind && !slices.Contains(kinds, kind.v):
 			c.at(kind.at, fmt.Sprintf("there is no module of the kind %q", clip(kind.v)), didYouMean(kind.v, kinds))
 		default:
-			m.Config = c.config(n.v.config, c.options.Kinds[kind.v], slices.Contains(kinds, kind.v))
+			shape := c.options.Kinds[kind.v]
+			before := len(c.errs)
+			m.Config = c.config(n.v.config, shape, slices.Contains(kinds, kind.v))
+			if len(c.errs) == before {
+				c.checkConfig(cmp.Or(n.v.config, n.at), shape, m.Config)
+			}
+			c.declare(m, shape)
 		}
 		c.plan.Modules = append(c.plan.Modules, m)
+	}
+}
+
+// A Checker is a configuration that knows what is wrong with it, as far as its values alone tell. A scenario shows the error
+// where the configuration is written.
+type Checker interface{ Check() error }
+
+// A Declarer is a configuration of which the variables of its module are known before the module runs, so that conditions may
+// name them and ask histograms for quantiles. It lists them all, named by what stands after MODULE: latency.
+type Declarer interface{ Variables() []dsv.Declaration }
+
+// checkConfig lets a configuration that is a Checker find out what is wrong with it.
+func (c *compiler) checkConfig(at *node, shape any, config []byte) {
+	if _, ok := shape.(Checker); !ok {
+		return
+	}
+	full := reflect.New(reflect.TypeOf(shape).Elem())
+	full.Elem().Set(reflect.ValueOf(shape).Elem()) // the defaults
+	if len(config) > 0 {
+		if err := json.Unmarshal(config, full.Interface()); err != nil {
+			c.at(at, err.Error(), "")
+			return
+		}
+	}
+	if err := full.Interface().(Checker).Check(); err != nil {
+		c.at(at, err.Error(), "")
+	}
+}
+
+// declare notes the variables of a module whose kind is a Declarer.
+func (c *compiler) declare(m Module, shape any) {
+	kind, ok := shape.(Declarer)
+	if !ok {
+		return
+	}
+	for _, name := range m.Instances() {
+		c.complete = append(c.complete, name)
+		for _, d := range kind.Variables() {
+			d.Name = dsv.Name(name + "." + string(d.Name))
+			c.plan.declared = append(c.plan.declared, d)
+		}
+	}
+}
+
+// declared lets expressions know what modules declare, but for what `measure:` says of it.
+func (c *compiler) declared() {
+	if c.options.AnyKind {
+		c.plan.declared = append(c.plan.declared, c.options.declared...)
+	}
+	for _, d := range c.plan.declared {
+		if _, ok := c.vars[d.Name]; !ok {
+			c.vars[d.Name] = d
+			c.known = append(c.known, d.Name)
+		}
 	}
 }
 

@@ -49,9 +49,10 @@ type Plan struct {
 	Text   []byte            // the scenario as run: overrides applied
 	Inputs map[string][]byte // files that it reads, by the path written in it
 
-	guests    []string   // those of Inputs that reach who needs them otherwise: WebAssembly, files of configurations
-	means     []rdr.Mean // of the clients' requests, by group
-	unbounded Errors     // why there is no mean
+	declared  []dsv.Declaration // what the kinds of modules declare, by full name
+	guests    []string          // those of Inputs that reach who needs them otherwise: WebAssembly, files of configurations
+	means     []rdr.Mean        // of the clients' requests, by group
+	unbounded Errors            // why there is no mean
 }
 
 // A Server is one emulated host and the process that it lives in.

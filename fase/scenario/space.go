@@ -15,8 +15,9 @@ import (
 
 // The variables by which a run hands its scenario to the modules.
 const (
-	textName   dsv.Name = "run.scenario" // Text: the scenario as run
-	inputsName dsv.Name = "run.inputs"   // Text: JSON, the files that it reads
+	textName     dsv.Name = "run.scenario" // Text: the scenario as run
+	inputsName   dsv.Name = "run.inputs"   // Text: JSON, the files that it reads
+	declaredName dsv.Name = "run.declared" // Text: JSON, the variables that kinds of modules declare
 )
 
 // Publish writes a plan's scenario to a space, for Fetch, and how the variables of modules are manipulated, for them.
@@ -29,6 +30,10 @@ func Publish(ctx context.Context, space dsv.Space, p *Plan) error {
 	if err != nil {
 		return fmt.Errorf("publish scenario: %w", err)
 	}
+	declared, err := json.Marshal(p.declared)
+	if err != nil {
+		return fmt.Errorf("publish scenario: %w", err)
+	}
 	if err := recipe.Publish(ctx, space, p.recipes()); err != nil {
 		return fmt.Errorf("publish scenario: %w", err)
 	}
@@ -38,6 +43,7 @@ func Publish(ctx context.Context, space dsv.Space, p *Plan) error {
 	}{
 		{dsv.Declaration{Name: textName, Kind: dsv.Text, Help: "the scenario as run"}, string(p.Text)},
 		{dsv.Declaration{Name: inputsName, Kind: dsv.Text, Help: "the files that the scenario reads, JSON"}, string(inputs)},
+		{dsv.Declaration{Name: declaredName, Kind: dsv.Text, Help: "the variables that modules declare, JSON"}, string(declared)},
 	} {
 		if err := space.Create(ctx, v.d); err != nil {
 			return fmt.Errorf("publish scenario: %w", err)
@@ -75,6 +81,14 @@ func Fetch(ctx context.Context, space dsv.Space, own ...dmm.Manipulator) (*Plan,
 	if err := json.Unmarshal([]byte(files.Value.Text), &inputs); err != nil {
 		return nil, fmt.Errorf("fetch scenario: %w", err)
 	}
+	known, err := space.Read(ctx, declaredName)
+	if err != nil {
+		return nil, fmt.Errorf("fetch scenario: %w", err)
+	}
+	var declared []dsv.Declaration
+	if err := json.Unmarshal([]byte(known.Value.Text), &declared); err != nil {
+		return nil, fmt.Errorf("fetch scenario: %w", err)
+	}
 	return Load("scenario", []byte(text.Value.Text), Options{
 		ReadFile: func(path string) ([]byte, error) {
 			if b, ok := inputs[path]; ok {
@@ -82,7 +96,7 @@ func Fetch(ctx context.Context, space dsv.Space, own ...dmm.Manipulator) (*Plan,
 			}
 			return nil, fs.ErrNotExist
 		},
-		AnyKind: true, Manipulators: own,
+		AnyKind: true, Manipulators: own, declared: declared,
 	})
 }
 
