@@ -36,8 +36,12 @@ type conn struct {
 type end struct {
 	readable, writable bool
 	closing            bool // its end of stream, or an error, is to come
+	urgent             bool // reads stop at its urgent data, which splice does not pass
 	broken             bool // an error is
 }
+
+// more reports whether there may be more of a side, although a read did not fill its buffer.
+func (e *end) more() bool { return e.closing || e.urgent }
 
 // A flow is one direction. At most one of held and in is not empty.
 type flow struct {
@@ -107,7 +111,7 @@ func (t *table) each(f func(*conn)) {
 // note takes down what happened to a side.
 func (l *loop) note(c *conn, side int, ev netpoll.Events) {
 	e := &c.end[side]
-	if ev&(netpoll.In|netpoll.RdHup|netpoll.Hup|netpoll.Err) != 0 {
+	if ev&(netpoll.In|netpoll.RdHup|netpoll.Pri|netpoll.Hup|netpoll.Err) != 0 {
 		e.readable = true
 	}
 	if ev&(netpoll.RdHup|netpoll.Hup|netpoll.Err) != 0 {
@@ -115,6 +119,9 @@ func (l *loop) note(c *conn, side int, ev netpoll.Events) {
 	}
 	if ev&netpoll.Err != 0 {
 		e.broken = true
+	}
+	if ev&netpoll.Pri != 0 {
+		e.urgent = true
 	}
 	if ev&netpoll.Out != 0 {
 		e.writable = true

@@ -109,6 +109,48 @@ func TestExhaustion(t *testing.T) {
 	}
 }
 
+// Reads stop at urgent data, and splice does not pass it at all: what stands behind comes through all the same, at once, and
+// before the end of the stream. The urgent byte itself is nobody's.
+func TestUrgent(t *testing.T) {
+	onEach(t, func(t *testing.T, cfg relay.Config) {
+		l := listen(t)
+		r := begin(t, cfg, l.Addr())
+		for _, size := range []int{5, 3000} {
+			near, far := through(t, r, l)
+			before, after := stream(size, size), stream(size+1, size)
+			raw, err := near.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if _, err := near.Write(before); err != nil {
+					t.Fatal(err)
+				}
+				var failed error
+				if err := raw.Control(func(fd uintptr) { failed = syscall.Sendto(int(fd), []byte("!"), syscall.MSG_OOB, nil) }); err != nil || failed != nil {
+					t.Fatal(err, failed)
+				}
+				if _, err := near.Write(after); err != nil {
+					t.Fatal(err)
+				}
+				got := make([]byte, 2*size)
+				if err := far.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := io.ReadFull(far, got); err != nil || string(got) != string(before)+string(after) {
+					t.Fatalf("%d bytes around urgent data: got %d, %v", 2*size, n, err)
+				}
+			}
+			if err := near.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if rest, err := io.ReadAll(far); len(rest) != 0 || err != nil {
+				t.Errorf("afterwards: got %q, %v", rest, err)
+			}
+		}
+	})
+}
+
 func TestConnectionBound(t *testing.T) {
 	l := listen(t)
 	r := begin(t, relay.Config{Connections: 2}, l.Addr())

@@ -14,7 +14,7 @@ const (
 	acceptBatch = 64                    // connections that are taken in one turn
 	acceptPause = 20 * time.Millisecond // of a loop that ran out of descriptors
 	listenTag   = uint64(1) << 63       // of the listener
-	allEvents   = netpoll.In | netpoll.Out | netpoll.RdHup | netpoll.Edge
+	allEvents   = netpoll.In | netpoll.Out | netpoll.RdHup | netpoll.Pri | netpoll.Edge
 )
 
 // A loop forwards the connections that its listener takes. All of it belongs to the thread that runs it, but for what is

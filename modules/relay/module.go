@@ -2,10 +2,12 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,9 +22,11 @@ import (
 	"github.com/eve-emulation/eve/modules"
 )
 
+const kind = "relay"
+
 // Spec is the module's kind.
 var Spec = modules.Spec{
-	Name:   "relay",
+	Name:   kind,
 	Help:   "forwards TCP streams to a server, by copy, splice or through a WebAssembly extension",
 	Config: func() any { return new(ModuleConfig) },
 	New:    func() modules.Module { return modules.Func(run) },
@@ -41,6 +45,33 @@ type ModuleConfig struct {
 	Connections int           `json:"connections"`
 	Connect     time.Duration `json:"connect"`
 	Drain       time.Duration `json:"drain"`
+}
+
+// Check tells what is wrong with the values that a scenario gives.
+func (m *ModuleConfig) Check() error {
+	c, err := m.config("")
+	if err == nil {
+		_, err = c.check()
+	}
+	if err == nil && m.Listen != "" {
+		_, _, err = split(m.Listen)
+	}
+	if err == nil && strings.Contains(m.To, ":") {
+		var port string
+		if _, port, err = split(m.To); port == "0" {
+			err = fmt.Errorf("to %q: port 0 is no port to call", m.To)
+		}
+	}
+	return err
+}
+
+// Variables lists what a relay measures.
+func (m *ModuleConfig) Variables() []dsv.Declaration {
+	var list []dsv.Declaration
+	for _, l := range leaves() {
+		list = append(list, l.spec("").Declaration(l.unit, l.help, true))
+	}
+	return list
 }
 
 // config makes a Config of what the scenario says. host is where others reach this process; empty for this host.
@@ -117,11 +148,16 @@ func run(ctx context.Context, env *modules.Env) error {
 // period is how often a relay's variables are synchronised.
 const period = 100 * time.Millisecond
 
+// spec is how a leaf is measured, of who begins with a prefix.
+func (l leaf) spec(prefix string) dmm.Spec {
+	return dmm.Spec{Name: dsv.Name(prefix + l.name), Manipulator: l.manipulator, Sync: dmm.Trigger{Every: period}}
+}
+
 // measure declares and measures the relay's variables.
 func measure(ctx context.Context, env *modules.Env) error {
 	var specs []dmm.Spec
 	for _, l := range leaves() {
-		spec := dmm.Spec{Name: dsv.Name(env.Name + "." + l.name), Manipulator: l.manipulator, Sync: dmm.Trigger{Every: period}}
+		spec := l.spec(env.Name + ".")
 		err := env.Space().Create(ctx, spec.Declaration(l.unit, l.help, true))
 		if err != nil && !errors.Is(err, dsv.ErrExists) { // the scenario measures it in a way of its own
 			return err
@@ -156,7 +192,14 @@ func aim(ctx context.Context, env *modules.Env, plan *scenario.Plan, to string, 
 		if err != nil {
 			return err
 		}
-		r.Forward(netip.MustParseAddrPort(at))
+		server, err := netip.ParseAddrPort(at)
+		switch {
+		case err != nil:
+			return fmt.Errorf("to %q: %w", to, err)
+		case server == r.Addr():
+			return fmt.Errorf("to %q: the relay itself listens there", to)
+		}
+		r.Forward(server)
 		return nil
 	}
 	a := &aimer{relay: r, plan: plan, module: env.Name, to: to, addresses: map[string]netip.AddrPort{}}
@@ -175,9 +218,9 @@ func resolve(ctx context.Context, at string) (string, error) {
 	if at == "" {
 		return "", nil
 	}
-	host, port, err := net.SplitHostPort(at)
+	host, port, err := split(at)
 	if err != nil {
-		return "", fmt.Errorf("address %q: want HOST:PORT", at)
+		return "", err
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -189,6 +232,18 @@ func resolve(ctx context.Context, at string) (string, error) {
 		}
 	}
 	return net.JoinHostPort(ips[0].String(), port), nil
+}
+
+// split parts HOST:PORT; the port is a number.
+func split(at string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(at)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil || host == "" {
+		return "", "", fmt.Errorf("address %q: want HOST:PORT", at)
+	}
+	return host, port, nil
 }
 
 // aimer keeps a relay's servers up to date.
@@ -214,6 +269,26 @@ func (a *aimer) check() error {
 	}
 	if !known {
 		return fmt.Errorf("to %q: no service, server, target or other module of the scenario is called so; an address is HOST:PORT", a.to)
+	}
+	return a.circle()
+}
+
+// circle refuses relays that forward to each other: a connection would go round until there are no descriptors left.
+func (a *aimer) circle() error {
+	to := map[string]string{}
+	for _, m := range a.plan.Modules {
+		var c ModuleConfig
+		if m.Kind == kind && json.Unmarshal(m.Config, &c) == nil {
+			for _, name := range m.Instances() {
+				to[name] = c.To
+			}
+		}
+	}
+	path := a.module
+	for at, steps := a.to, 0; at != "" && steps < len(to); at, steps = to[at], steps+1 {
+		if path += " → " + at; at == a.module {
+			return fmt.Errorf("to %q: it leads back: %s", a.to, path)
+		}
 	}
 	return nil
 }

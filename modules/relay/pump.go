@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"io"
+	"syscall"
 
 	"github.com/eve-emulation/eve/dmm/wasm"
 	"github.com/eve-emulation/eve/internal/netpoll"
@@ -65,6 +66,9 @@ func (l *loop) shut(c *conn, d int) *failure {
 	}
 	f.shut = true
 	if err := netpoll.CloseWrite(c.fd[1-d]); err != nil {
+		if errors.Is(err, syscall.ENOTCONN) { // it has been reset already
+			return &failure{own: Reset}
+		}
 		return &failure{err: err}
 	}
 	return nil
@@ -72,7 +76,7 @@ func (l *loop) shut(c *conn, d int) *failure {
 
 // take gets the next chunk of a flow that holds nothing, and hands on of it what can be.
 func (l *loop) take(c *conn, d int) (int, *failure) {
-	if l.r.cfg.Mode == Splice {
+	if l.r.cfg.Mode == Splice && !c.end[d].urgent {
 		if p := l.pipe(); p != nil {
 			return l.splice(c, d, p)
 		}
@@ -86,7 +90,7 @@ func (l *loop) copy(c *conn, d int) (int, *failure) {
 	n, err := netpoll.Read(c.fd[d], l.scratch)
 	switch {
 	case err == nil:
-		src.readable = n == len(l.scratch) || src.closing
+		src.readable = n == len(l.scratch) || src.more()
 	case errors.Is(err, netpoll.ErrAgain):
 		src.readable = false
 		return 0, nil
@@ -168,19 +172,21 @@ func (l *loop) push(c *conn, d int) error {
 // splice fills a pipe from the source, and drains it into the destination. A pipe that is not drained stays with the flow.
 func (l *loop) splice(c *conn, d int, p *netpoll.Pipe) (int, *failure) {
 	f, src := &c.flow[d], &c.end[d]
-	n, err := p.Fill(c.fd[d], p.Size())
+	most := min(p.Size(), l.r.cfg.Chunk)
+	n, err := p.Fill(c.fd[d], most)
 	if err != nil {
 		l.putPipe(p)
 		switch {
 		case errors.Is(err, netpoll.ErrAgain):
 			src.readable = false
 			return 0, nil
-		case errors.Is(err, io.EOF):
-			f.ended, src.readable = true, false
-			return 0, nil
+		case errors.Is(err, io.EOF): // or urgent data before the end, which splice does not pass
+			return l.copy(c, d)
 		}
 		return 0, &failure{err: err}
 	}
+	// A piece of what came takes a slot however small it is, so that a pipe may be full of few bytes.
+	src.readable = n == most || n >= p.Slots() || src.more()
 	f.pipe, f.in, f.since = p, n, l.turn
 	if c.end[1-d].writable {
 		if err := l.drain(c, d); err != nil {
@@ -219,17 +225,22 @@ func (l *loop) extend(f *flow, chunk []byte) (out []byte, guests bool, fail *fai
 		end := now()
 		m.vars[varExtension].Write(m.at(end), float64(end-begin)/1e9)
 	}
+	l.heard(f)
 	if err == nil {
-		if n := f.guest.Told(); n != 0 {
-			l.tally.told += n
-			l.tally.any = true
-		}
 		return out, f.guest.Transforms(), nil
 	}
 	if fail := l.without(f, err); fail != nil {
 		return nil, false, fail
 	}
 	return chunk, false, nil
+}
+
+// heard counts what an extension told in its last call.
+func (l *loop) heard(f *flow) {
+	if n := f.guest.Told(); n != 0 {
+		l.tally.told += n
+		l.tally.any = true
+	}
 }
 
 // without goes on without the extension that failed, or not.
@@ -253,6 +264,7 @@ func (l *loop) last(f *flow) *failure {
 		return nil
 	}
 	out, err := f.guest.End()
+	l.heard(f)
 	if err != nil {
 		return l.without(f, err)
 	}
@@ -311,7 +323,7 @@ func (l *loop) pipe() *netpoll.Pipe {
 		l.pipes = l.pipes[:n-1]
 		return p
 	}
-	p, err := netpoll.NewPipe(l.r.cfg.Chunk)
+	p, err := netpoll.NewPipe(min(2*l.r.cfg.Chunk, 1<<20)) // with room for pieces that are not full ones; a user gets no larger pipe
 	if err != nil {
 		return nil
 	}

@@ -64,9 +64,9 @@ type Config struct {
 	Chunk   int    // most bytes that are moved at once; 64 KiB, of Splice 256 KiB, of Wasm 32 KiB and never more than 64 KiB
 	OnFault OnFault
 
-	Connections int           // most connections at once, others are reset; 65 536
-	Connect     time.Duration // how long a server may take to accept; 5 s
-	Drain       time.Duration // how long connections may go on once Run was told to end; 1 s
+	Connections int           // most connections at once, others are reset; 65 536, of Wasm 4096, as each has two guests
+	Connect     time.Duration // how long a server may take to accept, at most a day; 5 s
+	Drain       time.Duration // how long connections may go on once Run was told to end, at most a day; 1 s
 
 	Guest []byte       // Wasm: the extension
 	Log   func(string) // told why extensions failed, the first times; may be nil
@@ -78,21 +78,22 @@ const (
 	maxChunk       = 1 << 20
 	maxGuestChunk  = 1 << 16
 	maxConnections = 1 << 20
+	maxWait        = 24 * time.Hour
 )
 
 // check fills defaults in.
 func (c Config) check() (Config, error) {
 	c.Listen, c.Mode, c.OnFault = cmp.Or(c.Listen, "127.0.0.1:0"), cmp.Or(c.Mode, Copy), cmp.Or(c.OnFault, Close)
-	c.Loops, c.Connections = cmp.Or(c.Loops, 1), cmp.Or(c.Connections, 1<<16)
+	c.Loops = cmp.Or(c.Loops, 1)
 	c.Connect, c.Drain = cmp.Or(c.Connect, 5*time.Second), cmp.Or(c.Drain, time.Second)
-	usual, most := 64<<10, maxChunk
+	usual, most, connections := 64<<10, maxChunk, 1<<16
 	switch c.Mode {
 	case Splice:
 		usual = 256 << 10
 	case Wasm:
-		usual, most = 32<<10, maxGuestChunk
+		usual, most, connections = 32<<10, maxGuestChunk, 1<<12
 	}
-	c.Chunk = cmp.Or(c.Chunk, usual)
+	c.Chunk, c.Connections = cmp.Or(c.Chunk, usual), cmp.Or(c.Connections, connections)
 	switch {
 	case !slices.Contains(Modes(), c.Mode):
 		return c, fmt.Errorf("mode %q: want copy, splice or wasm", c.Mode)
@@ -104,8 +105,10 @@ func (c Config) check() (Config, error) {
 		return c, fmt.Errorf("a chunk of %d bytes: want 1024 to %d", c.Chunk, most)
 	case c.Connections < 1 || c.Connections > maxConnections:
 		return c, fmt.Errorf("%d connections: want 1 to %d", c.Connections, maxConnections)
-	case c.Connect < 0 || c.Drain < 0:
-		return c, errors.New("connect and drain are not negative")
+	case c.Connect < 0 || c.Connect > maxWait:
+		return c, fmt.Errorf("connect %v: want 0s to %v", c.Connect, maxWait)
+	case c.Drain < 0 || c.Drain > maxWait:
+		return c, fmt.Errorf("drain %v: want 0s to %v", c.Drain, maxWait)
 	case c.Mode == Wasm && len(c.Guest) == 0:
 		return c, errors.New("mode wasm needs an extension")
 	case c.Mode != Wasm && len(c.Guest) > 0:

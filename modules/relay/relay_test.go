@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -500,6 +501,7 @@ func TestExtensions(t *testing.T) {
 		{"upper", "upper", relay.Close, []string{"Hello, {world}, ", "as ever; äöü z"}, "HELLO, {WORLD}, AS EVER; äöü Z", false, 0, 33, ""},
 		{"heads", "heads", relay.Close, []string{"GET / HTTP/1.1\r\nHost: x\r\n\r", "\nGET / HTTP/1.1\r\n\r\n"}, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n\r\n", false, 0, 2, ""},
 		{"count", "count", relay.Close, []string{"abc"}, "abc", false, 0, 3, ""},
+		{"tells at the end", "last", relay.Close, []string{"abc"}, "abc", false, 0, 14, ""}, // both directions
 		{"holds back until the end", "moody", relay.Close, []string{"abc", "Held"}, "abcHeld", false, 0, 2, ""},
 		{"trap, close", "moody", relay.Close, []string{"abc", "Trap"}, "abc", true, relay.Faulted, 1, "trapped"},
 		{"trap, pass", "moody", relay.Pass, []string{"abc", "Trap", "Trap"}, "abcTrapTrap", false, 0, 1, "trapped"},
@@ -590,7 +592,9 @@ func TestWrongConfigs(t *testing.T) {
 		{relay.Config{Loops: 100}, "100 loops: want 1 to 64"},
 		{relay.Config{Chunk: 3}, "a chunk of 3 bytes: want 1024 to 1048576"},
 		{relay.Config{Connections: -1}, "-1 connections"},
-		{relay.Config{Drain: -1}, "not negative"},
+		{relay.Config{Drain: -1}, "drain -1ns: want 0s to 24h0m0s"},
+		{relay.Config{Connect: math.MaxInt64}, "want 0s to 24h0m0s"}, // would end before it began
+		{relay.Config{Drain: math.MaxInt64}, "want 0s to 24h0m0s"},
 		{relay.Config{Listen: "here"}, `listen "here": want an IP address with a port`},
 	} {
 		r, err := relay.Listen(t.Context(), tt.cfg)
