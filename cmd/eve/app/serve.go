@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eve-emulation/eve/fase/admit"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/service"
@@ -26,6 +27,9 @@ type serveFlags struct {
 	backlog                         int
 	speed                           float64
 	remote                          bool
+	policy                          string
+	limit, pool                     int
+	delay                           time.Duration
 }
 
 func (a *App) serveCommand() *cobra.Command {
@@ -68,6 +72,10 @@ func (a *App) serveCommand() *cobra.Command {
 	fl.IntVar(&f.cpus, "cpus", 1, "processors of the emulated machine")
 	fl.Float64Var(&f.speed, "speed", 1, "speed of its processors")
 	fl.StringVar(&f.discipline, "discipline", "fcfs", "discipline of its processors: "+strings.Join(machine.Disciplines(), ", "))
+	fl.StringVar(&f.policy, "policy", "fcfs", "which of the requests that wait is served next: "+strings.Join(servePolicies(), ", "))
+	fl.IntVar(&f.limit, "limit", 0, "requests in service at once (no limit)")
+	fl.DurationVar(&f.delay, "delay", 0, "requests are collected until the oldest has waited so long")
+	fl.IntVar(&f.pool, "pool", 0, "requests that wait for service; those beyond are refused with 503 (no bound)")
 	fl.BoolVar(&f.remote, "allow-remote", false, "listen on an address that others can reach")
 	return c
 }
@@ -91,6 +99,10 @@ func (f *serveFlags) config() (server.Config, error) {
 	if f.cpus < 1 || f.reactors < 1 || f.speed <= 0 {
 		return server.Config{}, errors.New("--cpus and --reactors are at least 1, --speed is above 0")
 	}
+	admission, err := f.admission()
+	if err != nil {
+		return server.Config{}, err
+	}
 	host, _, err := net.SplitHostPort(f.listen)
 	if err != nil {
 		return server.Config{}, fmt.Errorf("--listen %s: want HOST:PORT", f.listen)
@@ -99,13 +111,35 @@ func (f *serveFlags) config() (server.Config, error) {
 		return server.Config{}, fmt.Errorf("--listen %s: others could reach it; say --allow-remote if that is wanted", f.listen)
 	}
 	return server.Config{
-		Host: service.HostConfig{Machine: m, Topology: &service.Topology{Servers: []string{"server"}}},
+		Host: service.HostConfig{
+			Machine: m, Topology: &service.Topology{Servers: []string{"server"}},
+			Admit: admission, Named: admission.Policy == admit.Fair,
+		},
 		Engine: engine.Config{
 			Name: f.engine, Listen: f.listen, Reactors: f.reactors, IdleTimeout: time.Hour,
 			Threads: f.threads, Helpers: f.helpers, Queue: f.queue, Backlog: f.backlog,
 		},
 		Seed: uint64(os.Getpid()),
 	}, nil
+}
+
+// servePolicies are those that need no files.
+func servePolicies() []string {
+	return slices.DeleteFunc(admit.Policies(), func(p string) bool { return p == admit.Hits.String() || p == admit.Object.String() })
+}
+
+// admission is what the flags say of it.
+func (f *serveFlags) admission() (admit.Config, error) {
+	if !slices.Contains(servePolicies(), f.policy) {
+		return admit.Config{}, fmt.Errorf("--policy %s: want one of %s", f.policy, strings.Join(servePolicies(), ", "))
+	}
+	cfg := admit.Config{Limit: f.limit, Delay: f.delay, Queue: f.pool}
+	cfg.Policy, _ = admit.ParsePolicy(f.policy)
+	if part, err := cfg.Check(0); err != nil {
+		flag := strings.Replace(part, "queue", "pool", 1)
+		return admit.Config{}, fmt.Errorf("--%s: %w", flag, err)
+	}
+	return cfg, nil
 }
 
 // checkEngine tells of what the engine cannot have.
