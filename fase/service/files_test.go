@@ -223,6 +223,11 @@ func TestFilesLikeTheCache(t *testing.T) {
 	if got := hits / (hits + misses); !(math.Abs(got-want) <= 0.01) {
 		t.Errorf("hit ratio: got %.4f, want %.4f", got, want)
 	}
+	// It filled within the first hundredth of the time, and then lacks less than the mean file.
+	s.host.Settle(2*n*10*ms + 1e9)
+	if got := s.number("x.cache.bytes") / (8 << 20); !(got > 0.95 && got <= 1) {
+		t.Errorf("the cache was filled to %.3f of its size in the mean, want 0.95 to 1", got)
+	}
 	bytes := 0.0
 	for _, r := range s.replies {
 		bytes += float64(r.N)

@@ -281,7 +281,7 @@ func (h *Host) accrue(at dsv.Instant) {
 	h.inFlight.WriteWeighted(at, h.run.Load(at), d)
 	h.accrueAdmission(at, d)
 	h.hw.accrue(at, d)
-	h.lib.bytes.WriteWeighted(at, float64(h.lib.cache.Bytes()), d)
+	h.lib.bytes.WriteWeighted(at, float64(h.lib.cache.Bytes())*d, d)
 }
 
 // Event implements Site.

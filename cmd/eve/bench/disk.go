@@ -87,8 +87,11 @@ func (x *f1) run(ctx context.Context, r *Report) error {
 		return err
 	}
 	defer readers.stop()
-	for round := range pick(x.cfg, 13, 2) { // many short ones, so that what else the machine does meets both engines alike
-		for _, q := range x.stocks {
+	for round := range pick(x.cfg, 19, 2) { // many short ones, so that what else the machine does meets both engines alike
+		for i, q := range x.stocks {
+			if round%2 == 1 && i > 0 && i < len(x.stocks)-1 { // the first and the last are judged, the others drawn
+				continue
+			}
 			names := []string{spedEngine, ampedEngine}
 			for i := range names {
 				if err := x.round(readers, q.cells[names[(i+round)%2]]); err != nil {
