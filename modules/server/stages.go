@@ -6,6 +6,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/admit"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/engine/stage"
 	"github.com/eve-emulation/eve/fase/machine"
@@ -24,11 +25,18 @@ func stages(c scenario.Stages) engine.StagesConfig {
 
 // inStages has requests that compute wait in the queue of the engine's stage, where its controllers see them, and not in the emulated
 // machine's, if that serves them in the same order: a stage of at most as many threads as there are processors is first come, first served.
+// Where the host chooses among them, the stage has a thread more, so that they come to the host while others compute.
 func inStages(cfg Config) Config {
 	kind, _ := engine.Shipped().Kind(cfg.Engine.Name)
-	if m := &cfg.Host.Machine; kind.Staged && m.Run == machine.Burn && m.CPU.Discipline == machine.FCFS {
-		cfg.Engine.Stages.Handle = max(m.CPU.Cores, 1)
+	m, st := &cfg.Host.Machine, &cfg.Engine.Stages
+	cores := max(m.CPU.Cores, 1)
+	switch d := m.CPU.Discipline; {
+	case !kind.Staged || m.Run != machine.Burn:
+	case d == machine.FCFS && cfg.Host.Admit == admit.Config{}:
+		st.Handle = cores
 		m.CPU.Discipline = machine.OS
+	case d != machine.OS:
+		st.Threads.Least = max(st.Threads.Least, cores+1)
 	}
 	return cfg
 }

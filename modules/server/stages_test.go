@@ -8,10 +8,12 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/admit"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/engine/stage"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/internal/mono"
 	"github.com/eve-emulation/eve/modules/server"
 )
@@ -138,6 +140,33 @@ func TestStagesGrant(t *testing.T) {
 			}
 			if waiting < n/4 {
 				t.Errorf("most requests that waited for the stage, of %d: got %d, want at least %d", n, waiting, n/4)
+			}
+		})
+	}
+}
+
+// TestStagesChoose has a discipline and an admission that choose among those that wait do so, while the only processor computes.
+func TestStagesChoose(t *testing.T) {
+	rs := []request{{"first", "cpu 400ms", "", ""}, {"long", "cpu 60ms", "", ""}, {"short", "cpu 5ms", "", ""}}
+	want := []string{"first", "short", "long"}
+	for name, change := range map[string]func(*service.HostConfig){
+		"discipline": func(c *service.HostConfig) { c.Machine.CPU.Discipline = machine.SJF },
+		"admission":  func(c *service.HostConfig) { c.Admit = admit.Config{Policy: admit.SJF, Limit: 1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := listen(t, func(c *server.Config) {
+				c.Engine.Name = "seda"
+				c.Host.Machine.Run = machine.Burn
+				change(&c.Host)
+			})
+			serve(t, s)
+			s.Start(mono.Now())
+			got := answered(t, s, rs)
+			for i := 0; i < 3 && !slices.Equal(got, want); i++ { // a busy host may be late by as much as the first takes
+				got = answered(t, s, rs)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("answered in order: got %v, want %v", got, want)
 			}
 		})
 	}
