@@ -147,11 +147,11 @@ func slowly(c *net.TCPConn) ([]byte, error) {
 	return got.Bytes(), err
 }
 
-// Both directions carry 10 MiB at once to slow readers, and end one after the other.
+// Both directions carry 4 MiB at once to slow readers, and end one after the other.
 func TestBothWays(t *testing.T) {
-	size := 10 << 20
+	size := 4 << 20
 	if testing.Short() {
-		size = 2 << 20
+		size = 1 << 20
 	}
 	onEach(t, func(t *testing.T, cfg relay.Config) {
 		l := listen(t)
@@ -265,11 +265,14 @@ func TestReset(t *testing.T) {
 
 // A server that answers and closes while its client still sends is heard.
 func TestAnswerBeforeReset(t *testing.T) {
-	flood := stream(1, 32<<20)
+	flood, rounds := stream(1, 32<<20), 5
+	if testing.Short() {
+		rounds = 1
+	}
 	onEach(t, func(t *testing.T, cfg relay.Config) {
 		l := listen(t)
 		r := begin(t, cfg, l.Addr())
-		for range 5 {
+		for range rounds {
 			near, far := through(t, r, l)
 			var sender sync.WaitGroup
 			sender.Go(func() { _, _ = near.Write(flood) }) // more than is taken
