@@ -17,7 +17,6 @@ type stat struct {
 	zombie       bool
 	user, system time.Duration // its own
 	below        [2]time.Duration
-	started      uint64 // ticks since boot; with the number it names a process for good
 }
 
 // parseStat reads /proc/PID/stat; the name, in parentheses, may contain anything.
@@ -27,11 +26,11 @@ func parseStat(b []byte) (stat, bool) {
 		return stat{}, false
 	}
 	f := strings.Fields(string(b[i+1:]))
-	if len(f) < 20 {
+	if len(f) < 15 {
 		return stat{}, false
 	}
-	var v [6]uint64
-	for j, k := range []int{1, 11, 12, 13, 14, 19} { // ppid, utime, stime, cutime, cstime, starttime
+	var v [5]uint64
+	for j, k := range []int{1, 11, 12, 13, 14} { // ppid, utime, stime, cutime, cstime
 		x, err := strconv.ParseUint(f[k], 10, 64)
 		if err != nil {
 			return stat{}, false
@@ -41,7 +40,7 @@ func parseStat(b []byte) (stat, bool) {
 	ticks := func(n uint64) time.Duration { return time.Duration(n) * tick }
 	return stat{
 		parent: int(v[0]), zombie: f[0] == "Z" || f[0] == "X", user: ticks(v[1]), system: ticks(v[2]),
-		below: [2]time.Duration{ticks(v[3]), ticks(v[4])}, started: v[5],
+		below: [2]time.Duration{ticks(v[3]), ticks(v[4])},
 	}, true
 }
 
@@ -99,19 +98,19 @@ func readStatus(dir string) (status, bool) {
 	return parseStatus(b), true
 }
 
-// switches sums the context switches of a process's threads: /proc tells them of each thread alone.
-func switches(pid int) (voluntary, involuntary uint64) {
+// threadsOf lists the folders of a process's threads; none when it has ended.
+func threadsOf(pid int) []string {
 	dir := "/proc/" + strconv.Itoa(pid) + "/task"
-	tasks, err := os.ReadDir(dir)
+	f, err := os.Open(dir)
 	if err != nil {
-		return 0, 0
+		return nil
 	}
-	for _, t := range tasks {
-		if s, ok := readStatus(dir + "/" + t.Name()); ok {
-			voluntary, involuntary = voluntary+s.voluntary, involuntary+s.involuntary
-		}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1) // those up to an error are there
+	for i, name := range names {
+		names[i] = dir + "/" + name
 	}
-	return voluntary, involuntary
+	return names
 }
 
 // descriptors counts the open ones of a process: since Linux 6.2 the folder's size is their number, before it is 0.

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -15,20 +16,36 @@ var ErrGone = errors.New("no process is left")
 
 // A Tree reads the usage of processes and of all that they started.
 //
-// What a process that ends has used since the reading before is counted once its parent has waited for it. Memory that
-// processes share without a file, as after a fork, is counted in each.
+// What a process that ends has used since the reading before is counted once its parent has waited for it; its context
+// switches since then are lost, as are those of a thread that ends. Memory that processes share without a file, as after
+// a fork, is counted in each.
 type Tree struct {
 	roots    []int
 	only     bool // what is below the roots, without themselves
 	pids     []int
 	last     Usage
-	switches map[int][2]uint64
-	gone     [2]uint64 // context switches of processes that have ended
+	switches switches
 }
+
+// A switches counts the context switches of threads, of which /proc tells each thread's alone.
+type switches struct {
+	of    map[string]switched // by a thread's folder
+	gone  [2]uint64           // of threads that have ended
+	round uint64              // of reading
+}
+
+type switched struct {
+	n          [2]uint64 // voluntary, involuntary
+	read, seen uint64    // the rounds
+}
+
+// maxThreads is how many threads have their context switches read at a time. Where there are more it is the turn of those
+// that were read the longest ago: to read thousands would take a good part of a processor from the server.
+const maxThreads = 512
 
 // NewTree returns a source of the processes roots and what they started.
 func NewTree(roots ...int) *Tree {
-	return &Tree{roots: slices.Clone(roots), switches: map[int][2]uint64{}}
+	return &Tree{roots: slices.Clone(roots), switches: switches{of: map[string]switched{}}}
 }
 
 // NewBelow returns a source of what the process root started, without itself.
@@ -43,7 +60,7 @@ func (t *Tree) Read(thorough bool) (Usage, error) {
 	if thorough || len(t.pids) == 0 {
 		t.look()
 	}
-	u := Usage{Voluntary: t.gone[0], Involuntary: t.gone[1]}
+	var u Usage
 	for _, pid := range t.pids {
 		t.add(&u, pid)
 	}
@@ -54,9 +71,7 @@ func (t *Tree) Read(thorough bool) (Usage, error) {
 			}
 		}
 	}
-	for _, x := range t.switches {
-		u.Voluntary, u.Involuntary = u.Voluntary+x[0], u.Involuntary+x[1]
-	}
+	u.Voluntary, u.Involuntary = t.switches.sum()
 	if u.Processes == 0 {
 		t.pids = t.pids[:0]
 		return t.last, ErrGone
@@ -77,17 +92,48 @@ func (t *Tree) look() {
 		}
 	}
 	slices.Sort(t.pids)
-	for pid, x := range t.switches {
-		if !slices.Contains(t.pids, pid) {
-			t.gone[0], t.gone[1] = t.gone[0]+x[0], t.gone[1]+x[1]
-			delete(t.switches, pid)
+	t.switches.look(t.pids)
+}
+
+// look reads what the threads of processes have counted.
+func (s *switches) look(pids []int) {
+	s.round++
+	var due []string
+	for _, pid := range pids {
+		for _, dir := range threadsOf(pid) {
+			x := s.of[dir]
+			x.seen = s.round
+			s.of[dir] = x
+			due = append(due, dir)
 		}
 	}
-	for _, pid := range t.pids {
-		v, i := switches(pid)
-		have := t.switches[pid]
-		t.switches[pid] = [2]uint64{max(v, have[0]), max(i, have[1])} // threads end
+	for dir, x := range s.of {
+		if x.seen != s.round {
+			s.gone[0], s.gone[1] = s.gone[0]+x.n[0], s.gone[1]+x.n[1]
+			delete(s.of, dir)
+		}
 	}
+	if len(due) > maxThreads {
+		slices.SortFunc(due, func(a, b string) int { return cmp.Compare(s.of[a].read, s.of[b].read) })
+		due = due[:maxThreads]
+	}
+	for _, dir := range due {
+		x := s.of[dir]
+		x.read = s.round
+		if st, ok := readStatus(dir); ok {
+			x.n = [2]uint64{st.voluntary, st.involuntary}
+		}
+		s.of[dir] = x
+	}
+}
+
+// sum is what all threads have counted.
+func (s *switches) sum() (voluntary, involuntary uint64) {
+	voluntary, involuntary = s.gone[0], s.gone[1]
+	for _, x := range s.of {
+		voluntary, involuntary = voluntary+x.n[0], involuntary+x.n[1]
+	}
+	return voluntary, involuntary
 }
 
 func (t *Tree) add(u *Usage, pid int) {

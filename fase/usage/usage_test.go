@@ -4,6 +4,9 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,6 +77,81 @@ func TestTreeKeepsWhatEndedProcessesUsed(t *testing.T) {
 	u := until(t, s, "the child's end", func(u usage.Usage) bool { return u.Processes == 1 })
 	if u.CPU < least.CPU || u.User+u.System < least.User+least.System {
 		t.Errorf("after its end: got %v, want no less than %v before", u.CPU, least.CPU)
+	}
+}
+
+// TestTreeAgreesWithTheKernel compares what a tree counts, of children and grandchildren that have ended, with what the
+// kernel tells him who waits for the first of them.
+func TestTreeAgreesWithTheKernel(t *testing.T) {
+	const work = "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); done"
+	c := exec.Command("sh", "-c", "for k in 1 2 3 4 5 6 7 8; do ("+work+"; ("+work+"); :); done; echo; read x")
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Skip(err)
+	}
+	s := usage.NewTree(c.Process.Pid)
+	if _, err := out.Read(make([]byte, 1)); err != nil { // they have ended
+		t.Fatal(err)
+	}
+	got := read(t, s)
+	_ = in.Close()
+	_ = c.Wait()          // its read failed
+	const steps = 4 * 1e7 // user and system time of the shell and of its children, each in steps of 10 ms
+	user, system := c.ProcessState.UserTime(), c.ProcessState.SystemTime()
+	for _, x := range []struct {
+		what      string
+		got, want time.Duration
+	}{{"CPU", got.CPU, user + system}, {"user", got.User, user}, {"system", got.System, system}} {
+		if x.got < x.want-steps || x.got > x.want+steps {
+			t.Errorf("%s: got %v, want the kernel's %v within %v", x.what, x.got, x.want, time.Duration(steps))
+		}
+	}
+	if user+system < 2*steps || got.Processes != 1 {
+		t.Errorf("got %v of %d processes, want a good deal of work, and one that is left", user+system, got.Processes)
+	}
+}
+
+// TestHundredsOfThreads counts the context switches of more threads than are read at a time.
+func TestHundredsOfThreads(t *testing.T) {
+	const n = 800
+	before, beforeAll := read(t, usage.NewTree(os.Getpid())).Voluntary, read(t, usage.Self{}).Voluntary
+	stop, ready := make(chan struct{}), make(chan struct{}, n)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			runtime.LockOSThread() // for good: the thread ends with it
+			for range 5 {
+				_ = syscall.Nanosleep(&syscall.Timespec{Nsec: 1000}, nil)
+			}
+			ready <- struct{}{}
+			<-stop
+		})
+	}
+	for range n {
+		<-ready
+	}
+	s := usage.NewTree(os.Getpid())
+	first := read(t, s)
+	_ = read(t, s)
+	u := read(t, s)
+	all := read(t, usage.Self{}).Voluntary - beforeAll + before // by getrusage
+	close(stop)
+	wg.Wait()
+	switch low, high := all*9/10, all*11/10; {
+	case first.Threads < n || first.Voluntary > low:
+		t.Errorf("first: got %d waits of %d threads, want part of %d", first.Voluntary, first.Threads, all)
+	case u.Voluntary < low || u.Voluntary > high:
+		t.Errorf("third: got %d waits, want %d to %d", u.Voluntary, low, high)
+	}
+	if after := read(t, s); after.Voluntary < u.Voluntary {
+		t.Errorf("got %d waits once the threads have ended, want no less than %d", after.Voluntary, u.Voluntary)
 	}
 }
 
