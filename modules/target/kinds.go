@@ -116,6 +116,9 @@ type setting struct {
 	Modules              string // of Apache
 }
 
+// Bracketed is the host as it stands before a port.
+func (s setting) Bracketed() string { return strings.TrimSuffix(s.Address, ":"+s.Port) }
+
 // HalfDescriptors is what lighttpd can have of connections.
 func (s setting) HalfDescriptors() int { return s.Descriptors / 2 }
 
@@ -195,6 +198,11 @@ func command(t scenario.Target, address, dir string, descriptors int) ([]string,
 			argv = append(argv, "--reactors", strconv.Itoa(t.Workers))
 		}
 	default:
+		if t.Folder != "" { // links lead to it from the target's own folder
+			if t.Folder, err = filepath.Abs(t.Folder); err != nil {
+				return nil, err
+			}
+		}
 		i := slices.IndexFunc(kinds(), func(k kind) bool { return k.name == t.Kind })
 		if argv, err = kinds()[i].prepare(program, newSetting(t, address, dir, descriptors)); err != nil {
 			return nil, err

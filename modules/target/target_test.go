@@ -206,6 +206,8 @@ func TestKinds(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(pages, "a.txt"), []byte("a file"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	t.Chdir(filepath.Dir(pages))
+	pages = filepath.Base(pages) // as a user writes it, who is in the folder above
 	for _, kind := range scenario.TargetKinds() {
 		t.Run(kind, func(t *testing.T) {
 			yaml := "{kind: " + kind + ", folder: " + pages + ", ready: {within: 30s}}"
@@ -244,6 +246,22 @@ func TestKinds(t *testing.T) {
 			}
 			r.empty()
 		})
+	}
+}
+
+// TestIPv6 starts a server that wants brackets around its address.
+func TestIPv6(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	_ = l.Close()
+	r := begin(t, `{kind: lighttpd, url: "http://[::1]:0"}`)
+	if r.address == "" {
+		t.Fatal(r.death())
+	}
+	if status, _ := get(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, "http://"+r.address+"/"); status != 200 {
+		t.Errorf("got status %d, want 200", status)
 	}
 }
 

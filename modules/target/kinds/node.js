@@ -41,7 +41,7 @@ function serve() {
 
 if (workers > 1 && cluster.isPrimary) {
   for (let i = 0; i < workers; i++) cluster.fork();
-  cluster.on('exit', (worker, code) => { console.error(`worker ${worker.process.pid} ended with ${code}`); process.exit(1); });
+  cluster.on('exit', (worker, code, signal) => { console.error(`worker ${worker.process.pid} ended with ${signal || code}`); process.exit(1); });
 } else {
   serve();
 }
