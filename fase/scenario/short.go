@@ -35,6 +35,10 @@ func shorts(dst *[]rawShort) value {
 				r.at(e.key, fmt.Sprintf("the short name %q stands here twice", clip(e.key.text)), "")
 				continue
 			}
+			if e.value.kind == nullNode || e.value.kind == sequenceNode && len(e.value.items) == 0 {
+				r.at(e.key, fmt.Sprintf("the short name %q stands for no path", clip(e.key.text)), "write one, such as users: clients.crowd.users")
+				continue
+			}
 			x := rawShort{at: e.key, name: e.key.text}
 			texts(&x.paths, "path", many).read(r, e.value)
 			*dst = append(*dst, x)
@@ -120,7 +124,11 @@ func (c *compiler) shorts() {
 // leads checks that a path leads somewhere: its last key may be missing.
 func (c *compiler) leads(p spot[string]) {
 	keys := strings.Split(p.v, ".")
-	if top := topKeys(); !slices.Contains(top, keys[0]) || keys[0] == "set" {
+	if keys[0] == "set" {
+		c.at(p.at, "a short name stands for a path of the scenario, not for another one", "")
+		return
+	}
+	if top := topKeys(); !slices.Contains(top, keys[0]) {
 		c.at(p.at, fmt.Sprintf("the scenario has no key %q", clip(keys[0])), didYouMean(keys[0], top))
 		return
 	}
@@ -137,7 +145,11 @@ func (c *compiler) leads(p spot[string]) {
 		} else {
 			next = n.get(key)
 		}
-		if next == nil || next.kind == scalarNode {
+		if next != nil && next.kind == scalarNode {
+			c.at(p.at, fmt.Sprintf("the path %s leads nowhere: %s is a value", clip(p.v), clip(strings.Join(keys[:i+1], "."))), "nothing is below it")
+			return
+		}
+		if next == nil {
 			var have []string
 			for _, e := range n.entries {
 				have = append(have, e.key.text)

@@ -144,6 +144,12 @@ func (c *compiler) target(n *named[rawTarget], t *Target) {
 	} else if !started && !written("url") {
 		c.at(n.at, fmt.Sprintf("target %s has no url", n.name), "say where it is: url: http://HOST:PORT, or what is started: kind: "+strings.Join(TargetKinds(), " · ")+", or exec: [PROGRAM, …]")
 	}
+	if at := n.node.get("exec"); at != nil && at.kind == sequenceNode && len(at.items) == 0 {
+		c.at(at, "`exec` has no program", "write exec: [PROGRAM, ARGUMENT, …]")
+	}
+	if at := n.node.get("files"); at != nil {
+		c.reserved(at, t.Kind)
+	}
 	if t.Kind != "" && len(t.Exec) > 0 {
 		c.at(v.exec[0].at, fmt.Sprintf("kind %s brings its own command line", t.Kind), "leave out kind, or exec")
 	}
@@ -153,7 +159,7 @@ func (c *compiler) target(n *named[rawTarget], t *Target) {
 	}{
 		{"engine", "kind: eve", t.Kind == "eve"},
 		{"workers", "kind", t.Kind != ""},
-		{"folder", "kind", t.Kind != "" && t.Kind != "eve"},
+		{"folder", "a kind other than eve", t.Kind != "" && t.Kind != "eve"},
 		{"files", "kind or exec", started},
 	} {
 		if at := n.node.get(k.key); at != nil && !k.ok {
@@ -168,6 +174,18 @@ func (c *compiler) target(n *named[rawTarget], t *Target) {
 	}
 	if v.http.written() && !validPath(v.http.v) {
 		c.at(v.http.at, fmt.Sprintf("%q is not a path", clip(v.http.v)), "it begins with / and has no spaces")
+	}
+}
+
+// reserved refuses files that would be in the way of what stands in a target's folder anyway.
+func (c *compiler) reserved(files *node, kind string) {
+	for _, e := range files.entries {
+		switch name := e.key.text; {
+		case name == "output":
+			c.at(e.key, "the file output is where what the target prints is kept", "choose another name")
+		case name == "pages" && kind != "" && kind != "eve":
+			c.at(e.key, "pages is the folder of what the kind serves", "choose another name")
+		}
 	}
 }
 
