@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/internal/mono"
 	"github.com/eve-emulation/eve/internal/netpoll"
@@ -152,5 +153,50 @@ func TestMany(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestLightWake has something happen, after which waits are light for a second, and expects that a Wake ends one all the same, after the first
+// light wait as well as within it.
+func TestLightWake(t *testing.T) {
+	type waiter interface {
+		Light(on bool)
+		Wake()
+	}
+	test := func(t *testing.T, w waiter, wait func()) {
+		w.Light(true)
+		for _, after := range []time.Duration{0, time.Millisecond, 30 * time.Millisecond} {
+			w.Wake()
+			wait()
+			start := mono.Now()
+			woken := make(chan struct{})
+			time.AfterFunc(after, func() {
+				w.Wake()
+				close(woken)
+			})
+			wait()
+			if got := time.Duration(mono.Now() - start); got < after || got > after+5*time.Second {
+				t.Errorf("a wait that is woken after %v: took %v", after, got)
+			}
+			<-woken
+		}
+	}
+	t.Run("poller", func(t *testing.T) {
+		p, err := netpoll.NewPoller(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.Close() }()
+		end := mono.Now() + int64(20*time.Second)
+		test(t, p, func() {
+			if _, err := p.Wait(end); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("ring", func(t *testing.T) {
+		r := newRing(t, netpoll.RingConfig{})
+		end := mono.Now() + int64(20*time.Second)
+		test(t, r, func() { turn(t, r, end) })
 	})
 }

@@ -48,8 +48,9 @@ type Poller struct {
 	out   []Event
 	spin  int64
 	light bool
-	cheap bool // to ask without blocking costs little
-	busy  bool // the last Wait found events, so the next probably will
+	cheap bool  // to ask without blocking costs little
+	busy  bool  // the last Wait found events, so the next probably will
+	quiet int64 // ns of light waits since events were found
 	woken atomic.Bool
 }
 
@@ -95,9 +96,14 @@ func (p *Poller) Spin(ns int64) { p.spin = ns }
 // kernel's own tick, so that it costs no setting of a timer.
 const lightWait = 10_000_000
 
-// Light makes Wait keep from Go's scheduler while there is work: the first wait after one that found something enters the kernel as if
+// lightQuiet is how long, in ns, a Poller goes on with light waits that find nothing. Each time that the last processor of the runtime falls idle
+// and is woken, its monitor looks some sixty times before it has calmed down, which costs as much CPU as dozens of small requests.
+const lightQuiet = 1_000_000_000
+
+// Light makes Wait keep from Go's scheduler while there is work, and for a second after: it enters the kernel as if
 // it did not block. Leaving and entering the scheduler, and being watched by it meanwhile, costs as much as a small request. In return the thread keeps a
-// processor of the runtime (GOMAXPROCS) to itself for up to 10 ms while it sleeps: there must be more of them than threads that do so.
+// processor of the runtime (GOMAXPROCS) to itself for up to 10 ms at a time while it sleeps, and stopping the world takes a signal: there must be more of them
+// than threads that do so.
 func (p *Poller) Light(on bool) { p.light = on }
 
 // Add starts to watch fd for ev; events carry tag, which must not be the highest uint64.
@@ -143,7 +149,7 @@ func (p *Poller) Wake() {
 // passed polls. It returns no events and no error for a wake-up, a signal or the time-out. The slice is valid until the
 // next Wait.
 func (p *Poller) Wait(until int64) ([]Event, error) {
-	light := p.busy && p.light
+	light := p.light && p.quiet < lightQuiet
 	// While there is work the kernel is asked without blocking first, which spares the scheduler's bookkeeping.
 	if p.busy && p.cheap && !light || until <= 0 {
 		met, err := p.enter(0, true)
@@ -151,7 +157,7 @@ func (p *Poller) Wait(until int64) ([]Event, error) {
 			return p.take(met), err
 		}
 	}
-	for ; ; light = false {
+	for ; ; light = light && p.quiet < lightQuiet {
 		timeout, last := int64(-1), true
 		if until != mono.Never {
 			timeout = until - mono.Now()
@@ -164,6 +170,9 @@ func (p *Poller) Wait(until int64) ([]Event, error) {
 			timeout, last = lightWait, false
 		}
 		met, err := p.enter(timeout, light)
+		if light {
+			p.quiet += timeout // take sets it back if something was found
+		}
 		if len(met) != 0 || err != nil || last {
 			return p.take(met), err
 		}
@@ -194,7 +203,9 @@ func (p *Poller) enter(timeout int64, light bool) ([]Event, error) {
 
 // take notes what a Wait found and swallows the wake-up.
 func (p *Poller) take(met []Event) []Event {
-	p.busy = len(met) > 0
+	if p.busy = len(met) > 0; p.busy {
+		p.quiet = 0
+	}
 	if !p.busy || !p.woken.Load() {
 		return met
 	}

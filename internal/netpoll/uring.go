@@ -28,7 +28,7 @@ type Ring struct {
 	closing  bool
 	light    bool
 	spin     int64
-	busy     bool  // the last Wait found something, so the next probably will
+	quiet    int64 // ns of light waits since something was found
 	awake    bool  // it was woken
 	err      error // of a submission; Wait tells it
 

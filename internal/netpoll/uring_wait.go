@@ -23,7 +23,9 @@ func (r *Ring) Spin(ns int64) { r.spin = ns }
 // an instant that has passed polls. It reports whether Dispatch has anything to do; it has not after a wake-up, a signal or the time-out.
 func (r *Ring) Wait(until int64) (bool, error) {
 	found, err := r.wait(until)
-	r.busy = found
+	if found || r.awake {
+		r.quiet = 0
+	}
 	if err == nil {
 		err = r.err
 	}
@@ -35,7 +37,7 @@ func (r *Ring) wait(until int64) (bool, error) {
 		err := r.enter(0, 0)
 		return r.harvest(&err), err
 	}
-	for light := r.busy && r.light; ; light = false {
+	for light := r.light && r.quiet < lightQuiet; ; light = light && r.quiet < lightQuiet {
 		end, last := until, true
 		if light || r.spin > 0 && until != mono.Never {
 			now := mono.Now()
@@ -47,6 +49,9 @@ func (r *Ring) wait(until int64) (bool, error) {
 			}
 			if light && end-now > lightWait {
 				end, last = now+lightWait, false
+			}
+			if light {
+				r.quiet += end - now
 			}
 		}
 		err := r.enterUntil(end, light)
