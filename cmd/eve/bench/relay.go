@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,6 +27,7 @@ const (
 	waySplice    = "splice"
 	wayInspect   = "inspect"
 	wayTransform = "transform"
+	wayNginx     = nginx
 )
 
 // A passage is one of them.
@@ -33,20 +35,32 @@ type passage struct {
 	name      string
 	mode      relay.Mode // empty: no relay
 	extension string
-	at        string // where the source connects to
-	part      *part  // nil: no relay
+	peer      bool // a program that is not ours
+	carrier   carrier
 	sizes     []carried
 	conn      connectionCost
 }
 
-func passages() []*passage {
-	return []*passage{
+// A carrier is the process of a relay; the zero value but for at is none.
+type carrier struct {
+	at   string // where the source connects to
+	pid  int    // 0: no relay
+	part *part  // nil of a peer
+	stop func()
+}
+
+func (x *relays) passages() []*passage {
+	list := []*passage{
 		{name: wayDirect},
 		{name: wayCopy, mode: relay.Copy},
 		{name: waySplice, mode: relay.Splice},
 		{name: wayInspect, mode: relay.Wasm, extension: "heads"},
 		{name: wayTransform, mode: relay.Wasm, extension: "upper"},
 	}
+	for _, name := range x.cfg.Peers {
+		list = append(list, &passage{name: name, peer: true})
+	}
+	return list
 }
 
 // carried is what was found of one way with messages of one size, by round.
@@ -68,15 +82,17 @@ type connectionCost struct {
 type relays struct {
 	cfg          Config
 	source, sink *part
+	to           string // where the sink listens
 	sizes        []int
 	ways         []*passage
 	garbled      int // streams that did not come out as they went in
 	checked      int
+	counted      int // relays of ours
 	wrongCounts  int // of relays that counted other than the sink
 }
 
 func (x *relays) run(ctx context.Context, r *Report) error {
-	x.sizes, x.ways = pick(x.cfg, []int{64, 1 << 10, 16 << 10, 128 << 10, 1 << 20}, []int{64, 1 << 20}), passages()
+	x.sizes, x.ways = pick(x.cfg, []int{64, 1 << 10, 16 << 10, 128 << 10, 1 << 20}, []int{64, 1 << 20}), x.passages()
 	defer x.stop()
 	if err := x.open(ctx); err != nil {
 		return err
@@ -87,7 +103,7 @@ func (x *relays) run(ctx context.Context, r *Report) error {
 	rounds := pick(x.cfg, 9, 1)
 	for i := range rounds {
 		x.cfg.say("UN: round %d of %d", i+1, rounds)
-		if err := x.round(i); err != nil {
+		if err := x.round(ctx, i); err != nil {
 			return err
 		}
 	}
@@ -107,23 +123,39 @@ func (x *relays) open(ctx context.Context) error {
 	if x.sink, err = x.cfg.start(ctx, "stream"); err != nil {
 		return err
 	}
-	var sink string
-	if err := x.sink.call("listen", struct{}{}, &sink); err != nil {
+	if err := x.sink.call("listen", struct{}{}, &x.to); err != nil {
 		return err
 	}
 	for _, w := range x.ways {
-		w.at, w.sizes = sink, make([]carried, len(x.sizes))
-		if w.mode == "" {
-			continue
-		}
-		if w.part, err = x.cfg.start(ctx, "relay"); err != nil {
-			return err
-		}
-		if err := w.part.call("open", relaying{Mode: w.mode, Extension: w.extension, To: sink}, &w.at); err != nil {
+		w.sizes = make([]carried, len(x.sizes))
+		if w.carrier, err = x.carrier(ctx, w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// carrier starts the relay of a way, if it has one.
+func (x *relays) carrier(ctx context.Context, w *passage) (c carrier, err error) {
+	switch {
+	case w.peer:
+		s, err := openConfigured(ctx, "nginx", strings.ReplaceAll(nginxStreamConfig, "{to}", x.to), "-p", "{dir}", "-e", "stderr", "-c", "{file}")
+		if err != nil {
+			return c, fmt.Errorf("%s: %w", w.name, err)
+		}
+		return carrier{at: s.addr, pid: s.cmd.Process.Pid, stop: s.stop}, nil
+	case w.mode == "":
+		return carrier{at: x.to}, nil
+	}
+	if c.part, err = x.cfg.start(ctx, "relay"); err != nil {
+		return carrier{}, err
+	}
+	c.pid, c.stop = c.part.pid(), c.part.stop
+	if err := c.part.call("open", relaying{Mode: w.mode, Extension: w.extension, To: x.to}, &c.at); err != nil {
+		c.stop()
+		return carrier{}, err
+	}
+	return c, nil
 }
 
 func (x *relays) stop() {
@@ -133,21 +165,37 @@ func (x *relays) stop() {
 		}
 	}
 	for _, w := range x.ways {
-		if w.part != nil {
-			w.part.stop()
+		if w.carrier.stop != nil {
+			w.carrier.stop()
 		}
 	}
 }
 
+// placed does something with the source and the sink on one processor and the relay alone on another, as if it were a host of its
+// own: every way crosses processors equally often. Without a relay the sink is there instead.
+func (x *relays) placed(c carrier, do func() error) error {
+	alone, near := c.pid, []int{x.source.pid(), x.sink.pid()}
+	if alone == 0 {
+		alone, near = x.sink.pid(), near[:1]
+	}
+	together, err := apart([]int{alone}, near...)
+	defer together()
+	if err != nil {
+		return err
+	}
+	return do()
+}
+
 // carry sends a stream by a way.
-func (x *relays) carry(w *passage, s sending, r receiving) (sent, received, error) {
-	s.To = w.at
-	var out sent
-	var got received
-	var g errgroup.Group
-	g.Go(func() error { return x.sink.call("receive", r, &got) })
-	g.Go(func() error { return x.source.call("send", s, &out) })
-	return out, got, g.Wait()
+func (x *relays) carry(w *passage, s sending, r receiving) (out sent, got received, err error) {
+	s.To = w.carrier.at
+	err = x.placed(w.carrier, func() error {
+		var g errgroup.Group
+		g.Go(func() error { return x.sink.call("receive", r, &got) })
+		g.Go(func() error { return x.source.call("send", s, &out) })
+		return g.Wait()
+	})
+	return out, got, err
 }
 
 // check looks at whether what comes out is what went in.
@@ -173,7 +221,7 @@ func (x *relays) check() error {
 }
 
 // round takes all ways in turns, each size after the other; the order turns too.
-func (x *relays) round(n int) error {
+func (x *relays) round(ctx context.Context, n int) error {
 	order := slices.Concat(x.ways[n%len(x.ways):], x.ways[:n%len(x.ways)])
 	for i, size := range x.sizes {
 		for _, w := range order {
@@ -188,7 +236,7 @@ func (x *relays) round(n int) error {
 		}
 	}
 	for _, w := range order {
-		if err := x.connections(w); err != nil {
+		if err := x.connections(ctx, w); err != nil {
 			return err
 		}
 	}
@@ -197,23 +245,23 @@ func (x *relays) round(n int) error {
 
 // flood sends as much as a way takes.
 func (x *relays) flood(w *passage, i, size int) error {
-	before := w.cpu()
+	before := w.carrier.cpu()
 	_, got, err := x.carry(w, sending{Size: size, For: pick(x.cfg, 200*time.Millisecond, 20*time.Millisecond)}, receiving{Size: size})
 	if err != nil {
 		return err
 	}
 	c := &w.sizes[i]
 	c.rate = append(c.rate, float64(got.Bytes)/got.Took.Seconds())
-	c.perGB = append(c.perGB, (w.cpu()-before)/float64(got.Bytes)*1e9)
+	c.perGB = append(c.perGB, (w.carrier.cpu()-before)/float64(got.Bytes)*1e9)
 	return nil
 }
 
 // cpu is the CPU time of the relay's process, user and system, in s.
-func (w *passage) cpu() float64 {
-	if w.part == nil {
+func (c carrier) cpu() float64 {
+	if c.pid == 0 {
 		return math.NaN()
 	}
-	return w.part.cpu()
+	return processCPU(c.pid)
 }
 
 // trickle sends messages one at a time, at an even pace, and looks at how long they are under way.
@@ -251,25 +299,36 @@ func jitter(transits []int64) float64 {
 	return float64(sum) / float64(len(transits)-1) / 1e9
 }
 
-// connections opens many, leaves them alone, and closes them.
-func (x *relays) connections(w *passage) error {
-	if w.part == nil {
+// connections opens many at a relay that had none, leaves them alone, and closes them.
+func (x *relays) connections(ctx context.Context, w *passage) error {
+	if w.carrier.pid == 0 {
 		return nil
 	}
-	n := pick(x.cfg, 250, 20)
-	var idle, busy relayState
-	if err := w.part.call("stats", struct{}{}, &idle); err != nil {
+	c, err := x.carrier(ctx, w)
+	if err != nil {
 		return err
 	}
+	defer c.stop()
+	if c.part == nil { // it has been asked whether it is there, and has asked the sink
+		if _, _, err := x.carry(&passage{carrier: c}, sending{Size: 1, Count: 1}, receiving{Size: 1}); err != nil {
+			return err
+		}
+	}
+	n := pick(x.cfg, 250, 20)
+	idle, err := c.resident()
+	if err != nil {
+		return err
+	}
+	before := c.cpu()
 	var g errgroup.Group
 	g.Go(func() error { return x.sink.call("keep", leaving{Count: n}, nil) })
-	before := w.cpu()
-	g.Go(func() error { return x.source.call("hold", leaving{To: w.at, Count: n}, nil) })
+	g.Go(func() error { return x.source.call("hold", leaving{To: c.at, Count: n}, nil) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	opened := w.cpu() - before
-	if err := w.part.call("stats", struct{}{}, &busy); err != nil {
+	opened := c.cpu() - before
+	busy, err := c.resident()
+	if err != nil {
 		return err
 	}
 	for _, p := range []*part{x.source, x.sink} {
@@ -277,33 +336,44 @@ func (x *relays) connections(w *passage) error {
 			return err
 		}
 	}
-	if err := w.empty(); err != nil {
-		return err
-	}
-	w.conn.memory = append(w.conn.memory, (busy.Resident-idle.Resident)/float64(n))
+	w.conn.memory = append(w.conn.memory, (busy-idle)/float64(n))
 	w.conn.cpu = append(w.conn.cpu, opened/float64(n))
-	return nil
+	return c.empty(w.name)
 }
 
-// empty waits until a relay has no connection.
-func (w *passage) empty() error {
+// resident is the memory of a relay in bytes, of ours after it gave back what it does not need.
+func (c carrier) resident() (float64, error) {
+	if c.part == nil {
+		return residentBytes(c.pid)
+	}
+	var s relayState
+	err := c.part.call("stats", struct{}{}, &s)
+	return s.Resident, err
+}
+
+// empty waits until a relay of ours has no connection.
+func (c carrier) empty(name string) error {
+	if c.part == nil {
+		return nil
+	}
 	for range 1000 {
 		var s relayState
-		if err := w.part.call("stats", struct{}{}, &s); err != nil || s.Stats.Open == 0 {
+		if err := c.part.call("stats", struct{}{}, &s); err != nil || s.Stats.Open == 0 {
 			return err
 		}
 	}
-	return fmt.Errorf("relay %s: connections stay open whose ends are closed", w.name)
+	return fmt.Errorf("relay %s: connections stay open whose ends are closed", name)
 }
 
 // count looks at whether relays counted what they carried, and met no errors.
 func (x *relays) count() error {
 	for _, w := range x.ways {
-		if w.part == nil {
+		if w.carrier.part == nil {
 			continue
 		}
+		x.counted++
 		var s relayState
-		if err := w.part.call("stats", struct{}{}, &s); err != nil {
+		if err := w.carrier.part.call("stats", struct{}{}, &s); err != nil {
 			return err
 		}
 		if len(s.Stats.Errors) > 0 || w.name == wayTransform && s.Stats.Told != s.Stats.Up {

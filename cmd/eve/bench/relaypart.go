@@ -217,7 +217,16 @@ func read(fd int, b []byte) (int, error) {
 	}
 }
 
+// receive reads the next connection on which something comes: who only looked whether a relay is there opened one too.
 func (h *streamHost) receive(r receiving) (received, error) {
+	for {
+		if got, err := h.receiveOne(r); got.Bytes > 0 || err != nil {
+			return got, err
+		}
+	}
+}
+
+func (h *streamHost) receiveOne(r receiving) (received, error) {
 	c, err := h.listener.AcceptTCP()
 	if err != nil {
 		return received{}, err

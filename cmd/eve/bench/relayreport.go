@@ -4,11 +4,12 @@ import (
 	"github.com/eve-emulation/eve/fase/report"
 )
 
-// What was published of relatives: TCP splice halved the CPU of a proxy for large flows, and in a test of 2019 a burst took
-// 220 µs by copies and 258 µs by splice.
+// What was published of relatives: TCP splice halved the CPU of a proxy for large flows, and in a test of 2019 a small burst took
+// 220 µs by copies, 258 µs by splice and 263 µs by sockmap. The shapes claim that much: half of the cost, and no gain.
 const (
 	publishedSplice = "splice halves a proxy's cost"
 	publishedBurst  = "258 against 220 µs"
+	publishedHalf   = 0.5
 )
 
 func (x *relays) way(name string) *passage {
@@ -29,14 +30,20 @@ func (x *relays) report(r *Report) {
 	big, small := report.Size(float64(x.sizes[last])), report.Size(float64(x.sizes[0]))
 	r.Shapes = append(r.Shapes,
 		Always("UN", "streams that did not come out as they should", x.garbled, x.checked),
-		Always("UN", "relays that met errors, or counted other than what passed", x.wrongCounts, len(x.ways)-1),
-		AtMost("UN", "CPU per GB of splice over copy, "+big, Ratio(perGB(waySplice, last), perGB(wayCopy, last)), 0.7),
-		AtLeast("UN", "p50 under way of splice over copy, "+small, Ratio(p50(waySplice, 0), p50(wayCopy, 0)), 0.95),
-		AtLeast("UN", "throughput of splice over copy, "+big, Ratio(rate(waySplice, last), rate(wayCopy, last)), 1),
+		Always("UN", "relays that met errors, or counted other than what passed", x.wrongCounts, x.counted),
+		AtMost("UN", "CPU per GB of splice over copy, "+big, Ratio(perGB(waySplice, last), perGB(wayCopy, last)), publishedHalf),
+		AtLeast("UN", "p50 under way of splice over copy, "+small, Ratio(p50(waySplice, 0), p50(wayCopy, 0)), 1),
+		goal(AtLeast("UN", "throughput of splice over copy, "+big, Ratio(rate(waySplice, last), rate(wayCopy, last)), 1)),
 		goal(AtMost("UN", "CPU per GB of inspecting over copy, "+big, Ratio(perGB(wayInspect, last), perGB(wayCopy, last)), 3)),
 		goal(AtMost("UN", "CPU per GB of transforming over copy, "+big, Ratio(perGB(wayTransform, last), perGB(wayCopy, last)), 4)),
 		goal(AtMost("UN", "p50 under way of inspecting over copy, "+small, Ratio(p50(wayInspect, 0), p50(wayCopy, 0)), 1.25)),
 	)
+	if x.way(wayNginx) != nil {
+		r.Shapes = append(r.Shapes,
+			goal(AtMost("UN", "CPU per GB of copy over nginx, "+big, Ratio(perGB(wayCopy, last), perGB(wayNginx, last)), 1)),
+			goal(AtMost("UN", "p50 under way of copy over nginx, "+small, Ratio(p50(wayCopy, 0), p50(wayNginx, 0)), 1)),
+		)
+	}
 	r.Charts = append(r.Charts, x.chart())
 }
 
@@ -45,8 +52,8 @@ func (x *relays) costs() *Table {
 	t := &Table{
 		Card: "UN", Title: "a relay between source and sink: one connection, as fast as it goes", Head: "CPU s per GB",
 		Also: []string{"bytes per second", "of direct"}, Published: "relatives",
-		Note: "CPU of the relay's process, user and system. inspect counts HTTP heads, transform makes capitals, both in WebAssembly; direct has no relay. " +
-			"All processes share the machine, so throughput counts the source's and the sink's work too.",
+		Note: "CPU of the relay's process, user and system; the relay has a processor, source and sink the other. inspect counts HTTP heads, transform makes capitals, both in WebAssembly; direct has no relay. " +
+			"Where source and sink are what limits, throughput is theirs.",
 	}
 	for i, size := range x.sizes {
 		for _, w := range x.ways {
@@ -98,7 +105,7 @@ func (x *relays) connectionTable() *Table {
 		Note: "memory of the process, without the kernel's sockets; an extension has an instance for each direction, with memory of its own",
 	}
 	for _, w := range x.ways {
-		if w.part != nil {
+		if w.carrier.pid != 0 {
 			t.Rows = append(t.Rows, Row{
 				Name: w.name, Ours: NewFigure(Seconds, w.conn.cpu...), Also: []Figure{NewFigure(Bytes, w.conn.memory...)},
 			})
@@ -129,7 +136,7 @@ func (x *relays) chart() report.Chart {
 			c.Ys = append(c.Ys, float64(NewFigure(Seconds, w.sizes[i].perGB...).Value))
 			d.Ys = append(d.Ys, float64(NewFigure(Seconds, w.sizes[i].p50...).Value))
 		}
-		if w.part != nil {
+		if w.carrier.pid != 0 {
 			cpu.Series = append(cpu.Series, c)
 		}
 		delay.Series = append(delay.Series, d)
