@@ -97,6 +97,7 @@ func listen(ctx context.Context, env *modules.Env, plan *scenario.Plan, names []
 			return nil, err
 		}
 	}
+	Schedule(servers...)
 	return servers, nil
 }
 

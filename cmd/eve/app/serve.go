@@ -52,6 +52,7 @@ func (a *App) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			server.Schedule(s)
 			s.Start(mono.Now())
 			fmt.Fprintf(a.out, "listening on http://%s (engine %s, run: %s); end with Ctrl-C\n", s.Addr(), f.engine, f.run)
 			err = s.Run(c.Context())
