@@ -3,6 +3,7 @@ package usage
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -160,10 +161,8 @@ func Below(root int) []int {
 // under reports whether a process is one of roots, or below one.
 func under(all map[int]int, pid int, roots []int) bool {
 	for depth := 0; pid > 0 && depth < 64; depth++ {
-		for _, r := range roots {
-			if pid == r {
-				return true
-			}
+		if slices.Contains(roots, pid) {
+			return true
 		}
 		pid = all[pid]
 	}
