@@ -142,6 +142,24 @@ func (h *holding) ask(w wanted) (held, error) {
 	return answered, nil
 }
 
+// alive counts the connections that the server has not closed, and over which nothing has come unasked.
+func (h *holding) alive() held {
+	var open held
+	in := make([]byte, 1)
+	for _, fd := range h.fds {
+		n, err := netpoll.Read(fd, in)
+		switch {
+		case errors.Is(err, netpoll.ErrAgain):
+			open.Number++
+		case err != nil:
+			open.Limit = err.Error()
+		case n > 0:
+			open.Limit = "the server spoke unasked"
+		}
+	}
+	return open
+}
+
 // release closes all; no port waits.
 func (h *holding) release() error {
 	for _, fd := range h.fds {

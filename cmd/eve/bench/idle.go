@@ -160,8 +160,23 @@ func (x *idlers) sweepOne(ctx context.Context, w *web, levels []int, round int) 
 		if err := x.fireBeside(find(x.heats, w.name, n)); err != nil {
 			return err
 		}
+		if err := allAlive(x.holder, w, n); err != nil {
+			return err
+		}
 	}
 	return x.let(ctx, w)
+}
+
+// allAlive tells when a server has closed some of its idle connections: what was measured is not beside as many.
+func allAlive(holder *part, w *web, n int) error {
+	var h held
+	if err := holder.call("alive", struct{}{}, &h); err != nil {
+		return err
+	}
+	if h.Number != n {
+		return fmt.Errorf("%s: %d idle connections: the server keeps %d of them: %s", w.name, n, h.Number, h.Limit)
+	}
+	return nil
 }
 
 // fireBeside is one round of the active connections.

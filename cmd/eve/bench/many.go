@@ -138,6 +138,11 @@ func (x *idlers) many(ctx context.Context, r *Report) error {
 		if err := x.several(all); err != nil {
 			return err
 		}
+		for i, h := range c.holders {
+			if err := allAlive(h, c.servers[i], total/processes); err != nil {
+				return err
+			}
+		}
 		if err := c.release(); err != nil {
 			return err
 		}
@@ -183,6 +188,7 @@ type crowded struct {
 	kept   []int // by client process
 	asked  int
 	silent int // of those asked, the ones that were not answered
+	closed int // by the servers, of those open
 	limit  string
 	slab   float64 // for each connection
 	memory float64 // of all processes, for each connection
@@ -281,10 +287,14 @@ func (x *crowded) fillSome(ctx context.Context, engine string, shares []int) err
 	return nil
 }
 
-// answer asks some connections of every process.
+// answer asks some connections of every process, and counts those that are still open.
 func (x *crowded) answer() error {
 	for i, h := range x.holders {
-		var a held
+		var a, alive held
+		if err := h.call("alive", struct{}{}, &alive); err != nil {
+			return err
+		}
+		x.closed += x.kept[i] - alive.Number
 		n := min(20, x.kept[i])
 		if err := h.call("ask", wanted{Number: n, Request: plainGet}, &a); err != nil {
 			return err
@@ -311,7 +321,9 @@ func (x *crowded) report(r *Report, engine string) {
 		whole(2 * len(x.servers)), NewFigure(Bytes, x.slab), NewFigure(Bytes, x.memory), NewFigure(Seconds, x.took.Seconds()),
 	}}}
 	r.Tables = append(r.Tables, t)
-	r.Shapes = append(r.Shapes, Always("C10", "connections that were asked and not answered", x.silent, x.asked))
+	r.Shapes = append(r.Shapes,
+		Always("C10", "connections that were asked and not answered", x.silent, x.asked),
+		Always("C10", "connections that a server closed", x.closed, x.open))
 	if x.limit != "" {
 		r.Notes = append(r.Notes, fmt.Sprintf("the machine's limit at %d connections: %s", x.open, x.limit))
 		return

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -99,14 +100,62 @@ func TestHold(t *testing.T) {
 		fmt.Sprintf(`{"do":"hold","args":{"Address":%q,"Sources":["127.1.2.3","127.1.2.4"],"Number":150}}`, address),
 		`{"do":"ask","args":{"Number":20,"Request":"GET / HTTP/1.1\r\nHost: x\r\n\r\n"}}`,
 		fmt.Sprintf(`{"do":"hold","args":{"Address":%q,"Number":120}}`, address), // it has as many
+		`{"do":"alive"}`, // few closes none before it has answered ten times
 		`{"do":"release"}`,
 		`{"do":"ask","args":{"Number":20,"Request":"x"}}`,
 		`{"do":"hold","args":{"Address":"127.0.0.1:1","Number":5}}`)
-	for i, want := range []string{`"Number":150`, `"Number":20`, `"Number":150`, `{"reply":null}`, `"Number":0`, `"Number":0,"Limit":"connection refused"`} {
+	for i, want := range []string{`"Number":150`, `"Number":20`, `"Number":150`, `"Number":150`, `{"reply":null}`, `"Number":0`, `"Number":0,"Limit":"connection refused"`} {
 		if i >= len(got) || !strings.Contains(got[i], want) {
 			t.Errorf("order %d: got %s, want %s", i, got, want)
 		}
 	}
+}
+
+// TestAlive holds connections of which the server closes some.
+func TestAlive(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const all, shut = 8, 3
+	accepted := make(chan net.Conn, all)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(accepted)
+		for range all {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	})
+	in, lines := io.Pipe()
+	answers, out := io.Pipe()
+	wg.Go(func() { _ = out.CloseWithError(bench.Part(t.Context(), "volley", in, out)) })
+	got := bufio.NewReader(answers)
+	ask := func(order, want string) {
+		t.Helper()
+		if _, err := fmt.Fprintln(lines, order); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := got.ReadString('\n'); err != nil || !strings.Contains(line, want) {
+			t.Errorf("%s: got %q, %v, want %s", order, line, err, want)
+		}
+	}
+	ask(fmt.Sprintf(`{"do":"hold","args":{"Address":%q,"Number":%d}}`, ln.Addr(), all), `"Number":8`)
+	n := 0
+	for c := range accepted {
+		if n++; n <= shut {
+			_ = c.Close() // on this host it has come when Close returns
+		} else {
+			defer c.Close()
+		}
+	}
+	ask(`{"do":"alive"}`, `"Number":5`)
+	_ = lines.Close()
+	_ = ln.Close()
+	wg.Wait()
 }
 
 // TestServers opens each server that is in this process and asks it.

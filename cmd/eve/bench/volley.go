@@ -351,6 +351,7 @@ func volleyPart(ctx context.Context) (duty, func() error, error) {
 		"fire":    take(func(f firing) (any, error) { return fire(ctx, f) }),
 		"hold":    take(func(w wanted) (any, error) { return held.open(ctx, w) }),
 		"ask":     take(func(w wanted) (any, error) { return held.ask(w) }),
+		"alive":   func(json.RawMessage) (any, error) { return held.alive(), nil },
 		"release": func(json.RawMessage) (any, error) { return nil, held.release() },
 	}, func() error {
 		err := held.release()

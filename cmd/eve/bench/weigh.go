@@ -67,8 +67,10 @@ func (x *idlers) slope(ctx context.Context, w *web, fewer, more int) (m weight, 
 		if process, err = residentBytes(w.pid); err != nil {
 			return 0, 0, err
 		}
-		slab, err = kernelMemory("Slab")
-		return process, slab, err
+		if slab, err = kernelMemory("Slab"); err != nil {
+			return 0, 0, err
+		}
+		return process, slab, allAlive(x.holder, w, n)
 	}
 	p0, s0, err := at(fewer)
 	if err != nil {
