@@ -95,6 +95,7 @@ func (g *Gate) Take(at dsv.Instant) (Decision, bool) {
 		if g.codel != nil && g.pool.size == 0 {
 			g.codel.Empty()
 		}
+		g.rest() // not earlier: who burned has looked at its sockets now
 		return Decision{}, false
 	}
 	slot := g.pool.choose()
@@ -118,10 +119,7 @@ func (g *Gate) remove(slot uint32) {
 }
 
 // Done tells that one that was to be served has left service.
-func (g *Gate) Done() {
-	g.serving--
-	g.rest()
-}
+func (g *Gate) Done() { g.serving-- }
 
 // rest lets the pool know when nobody is in it or in service.
 func (g *Gate) rest() {

@@ -452,7 +452,7 @@ func TestFairForgetsAtRest(t *testing.T) {
 		name string
 		end  func(g *admit.Gate)
 	}{
-		{"served", func(g *admit.Gate) { g.Take(1); g.Done() }},
+		{"served", func(g *admit.Gate) { drain(g, 1) }},
 		{"withdrawn", func(g *admit.Gate) { g.Withdraw(ref(1)) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
