@@ -17,7 +17,8 @@ type Grant struct {
 
 // Burner is a station whose departures are inputs: it grants at most c slices at a time, somebody consumes them for
 // real, and Met ends them. Processor sharing grants slices of 1 ms in turn; every other discipline grants the whole demand
-// at once, to the first in line, and that of the operating system all of them.
+// at once, to the first in line, and that of the operating system all of them. A server is busy from the Begin of a grant to its
+// Met: until then whoever is to consume it does something else.
 type Burner struct {
 	servers int
 	most    int   // grants at a time
@@ -34,8 +35,9 @@ type Burner struct {
 // granted is a job that has a grant of n; key is where it stood in the line.
 type granted struct {
 	waiting
-	n   int64
-	key key
+	n     int64
+	key   key
+	begun bool
 }
 
 // NewBurner returns a station of c servers; slice is the largest grant, 0 for whole demands.
@@ -87,7 +89,18 @@ func (b *Burner) grant() {
 		b.running = append(b.running, g)
 		b.grants = append(b.grants, Grant{g.job, g.n})
 	}
-	b.use.busy = min(len(b.running), b.servers)
+	b.count()
+}
+
+// count finds how many servers are busy.
+func (b *Burner) count() {
+	n := 0
+	for i := range b.running {
+		if b.running[i].begun {
+			n++
+		}
+	}
+	b.use.busy = min(n, b.servers)
 }
 
 func (b *Burner) granted(w waiting, k key) granted {
@@ -96,13 +109,14 @@ func (b *Burner) granted(w waiting, k key) granted {
 		n = min(n, b.slice)
 	}
 	w.demand -= n
-	return granted{w, n, k}
+	return granted{waiting: w, n: n, key: k}
 }
 
 // Begin is to be called when the consumption of a job's grant begins, and returns the grant to consume: that of a job with a
 // lesser rank, if one has come since, in which case the first is back in its place in the line. It returns false when the job
 // has no grant any more.
-func (b *Burner) Begin(job Job) (g Grant, ok bool) {
+func (b *Burner) Begin(at dsv.Instant, job Job) (g Grant, ok bool) {
+	b.use.upTo(at)
 	for i := range b.running {
 		r := &b.running[i]
 		if r.job != job {
@@ -114,6 +128,8 @@ func (b *Burner) Begin(job Job) (g Grant, ok bool) {
 			b.line.putBack(r.waiting, r.key)
 			*r = b.granted(w, k)
 		}
+		r.begun = true
+		b.count()
 		return Grant{r.job, r.n}, true
 	}
 	return Grant{}, false

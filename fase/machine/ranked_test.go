@@ -2,6 +2,7 @@ package machine_test
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -180,7 +181,7 @@ func TestRankedBurner(t *testing.T) {
 	grants := func() []machine.Grant { return slices.Clone(b.Grants()) }
 	begin := func(job machine.Job, want machine.Grant) {
 		t.Helper()
-		if got, ok := b.Begin(job); !ok || got != want {
+		if got, ok := b.Begin(0, job); !ok || got != want {
 			t.Errorf("begin of %d: got %v, %v, want %v", job, got, ok, want)
 		}
 	}
@@ -193,7 +194,7 @@ func TestRankedBurner(t *testing.T) {
 	b.ArriveRanked(1, 3, 5, 1)
 	b.ArriveRanked(1, 4, 6, 0)
 	begin(1, machine.Grant{Job: 4, N: 6}) // had 1 begun, nobody would ask
-	if _, ok := b.Begin(1); ok {
+	if _, ok := b.Begin(1, 1); ok {
 		t.Error("begin of a job that is back in the line: got a grant")
 	}
 	if b.Len() != 4 {
@@ -204,7 +205,7 @@ func TestRankedBurner(t *testing.T) {
 	b.Met(at, 4)
 	for g := grants(); len(g) > 0; g = grants() {
 		at += 10
-		got, ok := b.Begin(g[0].Job)
+		got, ok := b.Begin(at-10, g[0].Job)
 		if !ok || got != g[0] {
 			t.Errorf("begin of %v: got %v, %v", g[0], got, ok)
 		}
@@ -225,8 +226,12 @@ func TestBegin(t *testing.T) {
 	b := machine.NewBurner(1, 10)
 	b.Arrive(0, 1, 25)
 	b.Arrive(0, 2, 5)
-	if got, ok := b.Begin(1); !ok || got != (machine.Grant{Job: 1, N: 10}) {
+	if got, ok := b.Begin(15, 1); !ok || got != (machine.Grant{Job: 1, N: 10}) {
 		t.Errorf("begin: got %v, %v, want a slice of the first", got, ok)
+	}
+	b.Met(25, 1)
+	if busy, present := b.Use(35); math.Abs(busy-10e-9) > 1e-18 || math.Abs(present-70e-9) > 1e-18 {
+		t.Errorf("use: got %v busy, %v present; want 10 ns from begin to met, 70 ns", busy, present)
 	}
 }
 

@@ -98,7 +98,7 @@ func (b *burning) run(at dsv.Instant) {
 			b.c.driver.Flush()
 			continue
 		}
-		if e, ok := b.c.hosts[0].Begin(e); ok {
+		if e, ok := b.c.hosts[0].Begin(at, e); ok {
 			b.burnt = append(b.burnt, e)
 		}
 	}

@@ -200,14 +200,15 @@ func (h *Host) Close(at dsv.Instant, tag uint64) {
 
 // Begin is to be called when a Burn effect is about to be carried out, and returns the one to carry out: under a discipline by
 // rank that of a job which goes before it, if one has come since. It returns false for one that was withdrawn meanwhile.
-func (h *Host) Begin(e step.Effect) (step.Effect, bool) {
+func (h *Host) Begin(at dsv.Instant, e step.Effect) (step.Effect, bool) {
 	if !h.Wants(e.Ref) {
 		return e, e.Code == BurnFree || e.Code == BurnDrop
 	}
 	if e.Code != BurnCPU {
+		h.hw.burnDisk.Begin(at, e.Ref) // memory is no job of the disk
 		return e, true
 	}
-	g, ok := h.hw.burnCPU.Begin(e.Ref)
+	g, ok := h.hw.burnCPU.Begin(at, e.Ref)
 	e.Ref, e.N = g.Job, g.N
 	return e, ok
 }

@@ -145,7 +145,7 @@ func (w *world) burn(core int, e step.Effect) {
 	}
 	w.free[core] = max(w.free[core], e.At) + dsv.Instant(ns)
 	w.mail.Push(w.free[core]-dsv.Instant(ns), func(at dsv.Instant) {
-		e, ok := w.hosts[core].Begin(e)
+		e, ok := w.hosts[core].Begin(at, e)
 		if !ok {
 			return
 		}

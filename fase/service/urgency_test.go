@@ -64,16 +64,16 @@ func TestBurningBeginsWithTheFirst(t *testing.T) {
 	c := newCluster(t, app, machine.Config{Run: machine.Burn, CPU: machine.CPUConfig{Discipline: machine.SJF}})
 	c.arrive(0, 0, 0, 1, 1, "cpu 3ms")
 	c.arrive(0, 0, 0, 1, 2, "cpu 2ms")
-	e, ok := c.hosts[0].Begin(c.burns[0])
+	e, ok := c.hosts[0].Begin(0, c.burns[0])
 	if !ok || e.N != 2_000_000 {
 		t.Fatalf("begin: got %+v, %v, want the grant of 2 ms", e, ok)
 	}
-	if _, ok := c.hosts[0].Begin(c.burns[0]); ok {
+	if _, ok := c.hosts[0].Begin(0, c.burns[0]); ok {
 		t.Error("begin of a grant that was taken back: got true")
 	}
 	c.hosts[0].Met(2*ms, e.Ref, e.N)
 	c.driver.Flush()
-	if e, ok = c.hosts[0].Begin(c.burns[1]); !ok || e.N != 3_000_000 {
+	if e, ok = c.hosts[0].Begin(2*ms, c.burns[1]); !ok || e.N != 3_000_000 {
 		t.Fatalf("begin: got %+v, %v, want the grant of 3 ms", e, ok)
 	}
 	c.hosts[0].Met(5*ms, e.Ref, e.N)

@@ -303,7 +303,8 @@ var padding [4096]byte
 // burn consumes what an effect asks for, and tells the host. Memory is taken and given back here; what takes time goes to
 // the crew, where there is one.
 func (o *owner) burn(e step.Effect) {
-	e, wanted := o.host.Begin(e)
+	at, _ := o.s.instant(o.loop.Touch())
+	e, wanted := o.host.Begin(at, e)
 	switch {
 	case !wanted: // withdrawn while it waited here
 	case e.Code == service.BurnFree:

@@ -52,7 +52,8 @@ func (o *owner) place(e step.Effect) bool {
 	if kind == engine.CPU && !o.kind.Threads {
 		return false
 	}
-	e, wanted := o.host.Begin(e)
+	at, _ := o.s.instant(o.loop.Now())
+	e, wanted := o.host.Begin(at, e)
 	tag, ok := o.host.Tag(e.Ref)
 	if !wanted || !ok {
 		return true // withdrawn meanwhile
