@@ -133,7 +133,7 @@ func TestStagesGrant(t *testing.T) {
 			const n = 16
 			answers := make(chan string, n)
 			for i := range n {
-				post(t, s, request{fmt.Sprint(i), "cpu 20ms reply 1KiB", "", ""}, answers)
+				post(t, s, request{fmt.Sprint(i), "cpu 60ms reply 1KiB", "", ""}, answers)
 			}
 			threads, waiting := 0, 0
 			for len(answers) < n {
