@@ -144,15 +144,17 @@ func TestAlive(t *testing.T) {
 		}
 	}
 	ask(fmt.Sprintf(`{"do":"hold","args":{"Address":%q,"Number":%d}}`, ln.Addr(), all), `"Number":8`)
-	n := 0
+	var open []net.Conn
 	for c := range accepted {
-		if n++; n <= shut {
-			_ = c.Close() // on this host it has come when Close returns
-		} else {
-			defer c.Close()
-		}
+		open = append(open, c)
+	}
+	for _, c := range open[:shut] {
+		_ = c.Close() // on this host it has come when Close returns
 	}
 	ask(`{"do":"alive"}`, `"Number":5`)
+	for _, c := range open[shut:] {
+		_ = c.Close()
+	}
 	_ = lines.Close()
 	_ = ln.Close()
 	wg.Wait()
