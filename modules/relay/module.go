@@ -284,10 +284,11 @@ func (a *aimer) circle() error {
 			}
 		}
 	}
-	path := a.module
+	var path strings.Builder
+	path.WriteString(a.module)
 	for at, steps := a.to, 0; at != "" && steps < len(to); at, steps = to[at], steps+1 {
-		if path += " → " + at; at == a.module {
-			return fmt.Errorf("to %q: it leads back: %s", a.to, path)
+		if path.WriteString(" → " + at); at == a.module {
+			return fmt.Errorf("to %q: it leads back: %s", a.to, path.String())
 		}
 	}
 	return nil
