@@ -473,10 +473,12 @@ func TestCredit(t *testing.T) {
 	}
 	p.ask(wire.Req{ID: 2, Op: wire.OpClock}) // nothing came before the answer
 	p.say(&wire.Frame{Req: &wire.Req{ID: 3, Op: wire.OpMore, Watch: 4, Credit: 3}})
-	updates := 0
-	for updates < 3 {
+	answered, updates := false, 0
+	for !answered || updates < 3 { // which of them comes first is nobody's promise
 		if f := p.hear(); f.Upd != nil {
 			updates++
+		} else {
+			answered = f.Res != nil && f.Res.ID == 3
 		}
 	}
 	for p.ask(wire.Req{ID: 4, Op: wire.OpUnwatch, Watch: 4}); len(p.heard) > 0; {
