@@ -72,6 +72,9 @@ func TestDelayAlone(t *testing.T) {
 
 // The waits in a pool are those of theory: Cobham's for priorities, Phipps's for shortest first.
 func TestMeanWaitInThePool(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and one goroutine: the race detector has nothing to find")
+	}
 	if raced {
 		t.Skip("hundreds of thousands of requests; a simulation is one goroutine, so the other tests tell as much of races")
 	}
@@ -142,6 +145,9 @@ func (s *simulation) count(t testing.TB, n dsv.Name) (sum float64) {
 
 // A bounded pool is M/M/1/K: the share that is rejected is that of theory, and every request is served or rejected, once.
 func TestRejectedOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and one goroutine: the race detector has nothing to find")
+	}
 	const rate, mean, most = 90.0, 0.010, 4 // in the system; 3 in the pool
 	s := simulate(t, classes(t, 1000*time.Second, 2, 1, pooled("limit: 1, queue: 3"), class{"jobs", "call queue { cpu exp(10ms) }", rate}))
 	served, rejected := 0.0, 0.0

@@ -264,6 +264,9 @@ type waiter struct {
 // The mean waits lie within 4 standard errors of theory, the error by 20 batch means; which must be small, so that the test
 // can fail: the waits of first come first served are further away.
 func TestMeanWaitByRank(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and one goroutine: the race detector has nothing to find")
+	}
 	if raced {
 		t.Skip("hundreds of thousands of requests; a simulation is one goroutine, so the other tests tell as much of races")
 	}

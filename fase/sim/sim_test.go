@@ -130,6 +130,9 @@ func cpu(b *rdr.Block, key rdr.Key) int64 {
 }
 
 func TestShippedScenariosRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and one goroutine: the race detector has nothing to find")
+	}
 	for _, s := range scenarios.List() {
 		t.Run(s.Name, func(t *testing.T) {
 			p := shipped(t, s.Name, scenario.Options{AnyKind: true})
@@ -162,6 +165,9 @@ func TestShippedScenariosRun(t *testing.T) {
 }
 
 func TestSameSeedSameBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and one goroutine: the race detector has nothing to find")
+	}
 	for _, name := range []string{"mm1", "flash-crowd", "hello"} {
 		t.Run(name, func(t *testing.T) {
 			results := func(seed uint64) string {

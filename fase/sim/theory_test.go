@@ -81,6 +81,9 @@ func TestExactPath(t *testing.T) {
 // utilisation 0.7 with a mean demand of 10 ms. Theory: 1/(1-ρ) for M/M/1 in either discipline, 1+ρ/(2(1-ρ)) for M/D/1
 // (Pollaczek and Khinchine), 1/(1-ρ²) for M/M/2 (Erlang). The standard error must be below 4 %, so that the test can fail.
 func TestMeanResponse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and one goroutine: the race detector has nothing to find")
+	}
 	if raced {
 		t.Skip("hundreds of thousands of requests; a simulation is one goroutine, so the other tests tell as much of races")
 	}
