@@ -258,7 +258,7 @@ master_process off;
 pid {dir}/pid;
 worker_rlimit_nofile 19990;
 error_log stderr crit;
-events { worker_connections 19980; multi_accept on; }
+events { worker_connections 40000; multi_accept on; }
 http {
   access_log off;
   client_body_temp_path {dir}/body;
