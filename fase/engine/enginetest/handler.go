@@ -26,7 +26,7 @@ import (
 //	/owner/…     the rest of the path, passed to loop 0, with the loop that answers in X-Loop
 //	/call/A/P    what comes of a call to address A, path P, in time: 10 s, or 200 ms for the path never
 //	/cancel/A/P  the same call, cancelled at once
-//	/work/K      "done" after work of kind K (cpu, disk), or "inline" if the engine leaves that to the handler
+//	/toil/K      "done" after work of kind K (cpu, disk), or "inline" if the engine leaves that to the handler
 //	/tail/K      "bye", and then work of kind K
 //	/relict/K    no answer, and work of kind K once 20 ms have passed
 type handler struct {
@@ -98,7 +98,7 @@ func (h *handler) Request(l engine.Loop, ref engine.Ref, r *engine.Request) {
 	case "header":
 		v, ok := r.Header(arg)
 		res.Body = fmt.Appendf(nil, "%s %v", v, ok)
-	case "work":
+	case "toil":
 		if !h.work(l, ref, arg, func() {
 			h.post(l.Index(), func(l engine.Loop) { l.Respond(ref, engine.Response{Body: []byte("done")}) })
 		}) {

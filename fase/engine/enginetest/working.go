@@ -12,7 +12,7 @@ func (s suite) working() map[string]func(*testing.T) {
 	return map[string]func(*testing.T){"work": s.work, "work of the gone": s.relicts}
 }
 
-// placed is what /work/KIND is answered with.
+// placed is what /toil/KIND is answered with.
 func (s suite) placed(kind string) string {
 	if s.kind.Threads || s.kind.Helpers && kind == "disk" {
 		return "done"
@@ -30,7 +30,7 @@ func (s suite) work(t *testing.T) {
 	for range 10 {
 		for i, c := range clients {
 			kind := []string{"cpu", "disk"}[i%2]
-			c.get("/work/" + kind)
+			c.get("/toil/" + kind)
 			c.get("/tail/" + kind)
 			c.get("/fill/10")
 			done += 2
