@@ -32,7 +32,7 @@ fix:
 	@out=$$(go fix -diff ./... 2>&1); if [ -n "$$out" ]; then echo "go fix would change:"; echo "$$out"; exit 1; fi
 
 race:
-	go test -race -short ./...
+	.ci/test -race -short
 
 smoke: build
 	rm -rf bin/smoke
