@@ -16,6 +16,8 @@ type Input struct {
 	// is one, everything else is a number.
 	Kind dsv.Kind
 	Unit string // of a number, as declarations have it; unknown units fit everything
+	// Condition says that the number is the truth of a condition, 1 or 0, and stands where a condition does.
+	Condition bool
 }
 
 // A Scalar is the value of one input: Num of a number, Text of a text. What is not known is Unknown().
@@ -115,6 +117,9 @@ func (c *compiler) input(t token) part {
 	}
 	if in.Kind != 0 && in.Kind != dsv.Float && in.Kind != dsv.Int {
 		return c.fail(t.col, t.text+" is neither a number nor a text", "formulas read numbers and texts")
+	}
+	if in.Condition {
+		return part{node: &node{op: opInput, term: i}, class: conditionClass, col: t.col}
 	}
 	d := dimOf(in.Unit)
 	return part{node: &node{op: opInput, term: i}, class: numberClass, dim: d, col: t.col, open: in.Kind == 0}
