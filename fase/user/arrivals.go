@@ -101,6 +101,11 @@ type curve struct {
 	over     float64     // a rate that was set replaces the curve; negative: none
 }
 
+// constant reports whether the rate is this one at all times.
+func (c *curve) constant(rate float64) bool {
+	return c.over == rate || c.over < 0 && len(c.points) == 1 && c.points[0].Rate == rate
+}
+
 func newCurve(points []Point) curve { return curve{points: points, over: -1} }
 
 // rate is the rate at an instant, and until when it is linear with which slope per second.

@@ -38,14 +38,19 @@ type Group struct {
 	out      []step.Effect
 	meters   meters
 	record   [RecordSize]byte
+	reaction reaction
+	budget   budget
 }
 
 type session struct {
 	key       rdr.Key
 	user, n   uint64
 	due, sent dsv.Instant
+	until     dsv.Instant // when patience ends; 0: never
+	attempt   int
 	cause     service.Cause
 	measured  bool
+	waits     bool // between two attempts
 }
 
 const (
@@ -53,7 +58,8 @@ const (
 	eventUser          // closed: a user has thought; N: user, Ref: round
 	eventPatience
 	eventAccrue
-	eventRate // N: bits of the rate
+	eventSet   // Ref: which setting; N: bits of its value
+	eventAgain // Ref: a session that waits for its next attempt
 )
 
 // NewGroup returns a group without any mapping: hand it the present ones by Changed.
@@ -62,6 +68,8 @@ func NewGroup(cfg Config, vars service.Vars) *Group {
 	c := service.NewCaller(cfg.Topology, cfg.Services, -1, step.Send, step.Abandon, g.effect, vars)
 	g.run = service.NewRunner(g, c)
 	g.meters = newMeters(cfg.Name, vars)
+	g.reaction = reaction{settings: cfg.Settings(), users: uint64(cfg.Users), known: uint64(cfg.Users)}
+	g.budget = newBudget(cfg.Retry.Budget, cfg.parts())
 	g.run.Agenda.Push(dsv.At(accrue), service.Event{Kind: eventAccrue})
 	if cfg.open() {
 		g.plan(1 + cfg.Part)
@@ -91,35 +99,15 @@ func (g *Group) schedule() {
 	}
 }
 
-// think lets a user of a closed group think before its n-th request.
+// think lets a user of a closed group think before its n-th request, unless the user has left.
 func (g *Group) think(at dsv.Instant, user, n uint64) {
+	if g.leaves(user, n) {
+		return
+	}
 	due := at + g.cfg.think(g.cfg.Key(user, n))
 	if due < g.cfg.End {
 		g.run.Agenda.Push(due, service.Event{Kind: eventUser, Ref: step.Ref(n), N: int64(user)})
 	}
-}
-
-// MaxRate is the greatest rate of a group, per second. More is taken for it.
-const MaxRate = 1e7
-
-// SetRate replaces the rate curve of an open group from the instant from on. What is no rate (negative, infinite, not a
-// number) is ignored.
-func (g *Group) SetRate(at, from dsv.Instant, perSecond float64) {
-	g.Advance(at)
-	g.run.Agenda.Push(max(at, from), service.Event{Kind: eventRate, N: int64(math.Float64bits(perSecond))})
-}
-
-func (g *Group) setRate(at dsv.Instant, perSecond float64) {
-	if !g.cfg.open() || !(perSecond >= 0) || math.IsInf(perSecond, 1) {
-		return
-	}
-	perSecond = min(perSecond, MaxRate)
-	for _, c := range []*curve{&g.rate, &g.offered} {
-		c.to(at)
-		c.over = perSecond
-	}
-	g.run.Agenda.Remove(func(e service.Event) bool { return e.Kind == eventArrival })
-	g.schedule()
 }
 
 // Next implements step.Core.
@@ -152,14 +140,16 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 		g.begin(at, key, user, 0)
 	case eventUser:
 		user, n := uint64(e.N), uint64(e.Ref)
+		if g.leaves(user, n) {
+			return
+		}
 		g.begin(at, g.cfg.Key(user, n), user, n)
 	case eventPatience:
-		if x := e.Ref.Slot(); g.run.Alive(x, e.Ref.Gen()) && !g.sessions[x].measured {
-			g.sessions[x].cause = service.Abandoned
-			g.run.Cancel(at, x, rdr.TimedOut)
-		}
-	case eventRate:
-		g.setRate(at, math.Float64frombits(uint64(e.N)))
+		g.giveUp(at, e.Ref)
+	case eventSet:
+		g.set(at, &g.reaction.settings[e.Ref], math.Float64frombits(uint64(e.N)))
+	case eventAgain:
+		g.tryAgain(at, e.Ref)
 	case eventAccrue:
 		g.accrue(at)
 		g.run.Agenda.Push(at.Add(accrue), service.Event{Kind: eventAccrue})
@@ -167,17 +157,22 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 }
 
 func (g *Group) begin(due dsv.Instant, key rdr.Key, user, n uint64) {
-	x, gen := g.run.Reserve(due)
-	for int(x) >= len(g.sessions) {
-		g.sessions = append(g.sessions, session{})
-	}
-	g.sessions[x] = session{key: key, user: user, n: n, due: due, sent: -1}
-	g.meters.issued.Write(due, 1)
+	s := session{key: key, user: user, n: n, due: due, sent: -1}
 	if g.cfg.Patience > 0 {
-		g.run.Agenda.Push(due.Add(g.cfg.Patience), service.Event{Kind: eventPatience, Ref: step.NewRef(x, gen)})
+		s.until = due.Add(g.cfg.Patience)
 	}
-	g.run.Asks(x, g.cfg.client(user))
-	g.run.Begin(due, x, g.cfg.Request, key, "", service.Urgency{})
+	x, ref := g.reserve(due, s)
+	g.meters.issued.Write(due, 1)
+	g.budget.request(due)
+	g.expire(x, ref.Gen())
+	g.start(due, x)
+}
+
+// start begins an attempt of the request of a session.
+func (g *Group) start(at dsv.Instant, x uint32) {
+	s := &g.sessions[x]
+	g.run.Asks(x, g.cfg.client(s.user))
+	g.run.Begin(at, x, g.cfg.Request, attempt(s.key, s.attempt), "", service.Urgency{})
 }
 
 // Demand implements service.Site: a client has no resources, and a checked request asks for none.
@@ -196,7 +191,6 @@ func (g *Group) Called(x uint32, cause service.Cause) {
 // Ended implements service.Site: the user has what it asked for, or has not.
 func (g *Group) Ended(at dsv.Instant, x uint32) {
 	s := &g.sessions[x]
-	s.measured = true
 	switch g.run.Task(x).Outcome() {
 	case rdr.OK:
 		s.cause = service.OK // what failed on the way was retried
@@ -209,11 +203,23 @@ func (g *Group) Ended(at dsv.Instant, x uint32) {
 			s.cause = service.Status
 		}
 	}
+	if s.cause == service.OK || !g.again(at, x) {
+		g.finish(at, x)
+	}
+}
+
+// finish measures a request that has come to its end, after which a user of a closed group thinks.
+func (g *Group) finish(at dsv.Instant, x uint32) {
+	s := &g.sessions[x]
+	s.measured = true
 	g.meters.latency.Write(at, at.Sub(s.due).Seconds())
 	g.meters.requests.Write(at, 1)
 	if s.cause != service.OK {
 		g.meters.errors.Write(at, 1)
 		g.meters.causes[s.cause].Write(at, 1)
+	}
+	if s.cause == service.Abandoned {
+		g.meters.abandoned.Write(at, 1)
 	}
 	g.keep(at, s)
 	if g.cfg.open() {

@@ -12,6 +12,7 @@ import (
 // meters are the variables that a group writes.
 type meters struct {
 	latency, requests, errors, lag, issued, late, inFlight, target, records *dmm.Var
+	retries, refused, abandoned                                             *dmm.Var
 	causes                                                                  []*dmm.Var
 }
 
@@ -20,6 +21,7 @@ func newMeters(group string, vars service.Vars) meters {
 	m := meters{
 		latency: v("latency"), requests: v("requests"), errors: v("errors"), lag: v("send_lag"), issued: v("issued"),
 		late: v("late"), inFlight: v("in_flight"), target: v("target"), records: v("records"),
+		retries: v("retries"), refused: v("retries_refused"), abandoned: v("abandoned"),
 		causes: make([]*dmm.Var, len(service.Causes())+1),
 	}
 	for _, c := range service.Causes() {

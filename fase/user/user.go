@@ -39,9 +39,10 @@ type Config struct {
 	Users    int           // closed: population
 	Think    *Think        // closed: nil means none, but 1 ms after a request that took no time at all
 	Patience time.Duration // 0: endless
-	Start    dsv.Instant   // closed: when the users come and begin to think
-	End      dsv.Instant   // no request is due at or after it
-	Warmup   dsv.Instant   // readers leave out what was due before it; the group measures it alike
+	Retry    Retry
+	Start    dsv.Instant // closed: when the users come and begin to think
+	End      dsv.Instant // no request is due at or after it
+	Warmup   dsv.Instant // readers leave out what was due before it; the group measures it alike
 	Topology *service.Topology
 	Services []service.Config
 	// RecordShare is the share of requests that are recorded one by one, chosen by key; 0 means all.
