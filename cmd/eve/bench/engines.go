@@ -145,11 +145,49 @@ func (x *contest) speed(ctx context.Context, r *Report) error {
 		}
 	}
 	x.cfg.say("engines: %d servers with %s connections in turns", len(ws), joinInts(counts))
-	if err := x.rounds(heats, pick(x.cfg, 9, 2), pick(x.cfg, 80*time.Millisecond, 10*time.Millisecond), pick(x.cfg, 300*time.Millisecond, 30*time.Millisecond)); err != nil {
+	warm, run := pick(x.cfg, 80*time.Millisecond, 10*time.Millisecond), pick(x.cfg, 300*time.Millisecond, 30*time.Millisecond)
+	if err := x.rounds(heats, pick(x.cfg, 9, 2), warm, run); err != nil {
+		return err
+	}
+	if err := x.further(heats, counts, warm, run, time.Now().Add(pick(x.cfg, speedFor, 0))); err != nil {
 		return err
 	}
 	x.reportSpeed(r, heats, counts)
 	return x.rdr(r, ws)
+}
+
+// speedFor is how long rounds may go on whose intervals are still wide.
+const speedFor = 150 * time.Second
+
+// further has more rounds in turns of those servers that are judged, until the intervals of all their ratios are narrow: whatever
+// it is that they tell. A round is of all of them, because ratios go round by round.
+func (x *contest) further(heats []*heat, counts []int, warm, run time.Duration, end time.Time) error {
+	for i, n := range counts {
+		share := time.Until(end) / time.Duration(len(counts)-i)
+		var judged []*heat
+		for _, h := range heats {
+			if h.connections == n && slices.ContainsFunc(x.claims(n), func(c claim) bool { return h.server.name == c.engine || h.server.name == c.peer }) {
+				judged = append(judged, h)
+			}
+		}
+		for until := time.Now().Add(share); !x.narrow(heats, n) && time.Now().Before(until); {
+			if err := x.rounds(judged, 1, warm, run); err != nil {
+				return err
+			}
+			judged = append(judged[1:], judged[0]) // which begins with another next time
+		}
+	}
+	return nil
+}
+
+// narrow says whether the ratios that are judged are known well enough.
+func (x *contest) narrow(heats []*heat, n int) bool {
+	for _, c := range x.claims(n) {
+		if f := find(heats, c.engine, n).against(find(heats, c.peer, n)); float64(f.High-f.Low) > narrow {
+			return false
+		}
+	}
+	return true
 }
 
 func joinInts(ns []int) string {
@@ -217,29 +255,33 @@ func (x *contest) reportSpeed(r *Report, heats []*heat, counts []int) {
 	r.Charts = append(r.Charts, chart)
 }
 
-// speedShapes are Eve's goals for the engines that are meant to be fast, against those peers that are there.
-func (x *contest) speedShapes(heats []*heat, n int) []Shape {
+// A claim is that an engine serves at least so many times the requests of a peer for a CPU second.
+type claim struct {
+	engine, peer string
+	least        float64
+}
+
+// claims are Eve's goals for the engines that are meant to be fast, against those peers that are there.
+func (x *contest) claims(connections int) []claim {
 	loop := 0.85
-	if n <= 64 {
+	if connections <= 64 {
 		loop = 0.9
 	}
-	var shapes []Shape
-	for _, g := range []struct {
-		engine, peer string
-		least        float64
-	}{
+	return slices.DeleteFunc([]claim{
 		{"reactors", nginx, 1.1},
 		{"reactors", gnetPeer, 1},
 		{"reactors", loopPeer, loop},
 		{"uring", nginx, 1.1},
 		{"uring", gnetPeer, 1},
 		{"uring", loopPeer, 1},
-	} {
-		if !slices.Contains(x.engines, g.engine) || !slices.Contains(x.cfg.Peers, g.peer) {
-			continue
-		}
-		f := find(heats, g.engine, n).against(find(heats, g.peer, n))
-		shapes = append(shapes, goal(AtLeast("C10", fmt.Sprintf("%s over %s, %d connections", g.engine, g.peer, n), f, g.least)))
+	}, func(c claim) bool { return !slices.Contains(x.engines, c.engine) || !slices.Contains(x.cfg.Peers, c.peer) })
+}
+
+func (x *contest) speedShapes(heats []*heat, n int) []Shape {
+	var shapes []Shape
+	for _, c := range x.claims(n) {
+		f := find(heats, c.engine, n).against(find(heats, c.peer, n))
+		shapes = append(shapes, goal(AtLeast("C10", fmt.Sprintf("%s over %s, %d connections", c.engine, c.peer, n), f, c.least)))
 	}
 	return shapes
 }
