@@ -40,7 +40,13 @@ type Action struct {
 	Stopped bool     // move: stop, copy, start
 	Var     dsv.Name // set
 	Value   float64  // set, in base units
-	Text    string   // as written: "move static to cdn"
+	// Formula is what set writes instead of Value, where it is not empty, as written behind `=`, and Col where it begins. Who
+	// knows the variables compiles it into Expr; the value is taken when the action is, and kept within Bounds.
+	Formula string
+	Col     int
+	Expr    *expr.Program
+	Bounds  Bounds
+	Text    string // as written: "move static to cdn"
 }
 
 // A Rule acts when its condition has held for some time. It re-arms when the condition was false, or after Cooldown.
@@ -58,6 +64,7 @@ type Config struct {
 	Topology *service.Topology
 	Services []service.Config
 	Rules    []Rule
+	Follows  []Follow
 	End      dsv.Instant
 }
 

@@ -19,9 +19,11 @@ type Loop struct {
 	cfg    Config
 	topics map[dsv.Name]*topic
 	rules  []*rule
-	places []*place // by service; nil where no action is taken
-	tasks  []*task  // in the order in which they were begun
-	next   dsv.Instant
+	// follows are the values last written of Config.Follows.
+	follows []float64
+	places  []*place // by service; nil where no action is taken
+	tasks   []*task  // in the order in which they were begun
+	next    dsv.Instant
 
 	effects, handed []step.Effect
 	outputs         []output
@@ -67,6 +69,14 @@ func NewLoop(cfg Config) *Loop {
 		for _, a := range r.Do {
 			l.involve(a)
 		}
+	}
+	for _, f := range cfg.Follows {
+		for _, read := range f.Expr.Reads() {
+			l.read(read)
+		}
+		l.follows = append(l.follows, f.Init)
+	}
+	if cfg.Active() {
 		l.next = dsv.At(Period)
 	}
 	return l
@@ -76,6 +86,11 @@ func NewLoop(cfg Config) *Loop {
 func (l *Loop) involve(a Action) {
 	if a.Verb == Assign {
 		l.topic(a.Var)
+		if a.Expr != nil {
+			for _, read := range a.Expr.Reads() {
+				l.read(read)
+			}
+		}
 		return
 	}
 	name := l.cfg.Topology.Services[a.Service]

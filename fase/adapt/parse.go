@@ -30,10 +30,10 @@ func verbs() []string {
 }
 
 // ParseAction reads what a rule does, such as "move static to cdn", "move app to server_2 stopped", "replicate app to
-// server_2", "retire app from server_2", "degrade app to lite" or "set crowd.rate 80/s". Its error is an *expr.Error, with the
-// column.
+// server_2", "retire app from server_2", "degrade app to lite", "set crowd.rate 80/s" or "set crowd.rate = crowd.rate / 2".
+// Its error is an *expr.Error, with the column.
 func ParseAction(text string, topo *service.Topology) (Action, error) {
-	p := actionParser{words: split(text), topo: topo, end: utf8.RuneCountInString(text) + 1}
+	p := actionParser{text: text, words: split(text), topo: topo, end: utf8.RuneCountInString(text) + 1}
 	a := Action{Service: -1, Server: -1, Text: strings.Join(strings.Fields(text), " ")}
 	p.verb(&a)
 	switch a.Verb {
@@ -84,6 +84,7 @@ func split(text string) []word {
 
 // actionParser reads word by word and keeps the first mistake; after it, every method does nothing.
 type actionParser struct {
+	text  string
 	words []word
 	topo  *service.Topology
 	end   int // column behind the text
@@ -188,6 +189,10 @@ func (p *actionParser) assignment(a *Action) {
 		return
 	}
 	a.Var = n
+	if w := p.peek(); w != nil && w.text == "=" {
+		p.formula(a)
+		return
+	}
 	if w, ok = p.next("a value", a.Verb); !ok {
 		return
 	}
@@ -201,6 +206,18 @@ func (p *actionParser) assignment(a *Action) {
 		return
 	}
 	a.Value = sign * x
+}
+
+// formula takes what stands behind `=`, to the end of the text.
+func (p *actionParser) formula(a *Action) {
+	p.words = p.words[1:]
+	if len(p.words) == 0 {
+		p.fail(p.end, "an expression is missing", "write set VARIABLE = EXPRESSION")
+		return
+	}
+	a.Col = p.words[0].col
+	a.Formula = strings.TrimSpace(string([]rune(p.text)[a.Col-1:]))
+	p.words = nil
 }
 
 // meant says what a word was likely meant to be, or what there is.

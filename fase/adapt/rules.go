@@ -39,6 +39,7 @@ func (l *Loop) evaluate(at dsv.Instant) {
 		l.tasks = append(l.tasks, r.task)
 		l.progress(at)
 	}
+	l.follow(at, view)
 }
 
 // holds reports whether a rule may act: its condition has held for long enough, and it is armed. What is unknown does not

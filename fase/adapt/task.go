@@ -95,10 +95,6 @@ func (l *Loop) step(at dsv.Instant, t *task) bool {
 
 // nothing reports whether an action would change nothing.
 func (l *Loop) nothing(a *Action) bool {
-	if a.Verb == Assign {
-		x, ok := l.topics[a.Var].value.Number()
-		return ok && x == a.Value
-	}
 	m := &l.places[a.Service].mapping
 	switch a.Verb {
 	case Degrade:
@@ -288,8 +284,17 @@ func (l *Loop) drained(at dsv.Instant, t *task) bool {
 
 // assign carries a set out, unless the variable has that value.
 func (l *Loop) assign(at dsv.Instant, t *task, a *Action) {
-	if !l.nothing(a) {
-		v := dsv.FloatValue(a.Value)
+	x, known := a.Value, true
+	if a.Expr != nil {
+		x, known = number(a.Expr, view{l, at.Add(-Settle)}, a.Bounds)
+	}
+	if !known {
+		l.decide(at, t, "failed", "what it sets is unknown")
+		t.index = len(t.rule.Do)
+		return
+	}
+	if now, ok := l.topics[a.Var].value.Number(); !ok || now != x {
+		v := dsv.FloatValue(x)
 		l.decide(at, t, "decided", "")
 		l.set(at, a.Var, v)
 		l.topics[a.Var].value = v
