@@ -40,6 +40,7 @@ var layout = []struct {
 	{"fase/step", []string{"dsv"}},
 	{"fase/stat", []string{"dsv"}},
 	{"fase/exact", []string{"dsv"}},
+	{"fase/find", []string{"dsv", "fase/stat"}},
 	{"fase/machine", []string{"dsv", "fase/step"}},
 	{"fase/admit", []string{"dsv", "fase/step", "fase/stat"}},
 	{"fase/files", []string{"rdr"}},
