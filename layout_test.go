@@ -81,6 +81,8 @@ var importers = map[string][]string{
 	"golang.org/x/term":               {"cmd"},
 	"github.com/vbauerster/mpb":       {"cmd"},
 	"github.com/panjf2000/gnet":       {"cmd/eve/bench/gnet"}, // it starts goroutines in every program that imports it
+	"github.com/tsenart/vegeta":       {"cmd/eve/bench/vegeta"}, // a module of its own
+	"fortio.org":                      {"cmd/eve/bench/fortio"}, // a module of its own
 	"github.com/prometheus":           {"evekernel"},
 	"github.com/tetratelabs/wazero":   {"dmm/wasm"},
 	"github.com/redis/go-redis":       {"cmd/eve/bench"},
