@@ -80,7 +80,7 @@ var importers = map[string][]string{
 	"github.com/spf13/cobra":          {"cmd"},
 	"golang.org/x/term":               {"cmd"},
 	"github.com/vbauerster/mpb":       {"cmd"},
-	"github.com/panjf2000/gnet":       {"cmd/eve/bench/gnet"}, // it starts goroutines in every program that imports it
+	"github.com/panjf2000/gnet":       {"cmd/eve/bench/gnet"},   // it starts goroutines in every program that imports it
 	"github.com/tsenart/vegeta":       {"cmd/eve/bench/vegeta"}, // a module of its own
 	"fortio.org":                      {"cmd/eve/bench/fortio"}, // a module of its own
 	"github.com/prometheus":           {"evekernel"},
