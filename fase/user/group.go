@@ -24,8 +24,8 @@ const accrue = 100 * time.Millisecond
 type Group struct {
 	cfg      Config
 	run      *service.Runner
-	sessions []session // by execution slot
-	rate     curve     // for arrivals: moves only when the rate is set
+	requests []request // by execution slot
+	rate     curve     // for arrivals: at the last change of its form before the last arrival, or where the rate was set
 	offered  curve     // the same for what is measured
 	gaps     float64   // sum of the unit gaps up to the next arrival
 	index    uint64    // of the next arrival
@@ -40,9 +40,10 @@ type Group struct {
 	record   [RecordSize]byte
 	reaction reaction
 	budget   budget
+	walks    walks
 }
 
-type session struct {
+type request struct {
 	key       rdr.Key
 	user, n   uint64
 	due, sent dsv.Instant
@@ -50,7 +51,8 @@ type session struct {
 	attempt   int
 	cause     service.Cause
 	measured  bool
-	waits     bool // between two attempts
+	waits     bool   // between two attempts
+	walk      uint32 // the session that it is of, where there are sessions
 }
 
 const (
@@ -59,17 +61,19 @@ const (
 	eventPatience
 	eventAccrue
 	eventSet   // Ref: which setting; N: bits of its value
-	eventAgain // Ref: a session that waits for its next attempt
+	eventPage  // Ref: a session whose next page is due
+	eventAgain // Ref: a request that waits for its next attempt
 )
 
 // NewGroup returns a group without any mapping: hand it the present ones by Changed.
 func NewGroup(cfg Config, vars service.Vars) *Group {
-	g := &Group{cfg: cfg, rate: newCurve(cfg.Rate), offered: newCurve(cfg.Rate)}
+	g := &Group{cfg: cfg, rate: cfg.curve(), offered: cfg.curve()}
 	c := service.NewCaller(cfg.Topology, cfg.Services, -1, step.Send, step.Abandon, g.effect, vars)
 	g.run = service.NewRunner(g, c)
 	g.meters = newMeters(cfg.Name, vars)
 	g.reaction = reaction{settings: cfg.Settings(), users: uint64(cfg.Users), known: uint64(cfg.Users)}
 	g.budget = newBudget(cfg.Retry.Budget, cfg.parts())
+	g.walks = newWalks(&g.cfg, vars)
 	g.run.Agenda.Push(dsv.At(accrue), service.Event{Kind: eventAccrue})
 	if cfg.open() {
 		g.plan(1 + cfg.Part)
@@ -83,6 +87,13 @@ func NewGroup(cfg Config, vars service.Vars) *Group {
 
 // plan puts the arrival that is so many ahead in an open group's plan on the agenda: those between are of other parts.
 func (g *Group) plan(ahead int) {
+	if g.cfg.Trace != nil {
+		g.next += uint64(ahead)
+		g.index = g.next - 1
+		g.key = g.cfg.Key(g.index, 0)
+		g.schedule()
+		return
+	}
 	for range ahead {
 		g.key = g.cfg.Key(g.next, 0)
 		g.gaps += g.cfg.gap(g.key)
@@ -93,7 +104,11 @@ func (g *Group) plan(ahead int) {
 
 // schedule finds when the next arrival is due under the present rate. A change of the rate keeps what is left of the gap.
 func (g *Group) schedule() {
-	g.due = g.rate.when(g.gaps)
+	if g.cfg.Trace != nil {
+		g.due = g.cfg.Trace.due(g.index)
+	} else {
+		g.due = g.rate.when(g.gaps, g.cfg.End)
+	}
 	if g.due < g.cfg.End {
 		g.run.Agenda.Push(g.due, service.Event{Kind: eventArrival, N: int64(g.index)})
 	}
@@ -136,6 +151,7 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 			return
 		}
 		key, user := g.key, g.index
+		g.rate.pass(at)
 		g.plan(int(g.cfg.parts()))
 		g.begin(at, key, user, 0)
 	case eventUser:
@@ -148,6 +164,8 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 		g.giveUp(at, e.Ref)
 	case eventSet:
 		g.set(at, &g.reaction.settings[e.Ref], math.Float64frombits(uint64(e.N)))
+	case eventPage:
+		g.visit(at, uint32(e.Ref))
 	case eventAgain:
 		g.tryAgain(at, e.Ref)
 	case eventAccrue:
@@ -156,8 +174,18 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 	}
 }
 
+// begin begins an arrival, or a round of a user: a session, or the one request.
 func (g *Group) begin(due dsv.Instant, key rdr.Key, user, n uint64) {
-	s := session{key: key, user: user, n: n, due: due, sent: -1}
+	if g.cfg.Sessions != nil {
+		g.enter(due, key, user, n)
+		return
+	}
+	g.ask(request{key: key, user: user, n: n, due: due, sent: -1})
+}
+
+// ask begins a request.
+func (g *Group) ask(s request) {
+	due := s.due
 	if g.cfg.Patience > 0 {
 		s.until = due.Add(g.cfg.Patience)
 	}
@@ -170,9 +198,9 @@ func (g *Group) begin(due dsv.Instant, key rdr.Key, user, n uint64) {
 
 // start begins an attempt of the request of a session.
 func (g *Group) start(at dsv.Instant, x uint32) {
-	s := &g.sessions[x]
+	s := &g.requests[x]
 	g.run.Asks(x, g.cfg.client(s.user))
-	g.run.Begin(at, x, g.cfg.Request, attempt(s.key, s.attempt), "", service.Urgency{})
+	g.run.Begin(at, x, g.block(s), attempt(s.key, s.attempt), "", service.Urgency{})
 }
 
 // Demand implements service.Site: a client has no resources, and a checked request asks for none.
@@ -183,14 +211,14 @@ func (g *Group) Notice(dsv.Instant, step.Ref, rdr.Op, rdr.Op, string, int64) {}
 
 // Called implements service.Site. The first cause of trouble is the session's.
 func (g *Group) Called(x uint32, cause service.Cause) {
-	if s := &g.sessions[x]; s.cause == service.OK {
+	if s := &g.requests[x]; s.cause == service.OK {
 		s.cause = cause
 	}
 }
 
 // Ended implements service.Site: the user has what it asked for, or has not.
 func (g *Group) Ended(at dsv.Instant, x uint32) {
-	s := &g.sessions[x]
+	s := &g.requests[x]
 	switch g.run.Task(x).Outcome() {
 	case rdr.OK:
 		s.cause = service.OK // what failed on the way was retried
@@ -210,7 +238,7 @@ func (g *Group) Ended(at dsv.Instant, x uint32) {
 
 // finish measures a request that has come to its end, after which a user of a closed group thinks.
 func (g *Group) finish(at dsv.Instant, x uint32) {
-	s := &g.sessions[x]
+	s := &g.requests[x]
 	s.measured = true
 	g.meters.latency.Write(at, at.Sub(s.due).Seconds())
 	g.meters.requests.Write(at, 1)
@@ -222,23 +250,40 @@ func (g *Group) finish(at dsv.Instant, x uint32) {
 		g.meters.abandoned.Write(at, 1)
 	}
 	g.keep(at, s)
+	if g.cfg.Sessions != nil {
+		g.onward(at, s)
+		return
+	}
+	g.rest(at, s.due, s.user, s.n)
+}
+
+// rest lets a user of a closed group think after its n-th request, or session, that began at an instant.
+func (g *Group) rest(at, began dsv.Instant, user, n uint64) {
 	if g.cfg.open() {
 		return
 	}
-	if at == s.due {
+	if at == began {
 		at = at.Add(breath)
 	}
-	g.think(at, s.user, s.n+1)
+	g.think(at, user, n+1)
 }
 
-// breath is what a user of a closed group waits after a request that took no time at all, beside thinking: without it, one
+// breath is what a user of a closed group waits after a request, or session, that took no time at all, beside thinking: without it, one
 // who does not think would ask for ever at one instant.
 const breath = time.Millisecond
 
 // Gone implements service.Site.
 func (g *Group) Gone(at dsv.Instant, x uint32) {
-	if g.cfg.open() && g.cfg.Connections.Own {
+	if g.cfg.open() && g.cfg.Connections.Own && g.cfg.Sessions == nil {
 		g.effect(step.Effect{At: at, Kind: step.Leave, Node: -1, N: int64(x)})
+	}
+	g.release(at, x)
+}
+
+// release frees the slot of a request.
+func (g *Group) release(at dsv.Instant, x uint32) {
+	if g.cfg.Sessions != nil {
+		g.leave(at, g.requests[x].walk)
 	}
 	g.run.Release(at, x)
 }
@@ -247,10 +292,13 @@ func (g *Group) Gone(at dsv.Instant, x uint32) {
 // session is free for another after the effect Leave.
 func (g *Group) Owner(ref step.Ref) uint32 {
 	x, ok := g.run.Execution(g.run.Calls.Owner(ref).Ref)
-	if !ok || g.cfg.open() {
+	switch {
+	case ok && g.cfg.open() && g.cfg.Sessions != nil:
+		return g.requests[x].walk
+	case !ok || g.cfg.open():
 		return x
 	}
-	return uint32(g.sessions[x].user / g.cfg.parts())
+	return uint32(g.requests[x].user / g.cfg.parts())
 }
 
 // Sent tells when the request of a Send effect was handed to the network: the instant of the first byte.
@@ -259,7 +307,7 @@ func (g *Group) Sent(at dsv.Instant, ref step.Ref) {
 	if !ok {
 		return
 	}
-	s := &g.sessions[x]
+	s := &g.requests[x]
 	if s.sent >= 0 {
 		return
 	}
@@ -291,7 +339,13 @@ func (g *Group) Changed(at dsv.Instant, svc int, m service.Mapping) {
 func (g *Group) Apply(at dsv.Instant, svc int, m service.Mapping) { g.run.Calls.Apply(at, svc, m) }
 
 // Request is what a Send effect carries; nil when the call has ended. Valid until the next input.
-func (g *Group) Request(ref step.Ref) *service.Request { return g.run.Calls.Request(ref) }
+func (g *Group) Request(ref step.Ref) *service.Request {
+	r := g.run.Calls.Request(ref)
+	if r != nil && r.Block == nil && g.cfg.Trace != nil {
+		g.replay(ref, r)
+	}
+	return r
+}
 
 // InFlight is the number of requests issued and not finished.
 func (g *Group) InFlight() int { return g.run.Running }
@@ -304,8 +358,9 @@ func (g *Group) Idle() error {
 	return nil
 }
 
-// Settle brings every measurement up to an instant: the end of a run.
+// Settle brings every measurement up to an instant: the end of a run. It is called once.
 func (g *Group) Settle(at dsv.Instant) {
 	g.Advance(at)
 	g.accrue(at)
+	g.cutAll(at)
 }

@@ -42,14 +42,22 @@ func (g *Group) accrue(at dsv.Instant) {
 	if !g.cfg.open() {
 		return
 	}
-	sum := g.offered.to(min(at, g.cfg.End))
+	sum := g.planned(min(at, g.cfg.End))
 	if sum > g.target {
 		g.meters.target.Write(at, (sum-g.target)/parts)
 		g.target = sum
 	}
 }
 
-func (g *Group) keep(at dsv.Instant, s *session) {
+// planned is how many arrivals the plan has up to an instant: the integral of the rate, or what a trace has.
+func (g *Group) planned(at dsv.Instant) float64 {
+	if t := g.cfg.Trace; t != nil {
+		return float64(t.until(at))
+	}
+	return g.offered.to(at)
+}
+
+func (g *Group) keep(at dsv.Instant, s *request) {
 	if !service.Recorded(s.key, g.cfg.RecordShare) {
 		return
 	}

@@ -139,7 +139,7 @@ func (b *budget) attempt(at dsv.Instant) bool {
 
 // again has a request that failed tried once more, in a slot of its own, where it may be. Until then it waits in flight.
 func (g *Group) again(at dsv.Instant, x uint32) bool {
-	s := g.sessions[x]
+	s := g.requests[x]
 	r := &g.cfg.Retry
 	if s.cause == service.Abandoned || s.attempt >= r.Attempts {
 		return false
@@ -148,7 +148,7 @@ func (g *Group) again(at dsv.Instant, x uint32) bool {
 		g.meters.refused.Write(at, 1)
 		return false
 	}
-	g.sessions[x].measured = true
+	g.requests[x].measured = true
 	s.attempt, s.cause, s.waits = s.attempt+1, service.OK, true
 	y, ref := g.reserve(at, s)
 	g.expire(y, ref.Gen())
@@ -159,27 +159,30 @@ func (g *Group) again(at dsv.Instant, x uint32) bool {
 // tryAgain begins the attempt for which a request has waited, unless the user's patience ended first.
 func (g *Group) tryAgain(at dsv.Instant, ref step.Ref) {
 	x := ref.Slot()
-	if !g.run.Alive(x, ref.Gen()) || !g.sessions[x].waits {
+	if !g.run.Alive(x, ref.Gen()) || !g.requests[x].waits {
 		return
 	}
-	g.sessions[x].waits = false
+	g.requests[x].waits = false
 	g.meters.retries.Write(at, 1)
 	g.start(at, x)
 }
 
-// reserve takes a slot for a session.
-func (g *Group) reserve(at dsv.Instant, s session) (uint32, step.Ref) {
+// reserve takes a slot for a request.
+func (g *Group) reserve(at dsv.Instant, s request) (uint32, step.Ref) {
 	x, gen := g.run.Reserve(at)
-	for int(x) >= len(g.sessions) {
-		g.sessions = append(g.sessions, session{})
+	for int(x) >= len(g.requests) {
+		g.requests = append(g.requests, request{})
 	}
-	g.sessions[x] = s
+	g.requests[x] = s
+	if g.cfg.Sessions != nil {
+		g.walks.all[s.walk].live++
+	}
 	return x, step.NewRef(x, gen)
 }
 
 // expire has the user give up when the patience ends that the request began with.
 func (g *Group) expire(x, gen uint32) {
-	if until := g.sessions[x].until; until > 0 {
+	if until := g.requests[x].until; until > 0 {
 		g.run.Agenda.Push(until, service.Event{Kind: eventPatience, Ref: step.NewRef(x, gen)})
 	}
 }
@@ -187,15 +190,15 @@ func (g *Group) expire(x, gen uint32) {
 // giveUp ends what a user has lost patience with.
 func (g *Group) giveUp(at dsv.Instant, ref step.Ref) {
 	x := ref.Slot()
-	if !g.run.Alive(x, ref.Gen()) || g.sessions[x].measured {
+	if !g.run.Alive(x, ref.Gen()) || g.requests[x].measured {
 		return
 	}
-	g.sessions[x].cause = service.Abandoned
-	if !g.sessions[x].waits {
+	g.requests[x].cause = service.Abandoned
+	if !g.requests[x].waits {
 		g.run.Cancel(at, x, rdr.TimedOut)
 		return
 	}
-	g.sessions[x].waits = false
+	g.requests[x].waits = false
 	g.finish(at, x)
-	g.run.Release(at, x)
+	g.release(at, x)
 }

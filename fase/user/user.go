@@ -20,6 +20,8 @@ type Law uint8
 const (
 	Poisson  Law = iota // unit gaps are exponential
 	Constant            // unit gaps are one
+	MMPP                // unit gaps are exponential, and states that come and go multiply the rate: Config.Bursts
+	Replay              // Config.Trace says when
 )
 
 // A Point is one corner of a rate curve; between corners the rate is linear, after the last it is constant.
@@ -28,14 +30,18 @@ type Point struct {
 	Rate float64 // per second
 }
 
-// Config describes one group of clients. It is open when Rate is set, else closed with Users.
+// Config describes one group of clients. It is open when Rate or Trace is set, else closed with Users.
 type Config struct {
 	Name     string
 	Index    int // group number, part of every key
 	Seed     uint64
-	Request  *rdr.Block // what each session asks: a request, run at the client
+	Request  *rdr.Block // what each arrival, or user, asks: a request, run at the client; nil with Sessions
+	Sessions *Sessions  // walks over pages in place of the one request
 	Law      Law
-	Rate     []Point       // open: at least one point
+	Rate     []Point       // open: at least one point; beside a Trace only to tell about how much it offers
+	Sine     *Sine         // a swing of the Rate; nil: none
+	Bursts   *Bursts       // of MMPP
+	Trace    *Trace        // of Replay
 	Users    int           // closed: population
 	Think    *Think        // closed: nil means none, but 1 ms after a request that took no time at all
 	Patience time.Duration // 0: endless
