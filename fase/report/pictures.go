@@ -277,7 +277,7 @@ func (d *Data) errors(g group) panel {
 	p := panel{title: "Errors (1/s)", height: thinHeight}
 	for i, c := range service.Causes() {
 		if ys, ok := g.errors[c.String()]; ok {
-			p.lines = append(p.lines, line{label: c.String(), xs: d.grid.ends(), ys: ys, color: hue(i + 1), dashes: dash(i), step: true})
+			p.lines = append(p.lines, line{label: c.String(), xs: d.grid.ends(), ys: ys, color: hue(i + 1), dashes: dash(i + i/hues), step: true})
 		}
 	}
 	if len(p.lines) == 0 {

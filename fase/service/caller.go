@@ -290,11 +290,11 @@ func (c Cause) Outcome(status int) rdr.Outcome {
 	switch c {
 	case OK:
 		return rdr.OK
-	case Refused, NoRoute:
+	case Refused, ConnectTimeout, TLS, Exhausted, NoRoute:
 		return rdr.Refused
-	case Reset, Closed, Other:
+	case Reset, Closed, Truncated, Other:
 		return rdr.Lost
-	case Malformed:
+	case Malformed, Oversized:
 		return rdr.Invalid
 	case TimedOut, Abandoned:
 		return rdr.TimedOut

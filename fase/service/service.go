@@ -77,22 +77,30 @@ type Request struct {
 // Cause says what became of a call.
 type Cause uint8
 
-// The causes.
+// The causes. Their numbers stand in the records of runs: only add.
 const (
-	OK        Cause = iota
-	Refused         // connection refused
-	Reset           // connection reset
-	Closed          // connection closed before the answer's end
-	Malformed       // not HTTP
-	Status          // an answer with status 4xx or 5xx
-	TimedOut        // a time-out in the request expired
-	Abandoned       // the user's patience ended
-	NoRoute         // the server's address is not known, or there is no such service
-	Other           // anything else, such as exhausted descriptors
+	OK             Cause = iota
+	Refused              // nobody listens: connection refused
+	Reset                // connection reset before the answer's end
+	Closed               // connection closed before the first byte of the answer
+	Malformed            // not HTTP
+	Status               // an answer with status 4xx or 5xx
+	TimedOut             // a time-out in the request expired
+	Abandoned            // the user's patience ended
+	NoRoute              // the server's address is not known, the network has no route to it, or there is no such service
+	Other                // anything else
+	ConnectTimeout       // no connection within the time allowed for one
+	TLS                  // no TLS: a certificate that does not verify, a peer that speaks something else, a handshake that stalls
+	Exhausted            // the caller has no port, descriptor or memory left for a connection
+	Truncated            // connection closed in the middle of the answer
+	Oversized            // the answer passes a limit of the caller
 	numCauses
 )
 
-var causeNames = [numCauses]string{"ok", "refused", "reset", "closed", "malformed", "status", "timeout", "abandoned", "no_route", "other"}
+var causeNames = [numCauses]string{
+	"ok", "refused", "reset", "closed", "malformed", "status", "timeout", "abandoned", "no_route", "other",
+	"connect_timeout", "tls", "exhausted", "truncated", "oversized",
+}
 
 // String returns the cause as it stands in names and reports.
 func (c Cause) String() string {
