@@ -35,8 +35,17 @@ func (c *Config) client(user uint64) uint64 {
 // parts is how many processes share the group.
 func (c *Config) parts() uint64 { return uint64(max(c.Parts, 1)) }
 
-// open reports whether the group is an open arrival process.
-func (c *Config) open() bool { return len(c.Rate) > 0 }
+// Open reports whether the group is an open arrival process.
+func (c *Config) Open() bool { return c.open() }
+
+func (c *Config) open() bool { return len(c.Rate) > 0 || c.Trace != nil }
+
+// Varies reports whether the number of arrivals varies around the integral of the rate: as that of a Poisson process does,
+// by its square root.
+func (c *Config) Varies() bool { return c.open() && c.Trace == nil && c.Law != Constant }
+
+// Settable reports whether the rate can be set: that of a trace is the trace's.
+func (c *Config) Settable() bool { return c.open() && c.Trace == nil }
 
 // gap is the unit gap before an arrival: the integral of the rate between it and the one before.
 func (c *Config) gap(k rdr.Key) float64 {
@@ -48,14 +57,7 @@ func (c *Config) gap(k rdr.Key) float64 {
 
 // think is the time a user thinks before a request.
 func (c *Config) think(k rdr.Key) dsv.Instant {
-	if c.Think == nil {
-		return 0
-	}
-	x := float64(c.Think.Mean)
-	if c.Think.Exponential {
-		x *= k.Mix(thinkNode).Exp()
-	}
-	return dsv.Instant(math.Round(x))
+	return c.Think.draw(k.Mix(thinkNode))
 }
 
 // Sizes of the part of a plan that its hash covers.
@@ -63,26 +65,63 @@ const (
 	hashArrivals = 10_000
 	hashUsers    = 100
 	hashRounds   = 100
+	hashSojourns = 1000
 )
 
 // PlanHash is the SHA-256 of the group's plan, in hex: the gaps (or think times), uniforms and keys of the first 10 000
-// arrivals, or of 100 requests of each of the first 100 users, whether they are issued or not.
+// arrivals, or of 100 requests of each of the first 100 users, whether they are issued or not; of sessions, the pages and
+// pauses too.
 func (c *Config) PlanHash() string {
 	h := sha256.New()
+	c.hashLaw(h)
 	if c.open() {
 		for n := range uint64(hashArrivals) {
 			k := c.Key(n, 0)
 			hashDraw(h, math.Float64bits(c.gap(k)), k)
+			c.hashWalk(h, k)
 		}
 	} else {
 		for u := range uint64(hashUsers) {
 			for n := range uint64(hashRounds) {
 				k := c.Key(u, n)
 				hashDraw(h, uint64(c.think(k)), k)
+				c.hashWalk(h, k)
 			}
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// hashLaw adds what is part of some plans only: the states of an MMPP and the beginning of their row, a sine, a whole trace.
+func (c *Config) hashLaw(h hash.Hash) {
+	add := func(us ...uint64) {
+		for _, u := range us {
+			h.Write(binary.LittleEndian.AppendUint64(nil, u))
+		}
+	}
+	if w := c.sojourns(); w.of != nil {
+		for _, s := range c.Bursts.States {
+			add(math.Float64bits(s.Factor), uint64(s.Stay))
+		}
+		for range hashSojourns {
+			add(uint64(w.state), uint64(w.until))
+			w.to(w.until)
+		}
+	}
+	if s := c.Sine; s != nil {
+		add(math.Float64bits(s.Amplitude), uint64(s.Period), uint64(s.Phase))
+	}
+	if t := c.Trace; t != nil {
+		for n, due := range t.Due {
+			add(uint64(due))
+			if a := t.ask(uint64(n)); a != nil {
+				add(uint64(t.Ask[n]))
+			}
+		}
+		for _, a := range t.Asks {
+			h.Write([]byte(a.Method + " " + a.Path + "\n"))
+		}
+	}
 }
 
 func hashDraw(h hash.Hash, gap uint64, k rdr.Key) {
@@ -93,107 +132,24 @@ func hashDraw(h hash.Hash, gap uint64, k rdr.Key) {
 	h.Write(b[:])
 }
 
-// curve is a piecewise linear rate and its integral. It moves forward only.
-type curve struct {
-	points   []Point
-	at       dsv.Instant // up to which the integral is known
-	integral float64     // of the rate from 0 to at
-	over     float64     // a rate that was set replaces the curve; negative: none
-}
-
-// constant reports whether the rate is this one at all times.
-func (c *curve) constant(rate float64) bool {
-	return c.over == rate || c.over < 0 && len(c.points) == 1 && c.points[0].Rate == rate
-}
-
-func newCurve(points []Point) curve { return curve{points: points, over: -1} }
-
-// rate is the rate at an instant, and until when it is linear with which slope per second.
-func (c *curve) rate(at dsv.Instant) (rate, slope float64, until dsv.Instant) {
-	if c.over >= 0 {
-		return c.over, 0, dsv.Never
-	}
-	p := c.points
-	if len(p) == 0 {
-		return 0, 0, dsv.Never
-	}
-	if at < p[0].At {
-		return p[0].Rate, 0, p[0].At
-	}
-	for i := 0; i+1 < len(p); i++ {
-		if at < p[i+1].At {
-			d := (p[i+1].At - p[i].At).Seconds()
-			slope = (p[i+1].Rate - p[i].Rate) / d
-			return p[i].Rate + slope*(at-p[i].At).Seconds(), slope, p[i+1].At
-		}
-	}
-	return p[len(p)-1].Rate, 0, dsv.Never
-}
-
-// to moves the integral to an instant and returns it.
-func (c *curve) to(at dsv.Instant) float64 {
-	for c.at < at {
-		r, slope, until := c.rate(c.at)
-		end := min(at, until)
-		d := (end - c.at).Seconds()
-		c.integral += (r + slope*d/2) * d
-		c.at = end
-	}
-	return c.integral
-}
-
-// when is the instant at which the integral reaches a sum, or Never. It does not move the curve.
-func (c curve) when(sum float64) dsv.Instant {
-	for {
-		r, slope, until := c.rate(c.at)
-		need := sum - c.integral
-		if d, ok := reach(r, slope, need); ok && d*1e9 < float64(dsv.Never-c.at) {
-			if at := c.at + dsv.Instant(math.Round(d*1e9)); at < until {
-				return at
-			}
-		}
-		if until == dsv.Never {
-			return dsv.Never
-		}
-		c.to(until)
-	}
-}
-
-// reach solves rate·d + slope·d²/2 = need for the least d ≥ 0.
-func reach(rate, slope, need float64) (d float64, ok bool) {
-	if need <= 0 {
-		return 0, true
-	}
-	if slope == 0 {
-		if rate <= 0 {
-			return 0, false
-		}
-		return need / rate, true
-	}
-	disc := rate*rate + 2*slope*need
-	if disc < 0 {
-		return 0, false
-	}
-	// 2·need/(rate + √disc) avoids cancellation for small slopes.
-	den := rate + math.Sqrt(disc)
-	if den <= 0 {
-		return 0, false
-	}
-	return 2 * need / den, true
-}
-
 // Arrivals yields the arrivals that an open group plans, in order: the key of each and when it is due. They are those of a
 // run in which the rate is not set. A closed group plans none.
 func (c *Config) Arrivals() iter.Seq2[rdr.Key, dsv.Instant] {
 	return func(yield func(rdr.Key, dsv.Instant) bool) {
-		curve, gaps := newCurve(c.Rate), 0.0
+		curve, gaps := c.curve(), 0.0
 		for n := uint64(0); c.open(); n++ {
 			key := c.Key(n, 0)
-			gaps += c.gap(key)
-			due := curve.when(gaps)
+			var due dsv.Instant
+			if c.Trace != nil {
+				due = c.Trace.due(n)
+			} else {
+				gaps += c.gap(key)
+				due = curve.when(gaps, c.End)
+			}
 			if due >= c.End || !yield(key, due) {
 				return
 			}
+			curve.pass(due)
 		}
 	}
 }

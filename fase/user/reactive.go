@@ -44,7 +44,10 @@ const (
 // their patience.
 func (c *Config) Settings() []Setting {
 	patience := Setting{PatienceSetting, "s", "patience of requests that begin from now on; 0: endless", MaxTime.Seconds(), false}
-	if c.open() {
+	switch {
+	case c.Trace != nil:
+		return []Setting{patience} // when requests are due is the trace's
+	case c.open():
 		return []Setting{{RateSetting, "1/s", "arrivals per second that an expression or `set` gave the group", MaxRate, false}, patience}
 	}
 	return []Setting{
