@@ -49,7 +49,11 @@ func (c *Config) Idle() []int {
 func (c *Config) firstCalled() []int {
 	var on []int
 	seen := map[int]bool{}
-	c.Request.Draw(c.Key(0, 0), "", func(d *rdr.Demand) {
+	request, key := c.Request, c.Key(0, 0)
+	if c.Sessions != nil {
+		request = c.Sessions.Pages[c.Sessions.Chain.Steps[c.Sessions.Chain.First(key.Mix(firstNode).Uniform())].Page].Request
+	}
+	request.Draw(key, "", func(d *rdr.Demand) {
 		if d.Op != rdr.OpCall && d.Op != rdr.OpHTTP {
 			return
 		}

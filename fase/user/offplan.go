@@ -24,9 +24,8 @@ func (c *Config) OffPlan(records []Record, rateWasSet bool) int {
 		planned = c.follow(due, func(n uint64) rdr.Key { return c.Key(n, 0) }, openGap+len(records))
 	default:
 		for key, at := range c.Arrivals() {
-			if d, ok := due[key]; ok && d == at {
-				planned++
-			}
+			found, _ := c.found(due, key, at)
+			planned += found
 		}
 	}
 	return len(records) - planned
@@ -41,17 +40,40 @@ const (
 
 // follow counts those of a row of keys that were recorded, until too many in a row that should have been were not.
 func (c *Config) follow(recorded map[rdr.Key]dsv.Instant, key func(n uint64) rdr.Key, gap int) int {
-	found := 0
+	all := 0
 	for n, missing := uint64(0), 0; missing < gap; n++ {
-		k := key(n)
-		if !service.Recorded(k, c.RecordShare) {
-			continue
-		}
-		if _, ok := recorded[k]; !ok {
+		switch found, due := c.found(recorded, key(n), anyTime); {
+		case found > 0:
+			all, missing = all+found, 0
+		case due:
 			missing++
-			continue
 		}
-		found, missing = found+1, 0
 	}
-	return found
+	return all
+}
+
+// anyTime is when a request may be due whose instant does not follow from the plan.
+const anyTime = dsv.Instant(-1)
+
+// found counts what was recorded of an arrival, or a round of a user: its one request, or the pages of its session; and says
+// whether any of that should have been. Only the first page's instant follows from the plan.
+func (c *Config) found(recorded map[rdr.Key]dsv.Instant, key rdr.Key, at dsv.Instant) (found int, due bool) {
+	one := func(k rdr.Key, at dsv.Instant) {
+		due = due || service.Recorded(k, c.RecordShare)
+		if d, ok := recorded[k]; ok && (at == anyTime || d == at) {
+			found++
+		}
+	}
+	if c.Sessions == nil {
+		one(key, at)
+		return found, due
+	}
+	c.Sessions.Walk(key, func(n, _ int, k rdr.Key, _ dsv.Instant) bool {
+		if n > 0 {
+			at = anyTime
+		}
+		one(k, at)
+		return true
+	})
+	return found, due
 }

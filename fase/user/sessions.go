@@ -1,6 +1,7 @@
 package user
 
 import (
+	"hash"
 	"math"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -94,4 +95,18 @@ func (s *Sessions) Walk(key rdr.Key, visit func(n, page int, k rdr.Key, pause ds
 			return
 		}
 	}
+}
+
+// hashPages is how many pages of a session a plan's hash covers.
+const hashPages = 100
+
+// hashWalk adds the session of a key to a plan's hash; nothing without sessions.
+func (c *Config) hashWalk(h hash.Hash, key rdr.Key) {
+	if c.Sessions == nil {
+		return
+	}
+	c.Sessions.Walk(key, func(n, page int, k rdr.Key, pause dsv.Instant) bool {
+		hashDraw(h, uint64(page)<<48^uint64(pause), k)
+		return n+1 < hashPages
+	})
 }
