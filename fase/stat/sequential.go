@@ -90,17 +90,29 @@ func (s *Sequential) Verdict() (Verdict, Interval) {
 
 const sequentialLooks = 12
 
+// interval is that of the stream so far. The variance of a share is not only measured: few samples beyond the limit go with
+// a small measured variance, so what correlation multiplies that of independent samples by is applied to the share that is
+// claimed as well, and the greater one counts (the design effect: Kish, Survey Sampling, 1965; Rao and Scott, Annals of
+// Statistics 12, 1984). So no request beyond the limit does not mean that there is none.
 func (s *Sequential) interval(confidence float64) Interval {
-	least := 0.0
-	if s.Share { // no request beyond the limit does not mean that there is none
-		n := 0.0
-		for _, c := range s.counts {
-			n += c
-		}
-		least = math.Sqrt(s.Limit * (1 - s.Limit) / math.Max(n, 1))
+	i := steadyRatio(s.sums, s.counts, confidence, 0)
+	if !s.Share || i.Batches == 0 {
+		return i
 	}
-	return steadyRatio(s.sums, s.counts, confidence, least)
+	t := student(i.Batches-1, confidence)
+	n, p := float64(i.N), i.Value
+	effect := 1.0
+	if independent := p * (1 - p) / n; independent > 0 {
+		effect = math.Max(1, math.Pow(i.Half()/t, 2)/independent)
+	}
+	half := math.Max(i.Half(), t*math.Sqrt(effect*s.Limit*(1-s.Limit)/n))
+	i.Low, i.High = p-half, p+half
+	i.TooFew = i.TooFew || n*math.Min(s.Limit, 1-s.Limit) < minBeyond*effect
+	return i
 }
+
+// minBeyond is how many independent samples beyond the limit are expected before a share is judged.
+const minBeyond = 10
 
 // Exhausted reports that all looks were taken: the stream is too near the limit to tell.
 func (s *Sequential) Exhausted() bool { return s.looks >= orDefault(s.Looks, sequentialLooks) }
