@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/eve-emulation/eve/fase/stat"
 )
 
 // A Purpose is why a search tries a load.
@@ -19,7 +21,7 @@ const (
 // Config describes a search for the highest load that holds.
 type Config struct {
 	Limits  []Limit
-	Start   float64 // first load tried; 0: 100
+	Start   float64 // first load tried; 0: 1000
 	Min     float64 // a load below is not tried: nothing holds; 0: a thousandth of Start
 	Max     float64 // a load above is not tried; 0: no bound
 	Factor  float64 // between loads that explore; 0: 2
@@ -27,7 +29,7 @@ type Config struct {
 	Resolve float64 // how near the least load that does not hold is to the answer, as a share; 0: 0.02
 
 	Probe   time.Duration // longest probe; 0: 1m
-	Confirm time.Duration // the confirmation; 0: twice Probe
+	Confirm time.Duration // the confirmation; 0: four times Probe
 	// Pass is how often, at most, a load that does not hold passes a probe, Fail how often one that holds fails; 0: 0.01
 	// and 0.05.
 	Pass, Fail float64
@@ -50,21 +52,24 @@ type Trial struct {
 	Limited string
 }
 
-// A Search finds the highest load that holds. It tries Start and goes up, or down, by factors until one load passes and a
-// higher one does not; then it halves the ratio of the two, until it is within Resolve. A load whose probe is
-// inconclusive counts as one that does not hold: it was not shown to. The highest load that passed is then run for longer,
-// to the end; should that not pass, the search goes on below it. It supposes that a load holds if a higher one does.
-// A Search belongs to one goroutine.
+// A Search finds the highest load that holds. It tries Start and goes up, or down, by factors until one load holds and a
+// higher one does not; then it halves the ratio of the two, until it is within Resolve. A probe that is inconclusive, as
+// those near the answer are, counts here for what it leans to. So the probes lie close about the load at which the limit is
+// crossed, and a line through them says where that is.
+//
+// Then one load is run for longer, to the end: the highest that passed its probe, or that a run of this length would pass
+// nine times in ten if the line is right. Should it not pass, a lower one is tried. So what is told to hold was shown to, in
+// a run of its own. A search supposes that a load holds if a higher one does. It belongs to one goroutine.
 type Search struct {
 	cfg    Config
 	trials []Trial
-	low    float64 // highest load that passed; 0: none
-	high   float64 // least that did not; +Inf: none
+	low    float64 // highest load that seems to hold; 0: none
+	high   float64 // least that seems not to; +Inf: none
 	next   Probe
 	over   bool
 	tries  int // confirmations that did not pass
 	why    string
-	sure   *Trial // the confirmation that passed
+	sure   int // the confirmation that passed, by index + 1
 }
 
 // confirmations is how often a search tries to confirm before it gives up.
@@ -72,13 +77,13 @@ const confirmations = 6
 
 // NewSearch checks cfg and returns a search that has not begun.
 func NewSearch(cfg Config) (*Search, error) {
-	cfg.Start, cfg.Factor = orDefault(cfg.Start, 100), orDefault(cfg.Factor, 2)
+	cfg.Start, cfg.Factor = orDefault(cfg.Start, 1000), orDefault(cfg.Factor, 2)
 	cfg.Resolve = orDefault(cfg.Resolve, 0.02)
 	if cfg.Probe == 0 {
 		cfg.Probe = time.Minute
 	}
 	if cfg.Confirm == 0 {
-		cfg.Confirm = 2 * cfg.Probe
+		cfg.Confirm = 4 * cfg.Probe
 	}
 	if cfg.Max == 0 {
 		cfg.Max = math.Inf(1)
@@ -134,20 +139,35 @@ func (s *Search) Tell(o Outcome, limited string) {
 		t.Verdict = Inconclusive
 	}
 	s.trials = append(s.trials, t)
-	passed := t.Verdict == Pass
-	if passed {
+	if t.holds() {
 		s.low = max(s.low, t.Load)
 	} else {
 		s.high = min(s.high, t.Load)
 	}
 	switch {
-	case t.Purpose == Confirm && passed:
-		s.sure, s.over = &s.trials[len(s.trials)-1], true
+	case t.Purpose == Confirm && t.Verdict == Pass:
+		s.sure, s.over = len(s.trials), true
 	case t.Purpose == Confirm:
 		s.retreat()
 	default:
 		s.step()
 	}
+}
+
+// holds says what a trial leans to.
+func (t *Trial) holds() bool {
+	if t.Verdict != Inconclusive {
+		return t.Verdict == Pass
+	}
+	if t.Limited != "" || len(t.Evidence) == 0 {
+		return false
+	}
+	for _, e := range t.Evidence {
+		if !(e.Share < e.Allowed) {
+			return false
+		}
+	}
+	return true
 }
 
 // step chooses what to try after a probe that was no confirmation.
@@ -162,14 +182,11 @@ func (s *Search) step() {
 	case s.low == 0:
 		s.plan(max(s.high/s.cfg.Factor, s.cfg.Min), Explore)
 	case s.near():
-		s.plan(s.low, Confirm)
+		s.plan(s.candidate(), Confirm)
 	default:
-		s.plan(s.middle(), Bisect)
+		s.plan(math.Sqrt(s.low*s.high), Bisect) // loads differ by factors
 	}
 }
-
-// middle halves the ratio of the bracket: loads differ by factors.
-func (s *Search) middle() float64 { return math.Sqrt(s.low * s.high) }
 
 // near reports whether the bracket is narrow enough.
 func (s *Search) near() bool {
@@ -179,19 +196,65 @@ func (s *Search) near() bool {
 	return s.high <= s.low*(1+s.cfg.Resolve)
 }
 
+// candidate is the load to be confirmed.
+func (s *Search) candidate() float64 {
+	passed := 0.0
+	for _, t := range s.trials {
+		if t.Verdict == Pass && t.Load < s.high {
+			passed = max(passed, t.Load)
+		}
+	}
+	load := min(s.likely(), s.low)
+	if s.cfg.Whole {
+		load = math.Floor(load)
+	}
+	if load = max(load, passed); load > 0 {
+		return load
+	}
+	return s.low
+}
+
+// likely is the load that a confirmation would pass nine times in ten, by the line through the probes; 0 without one.
+func (s *Search) likely() float64 {
+	c := s.line()
+	if !(c.slope > 0) {
+		return 0
+	}
+	alpha := orDefault(s.cfg.Pass, DefaultPass)
+	z := student(normal(alpha), 28) + normal(0.1)
+	for load := c.at; ; load *= 0.998 {
+		y := c.slope * (load - c.at)
+		if y < -2 { // a share is never worth more below: too short a run
+			return load
+		}
+		// What the share is worth grows with the length of the run, and with the share.
+		worth := c.perSecond * s.cfg.Confirm.Seconds() * 0.9
+		if c.mean {
+			y = math.Log1p(y) // a mean is compared as it is
+		} else {
+			worth *= math.Exp(y)
+		}
+		if -y*math.Sqrt(worth) >= z {
+			return load
+		}
+	}
+}
+
 // retreat goes below a load that was not confirmed.
 func (s *Search) retreat() {
 	s.tries++
-	load := s.high / (1 + s.cfg.Resolve)
+	failed := s.trials[len(s.trials)-1].Load
+	s.high = min(s.high, failed)
+	s.low = min(s.low, failed)
+	load := min(s.candidate(), failed/(1+s.cfg.Resolve))
 	if s.cfg.Whole {
-		load = min(math.Floor(load), s.high-1)
+		load = min(math.Floor(load), failed-1)
 	}
-	s.low = 0
 	switch {
 	case s.tries >= confirmations:
-		s.give("no load could be confirmed, down to %s", s.high)
+		s.give("no load could be confirmed, down to %s", failed)
 	case load < s.cfg.Min:
-		s.give("no load holds, down to %s", s.high)
+		s.give("no load holds, down to %s", failed)
 	default:
 		s.plan(load, Confirm)
 	}
@@ -206,66 +269,36 @@ func (s *Search) Trials() []Trial { return s.trials }
 
 // An Answer is what a search found.
 type Answer struct {
-	Load      float64 // highest that was shown to hold; 0: none was
-	Confirmed bool    // by a run of its own, to the end
-	Above     float64 // least load that was not shown to hold; +Inf: none was tried
-	Failed    float64 // least load that was shown not to hold; +Inf: none was
-	Crossing  float64 // where the metric crosses its limit, by a line through all probes; NaN: too few of them
-	Bounded   bool    // the search stopped at Config.Max
-	Limited   string  // why Above was not tried to its end: the generator was the limit
-	Why       string  // there is no load, in words
+	Load      float64       // highest that was shown to hold; 0: none was
+	Confirmed bool          // by a run of its own, to the end
+	Failed    float64       // least load that was shown not to hold; +Inf: none was
+	Crossing  stat.Estimate // where the first limit is crossed, by a line through the probes near it; NaN: too few of them
+	Bounded   bool          // the search stopped at Config.Max
+	Limited   string        // why a higher load could not be tried: the generator was the limit; empty: it was not
+	Why       string        // there is no load, in words
 }
 
 // Answer returns what was found so far; a search that was ended early has one too.
 func (s *Search) Answer() Answer {
-	a := Answer{Above: s.high, Failed: math.Inf(1), Crossing: s.crossing(), Why: s.why}
+	a := Answer{Failed: math.Inf(1), Why: s.why}
+	limited := math.Inf(1)
 	for _, t := range s.trials {
 		switch {
 		case t.Verdict == Fail:
 			a.Failed = min(a.Failed, t.Load)
-		case t.Limited != "" && t.Load == s.high:
-			a.Limited = t.Limited
+		case t.Limited != "" && t.Load < limited:
+			limited, a.Limited = t.Load, t.Limited
+		case t.Verdict == Pass && s.sure == 0 && s.tries == 0:
+			a.Load = max(a.Load, t.Load)
 		}
 	}
-	switch {
-	case s.sure != nil:
-		a.Load, a.Confirmed = s.sure.Load, true
-	case s.tries == 0:
-		a.Load = s.low
+	if a.Failed < limited {
+		a.Limited = ""
+	}
+	if s.sure > 0 {
+		a.Load, a.Confirmed = s.trials[s.sure-1].Load, true
 	}
 	a.Bounded = a.Load >= s.cfg.Max
+	a.Crossing = s.line().crossing()
 	return a
-}
-
-// crossing is where the first limit is crossed: the logarithm of its share, or mean, by its allowed value is put on a
-// straight line over the load, by least squares weighted with what each probe is worth.
-func (s *Search) crossing() float64 {
-	var w, wx, wy, wxx, wxy float64
-	points := 0
-	for _, t := range s.trials {
-		if len(t.Evidence) == 0 || t.Limited != "" {
-			continue
-		}
-		e := t.Evidence[0]
-		y := math.Log(e.Share / e.Allowed)
-		if !(math.Abs(y) < 1.5) { // far from the limit the line is none
-			continue
-		}
-		weight := e.Effective * math.Min(e.Share, 1)
-		if e.Limit.Metric == Mean {
-			weight = t.Took.Seconds()
-		}
-		w, wx, wy = w+weight, wx+weight*t.Load, wy+weight*y
-		wxx, wxy = wxx+weight*t.Load*t.Load, wxy+weight*t.Load*y
-		points++
-	}
-	slope := (w*wxy - wx*wy) / (w*wxx - wx*wx)
-	if points < 2 || !(slope > 0) || math.IsInf(slope, 1) {
-		return math.NaN()
-	}
-	at := (wx - wy/slope) / w
-	if !(at > 0) {
-		return math.NaN()
-	}
-	return at
 }

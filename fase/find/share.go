@@ -162,4 +162,3 @@ func (e Evidence) decide() Evidence {
 	}
 	return e
 }
-

@@ -44,6 +44,7 @@ type Test struct {
 	looked   dsv.Instant
 	issued   []mark
 	ended    int64
+	clumps   []clump // by limit
 	evidence []Evidence
 	verdict  Verdict
 	over     bool
@@ -54,6 +55,19 @@ type mark struct {
 	at dsv.Instant
 	n  int64
 }
+
+// A clump is a stretch of time in which requests exceed a bound.
+type clump struct {
+	last dsv.Instant // that one did
+	n    int
+}
+
+// apart is how long none exceeds a bound between two clumps, in units of the bound.
+const apart = 4
+
+// leastClumps must be seen before a load fails, unless most requests exceed the bound: one hiccup, of the network or of the
+// host, is none of the load's.
+const leastClumps = 4
 
 // firstLook is when a probe is first looked at.
 const firstLook = dsv.Instant(500e6)
@@ -67,7 +81,10 @@ func NewTest(cfg TestConfig, from dsv.Instant) (*Test, error) {
 	if cfg.Pass >= 0.5 || cfg.Fail >= 0.5 || cfg.Pass < 0 || cfg.Fail < 0 {
 		return nil, fmt.Errorf("test: %w: errors of %g and %g", ErrConfig, cfg.Pass, cfg.Fail)
 	}
-	return &Test{cfg: cfg, series: NewSeries(from), from: from, looked: from, next: from + firstLook, verdict: Inconclusive}, nil
+	return &Test{
+		cfg: cfg, series: NewSeries(from), from: from, looked: from, next: from + firstLook, verdict: Inconclusive,
+		clumps: make([]clump, len(cfg.Limits)),
+	}, nil
 }
 
 // The errors of a probe, unless its config says otherwise.
@@ -87,6 +104,16 @@ func orDefault(x, otherwise float64) float64 {
 func (t *Test) Add(done dsv.Instant, seconds float64, failed bool) {
 	t.ended++
 	t.series.Add(done, seconds, failed)
+	for i := range t.clumps {
+		l, c := &t.cfg.Limits[i], &t.clumps[i]
+		if !(failed && l.Metric != Mean) && (l.Metric == Errors || seconds <= l.Bound) {
+			continue
+		}
+		if c.n == 0 || l.Metric == Errors || (done-c.last).Seconds() > apart*l.Bound {
+			c.n++
+		}
+		c.last = done
+	}
 }
 
 // Issued tells how many requests were issued since the probe began, by an instant. With it a test sees that requests do not
@@ -125,8 +152,11 @@ func (t *Test) Look(at dsv.Instant) bool {
 		pass = t.cfg.Pass
 	}
 	t.evidence, t.verdict = t.evidence[:0], Pass
-	for _, l := range t.cfg.Limits {
+	for i, l := range t.cfg.Limits {
 		e := t.series.judge(l, t.waiting(at, l.Bound), pass, fail)
+		if e.Verdict == Fail && t.clumps[i].n < leastClumps && !(e.Share >= 0.5) {
+			e.Verdict = Inconclusive
+		}
 		t.evidence = append(t.evidence, e)
 		if e.Verdict == Fail || e.Verdict == Inconclusive && t.verdict == Pass {
 			t.verdict = e.Verdict
