@@ -1,6 +1,7 @@
 package user
 
 import (
+	"net/netip"
 	"strconv"
 
 	"github.com/eve-emulation/eve/rdr"
@@ -12,6 +13,8 @@ type Connections struct {
 	Own         bool // each user, or session of an open group, keeps connections of its own
 	PerRequests int  // so many requests go over one, then it is closed; 0: no limit
 	Idle        int  // so many more are opened and left idle
+	// Sources are the local addresses of the connections of the whole group; none: whoever carries them chooses.
+	Sources []netip.Addr
 }
 
 // Processes names the processes that share the group, by part: its own name, then NAME_2, NAME_3 and so on.

@@ -87,19 +87,32 @@ func (c *Config) Initial(name string) (float64, bool) {
 	return 0, false
 }
 
-// Check refuses what is no value of the setting, and says what would be one.
+// Check refuses what is no value of the setting.
 func (s Setting) Check(x float64) error {
 	switch {
 	case math.IsNaN(x):
-		return fmt.Errorf("%s is not a number", s.Name)
+		return fmt.Errorf("the %s is not a number", s.noun())
 	case x < 0:
-		return fmt.Errorf("%s is %g: it is not negative", s.Name, x)
+		return fmt.Errorf("the %s %g is negative", s.noun(), x)
 	case x > s.Most:
-		return fmt.Errorf("%s is %g: at most %g%s", s.Name, x, s.Most, strings.TrimPrefix(unitBehind(s.Unit), " "))
+		return fmt.Errorf("the %s %g%s is above %g%[3]s", s.noun(), x, unitBehind(s.Unit), s.Most)
 	case s.Whole && x != math.Trunc(x):
-		return fmt.Errorf("%s is %g: it is a whole number", s.Name, x)
+		return fmt.Errorf("the %s %g is not whole", s.noun(), x)
 	}
 	return nil
+}
+
+// noun is what a value of the setting is.
+func (s Setting) noun() string {
+	switch {
+	case s.Name == UsersSetting:
+		return "number of users"
+	case s.Name == ThinkSetting:
+		return "think time"
+	case strings.HasPrefix(s.Name, WeightPrefix):
+		return "weight"
+	}
+	return s.Name
 }
 
 // unitBehind is how a unit stands behind a number.
@@ -111,15 +124,6 @@ func unitBehind(unit string) string {
 		return "/s"
 	}
 	return unit
-}
-
-// Clamp is the value of the setting that is next to x, which is a number.
-func (s Setting) Clamp(x float64) float64 {
-	x = min(max(x, 0), s.Most)
-	if s.Whole {
-		x = math.Round(x)
-	}
-	return x
 }
 
 // reaction is what a group needs to be changed while it runs.
