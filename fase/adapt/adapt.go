@@ -40,6 +40,7 @@ type Action struct {
 	Stopped bool     // move: stop, copy, start
 	Var     dsv.Name // set
 	Value   float64  // set, in base units
+	Unit    string   // of Value, "1" for a plain number
 	// Formula is what set writes instead of Value, where it is not empty, as written behind `=`, and Col where it begins. Who
 	// knows the variables compiles it into Expr; the value is taken when the action is, and kept within Bounds.
 	Formula string

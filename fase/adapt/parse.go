@@ -200,12 +200,12 @@ func (p *actionParser) assignment(a *Action) {
 	if rest, negative := strings.CutPrefix(digits, "-"); negative {
 		sign, digits = -1, rest
 	}
-	x, _, err := expr.ParseQuantity(digits)
+	x, unit, err := expr.ParseQuantity(digits)
 	if err != nil {
 		p.fail(w.col, err.Error(), "a value is written like 80/s, 200ms or 64MiB")
 		return
 	}
-	a.Value = sign * x
+	a.Value, a.Unit = sign*x, unit
 }
 
 // formula takes what stands behind `=`, to the end of the text.

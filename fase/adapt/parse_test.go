@@ -19,8 +19,8 @@ func TestParseAction(t *testing.T) {
 		{"replicate app to server_2", adapt.Action{Verb: adapt.Replicate, Service: 1, Server: 1, Text: "replicate app to server_2"}},
 		{"retire app from server_1", adapt.Action{Verb: adapt.Retire, Service: 1, Server: 0, Text: "retire app from server_1"}},
 		{"degrade app to lite", adapt.Action{Verb: adapt.Degrade, Service: 1, Server: -1, Level: "lite", Text: "degrade app to lite"}},
-		{"set crowd.rate 80/s", adapt.Action{Verb: adapt.Assign, Service: -1, Server: -1, Var: "crowd.rate", Value: 80, Text: "set crowd.rate 80/s"}},
-		{"set knob -200ms", adapt.Action{Verb: adapt.Assign, Service: -1, Server: -1, Var: "knob", Value: -0.2, Text: "set knob -200ms"}},
+		{"set crowd.rate 80/s", adapt.Action{Verb: adapt.Assign, Service: -1, Server: -1, Var: "crowd.rate", Value: 80, Unit: "1/s", Text: "set crowd.rate 80/s"}},
+		{"set knob -200ms", adapt.Action{Verb: adapt.Assign, Service: -1, Server: -1, Var: "knob", Value: -0.2, Unit: "s", Text: "set knob -200ms"}},
 	} {
 		got, err := adapt.ParseAction(tc.text, topology())
 		if err != nil || got != tc.want {
