@@ -154,8 +154,8 @@ func (c *checker) target(n *node) {
 		c.fault(n, nil, fmt.Sprintf("%q is not the name of a service", n.name), "")
 	case n.kind == kHTTP && c.start == StartBlock:
 		c.fault(n, nil, "`http` runs at the client, and a block runs at a server", "put it in the request, or write `call S { … }`")
-	case n.kind == kHTTP && (!validMethod(n.op) || !validPath(n.path)):
-		c.fault(n, nil, "the method or the path is not valid", "")
+	case n.kind == kHTTP && !validHTTP(n):
+		c.fault(n, nil, "the method, the path or a header field is not valid", "")
 	case n.kind == kCall && n.block != nil:
 		c.rules(n.block)
 	case n.kind == kCall && c.wire:

@@ -56,7 +56,7 @@ func appendBody(dst []byte, body []node) []byte {
 }
 
 func appendNode(dst []byte, n *node) []byte {
-	dst = append(dst, byte(n.kind))
+	dst = append(dst, byte(n.code()))
 	switch n.kind {
 	case kDiskWrite:
 		dst = appendBool(dst, n.sync)
@@ -69,6 +69,9 @@ func appendNode(dst []byte, n *node) []byte {
 		dst = appendString(dst, n.name)
 		dst = appendString(dst, n.op)
 		dst = appendString(dst, n.path)
+		if n.code() == kHTTPMore {
+			dst = appendMore(dst, n)
+		}
 	case kChoose, kLevel:
 		dst = binary.AppendUvarint(dst, uint64(len(n.arms)))
 		for i := range n.arms {
@@ -101,6 +104,24 @@ func appendNode(dst []byte, n *node) []byte {
 		dst = appendAmount(dst, &n.amt)
 	}
 	return dst
+}
+
+// code returns the opcode of a statement.
+func (n *node) code() kind {
+	if n.kind == kHTTP && (n.http != nil || n.amt.dist != distConst || n.amt.n != 0) {
+		return kHTTPMore
+	}
+	return n.kind
+}
+
+func appendMore(dst []byte, n *node) []byte {
+	more := n.http
+	if more == nil {
+		more = &HTTP{}
+	}
+	dst = appendString(dst, more.Fields)
+	dst = appendString(dst, more.Body)
+	return appendAmount(dst, &n.amt)
 }
 
 func appendBool(dst []byte, v bool) []byte {

@@ -82,6 +82,8 @@ func (c *costs) node(n *node) cost {
 		if n.block != nil {
 			below = c.block(n.block)
 		}
+	case kHTTP:
+		own.bytes = n.amt.typical() + n.bodyBytes()
 	case kRepeat:
 		below.times(n.amt.typical())
 	case kRetry:

@@ -102,8 +102,22 @@ func (d *decoder) float() float64 {
 	return x
 }
 
-func (d *decoder) string() string {
-	n := d.uvarint(maxPath)
+func (d *decoder) string() string { return d.text(maxPath) }
+
+// more reads what an http says beyond its path.
+func (d *decoder) more(n *node) {
+	more := HTTP{Fields: d.text(maxFields), Body: d.text(uint64(len(d.buf)))}
+	d.amount(&n.amt)
+	if more != (HTTP{}) {
+		n.http = &more
+	}
+	if d.err == nil && n.code() != kHTTPMore {
+		d.fail("an http that says no more than its path")
+	}
+}
+
+func (d *decoder) text(limit uint64) string {
+	n := d.uvarint(limit)
 	if uint64(len(d.buf)) < n {
 		d.fail("a name is cut off")
 		return ""
@@ -149,6 +163,10 @@ func (d *decoder) node(n *node) {
 		n.block.finish()
 	case kHTTP:
 		n.name, n.op, n.path = d.string(), d.string(), d.string()
+	case kHTTPMore:
+		n.kind = kHTTP
+		n.name, n.op, n.path = d.string(), d.string(), d.string()
+		d.more(n)
 	case kChoose, kLevel:
 		d.arms(n)
 	case kFail:

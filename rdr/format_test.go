@@ -43,6 +43,10 @@ func TestFormat(t *testing.T) {
 		{"micro", "request a { wait 5µs wait 6μs }", "request a { wait 5us  wait 6us }\n"},
 		{"carriage returns", "request a {\r\n  wait 5ms # x\r\n}\r\n", "request a {\n  wait 5ms  # x\n}\n"},
 		{"group", "request a { par {{wait 1ms wait 2ms}wait 3ms} }", "request a { par { { wait 1ms  wait 2ms }  wait 3ms } }\n"},
+		{
+			"http", "request a { http site  POST \"/a\" header \"A: b\"\n   header `C: \"d\"` body `x\n  y`   send 5KiB }",
+			"request a {\n  http site POST \"/a\" header \"A: b\" header `C: \"d\"` body `x\n  y` send 5KiB\n}\n",
+		},
 		{"empirical", `request a { wait empirical( "x y.txt" ) }`, "request a { wait empirical(\"x y.txt\") }\n"},
 	}
 	for _, tt := range tests {

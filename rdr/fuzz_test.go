@@ -96,6 +96,7 @@ func FuzzFormat(f *testing.F) {
 			if err != nil || !bytes.Equal(once, twice) {
 				t.Fatalf("formatted twice: %v\n%s\nonce:\n%s", err, twice, once)
 			}
+			sameFile(t, text, once)
 		}
 		once, err := rdr.FormatBlock("fuzz", text)
 		if err != nil {
@@ -114,6 +115,31 @@ func FuzzFormat(f *testing.F) {
 			t.Fatalf("formatting changed the block:\n%s\nto:\n%s", text, once)
 		}
 	})
+}
+
+// sameFile checks that formatting changed no request.
+func sameFile(t *testing.T, text, formatted []byte) {
+	t.Helper()
+	a, err1 := rdr.ParseFile("fuzz", text, rdr.StartRequest)
+	b, err2 := rdr.ParseFile("fuzz", formatted, rdr.StartRequest)
+	if (err1 == nil) != (err2 == nil) {
+		t.Fatalf("before: %v, after: %v", err1, err2)
+	}
+	if err1 != nil {
+		return
+	}
+	for _, f := range []*rdr.File{a, b} {
+		if rdr.Link(f, func(_, op string) (*rdr.Block, bool) { return f.Request(op) }, nil) != nil {
+			return
+		}
+	}
+	for _, name := range a.Names() {
+		x, _ := a.Request(name)
+		y, ok := b.Request(name)
+		if !ok || !bytes.Equal(x.Compact(), y.Compact()) {
+			t.Fatalf("formatting changed request %s:\n%s\nto:\n%s", name, text, formatted)
+		}
+	}
 }
 
 // roundTrip encodes a block, and decodes and encodes it again.

@@ -78,6 +78,8 @@ func (l *lexer) lex() {
 			l.number()
 		case c == '"':
 			l.quoted()
+		case c == '`':
+			l.raw()
 		case strings.IndexByte("{}(),:.", c) >= 0:
 			l.pos++
 			l.add(tokenKind(c), l.pos-1)
@@ -125,6 +127,22 @@ func (l *lexer) quoted() {
 	l.skip(func(c byte) bool { return c != '"' && c != '\n' })
 	if l.pos == len(l.src.text) || l.src.text[l.pos] == '\n' {
 		l.fail(at, "a string does not end on its line", "close it with \"")
+		l.add(tokBad, at)
+		return
+	}
+	l.pos++
+	l.add(tokString, at)
+	t := &l.tokens[len(l.tokens)-1]
+	t.value = t.text[1 : len(t.text)-1]
+}
+
+// raw reads a string between backquotes, which may have lines and quotes in it.
+func (l *lexer) raw() {
+	at := l.pos
+	l.pos++
+	l.skip(func(c byte) bool { return c != '`' })
+	if l.pos == len(l.src.text) {
+		l.fail(at, "a string does not end", "close it with `")
 		l.add(tokBad, at)
 		return
 	}

@@ -255,7 +255,9 @@ func (m *meaner) control(n *node, at site, w float64) end {
 
 func (m *meaner) call(n *node, at site, w float64) end {
 	if n.kind == kHTTP {
-		m.site(n.name, at.block).use.Visits += w
+		there := m.site(n.name, at.block)
+		there.use.Visits += w
+		there.use.SendBytes += w * (m.amount(n, at) + n.bodyBytes())
 		return end{ok: 1}
 	}
 	if n.block == nil {

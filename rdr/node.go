@@ -15,7 +15,7 @@ const (
 	kReply                 // amt
 	kWait                  // amt
 	kCall                  // name, op or block; amt: send
-	kHTTP                  // name, op: method, path
+	kHTTP                  // name, op: method, path; http, amt: send
 	kPar                   // body: one strand per statement
 	kFork                  // body
 	kSeq                   // body: a bare { } in par
@@ -30,13 +30,14 @@ const (
 	kDeadline              // amt
 	kFile                  // name: of the file set
 	kReplyFile             // name: of the set that the file is of, found by finish
+	kHTTPMore              // in the compact encoding: a kHTTP that says more than its path
 	kLast
 )
 
 var kindNames = [...]string{
 	"end", "cpu", "disk read", "disk write", "memory", "reply", "wait", "call", "http", "par",
 	"fork", "{ }", "choose", "repeat", "level", "lock", "fail", "timeout", "retry", "priority", "deadline",
-	"file", "reply file",
+	"file", "reply file", "http",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -66,6 +67,7 @@ type node struct {
 	name  string
 	op    string // call: operation; http: method
 	path  string
+	http  *HTTP // what else an http says; nil for nothing
 	body  []node
 	arms  []arm
 	block *Block

@@ -69,7 +69,7 @@ const (
 	OpReply                   // N bytes of response; cannot be cancelled
 	OpWait                    // N nanoseconds in which no resource is used
 	OpCall                    // run Block at service Name with Key, sending N bytes
-	OpHTTP                    // Method Path at target Name
+	OpHTTP                    // Method Path at target Name, with HTTP and N more bytes of body
 	OpLock                    // enter critical section Name; held until OpUnlock
 	OpUnlock                  // notice: leave the section entered by OpLock with this ID
 	OpTimer                   // N nanoseconds; Met says that they have passed
@@ -133,6 +133,7 @@ type Demand struct {
 	Name     string        // service of a call or http, name of a lock or of a file set
 	Method   string        // http: the method
 	Path     string        // http: the path, with its query
+	HTTP     *HTTP         // http: what else it says; nil for nothing
 	Block    *Block        // call: what it carries
 	Key      Key           // call, http and file: mix(key, node, iteration, attempt)
 	Priority int           // call and http: of the called block if it has one, else the task's
@@ -181,8 +182,8 @@ type Position struct{ Line, Col int }
 type Config struct {
 	// Limits bound what is accepted.
 	Limits Limits
-	// Load returns the content of a file named by empirical("file"). Without it
-	// empirical is an error, as it is on the wire.
+	// Load returns the content of a file named by empirical("file") or by body
+	// file "file". Without it both are errors, as they are on the wire.
 	Load func(file string) ([]byte, error)
 	// Base is the position of the text's first character, when the text is part
 	// of another file, as in YAML. Every line is taken to be indented alike.

@@ -141,7 +141,7 @@ func (t *Task) call(i int, d *Demand) {
 	d.Priority, d.Deadline = t.priority, t.deadline
 	if n.kind == kHTTP {
 		f.op, d.Op = OpHTTP, OpHTTP
-		d.Method, d.Path = n.op, n.path
+		d.Method, d.Path, d.HTTP = n.op, n.path, n.http
 		return
 	}
 	d.Block = n.block

@@ -154,33 +154,6 @@ func (p *parser) call(n *node) bool {
 	return true
 }
 
-func (p *parser) http(n *node) bool {
-	var ok bool
-	if n.name, ok = p.name("a target", "site"); !ok {
-		return false
-	}
-	t := p.tok()
-	if t.kind != tokWord || !validMethod(t.text) {
-		return p.missing(fmt.Sprintf("a method is due, not %s", t.describe()), "write GET, POST, …, in capitals")
-	}
-	n.op = p.next().text
-	t = p.tok()
-	if t.kind != tokString || !validPath(t.value) {
-		return p.missing(fmt.Sprintf("a path is due, not %s", t.describe()), "write \"/index.html\", with neither spaces nor a host")
-	}
-	n.path = p.next().value
-	return true
-}
-
-func validMethod(s string) bool {
-	return s != "" && len(s) <= 16 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
-}
-
-func validPath(s string) bool {
-	return s != "" && len(s) <= maxPath && s[0] == '/' &&
-		strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) < 0
-}
-
 // probability reads a number from 0 to 1; the checker looks at the range.
 func (p *parser) probability(x *float64) bool {
 	t := p.tok()

@@ -200,7 +200,7 @@ func (r *Runner) call(at dsv.Instant, t *execution, o uint32, d *rdr.Demand) {
 		deadline = t.urgency.Deadline
 	}
 	ref := r.Calls.Start(at, min(at, t.began), Request{
-		Service: svc, Block: d.Block, Method: d.Method, Path: d.Path, Key: d.Key, Send: d.N,
+		Service: svc, Block: d.Block, Method: d.Method, Path: d.Path, HTTP: d.HTTP, Key: d.Key, Send: d.N,
 		Priority: d.Priority, Deadline: deadline, Client: t.client,
 	}, Op{Ref: r.ref(o)})
 	r.ops[o].call = ref

@@ -62,9 +62,10 @@ type Request struct {
 	Block    *rdr.Block // nil for a plain GET
 	Method   string     // plain HTTP: method and path; empty for an RDR
 	Path     string
+	HTTP     *rdr.HTTP    // plain HTTP: header fields and the beginning of the body; nil for none
 	Key      rdr.Key      // every draw of the execution follows from it
 	Epoch    uint32       // of the caller's mapping of the service
-	Send     int64        // bytes of body beyond the block
+	Send     int64        // bytes of body beyond the block, or beyond HTTP.Body
 	Priority int          // a larger one is more urgent
 	Deadline dsv.Instant  // 0: none
 	Object   files.Object // the file that the block gets; 0: one that the key draws
@@ -125,6 +126,8 @@ type Answer struct {
 	Cause  Cause  // OK when an answer came whatever its status
 	Bytes  int64  // of the body
 	Epoch  uint32 // with status 421: the server's epoch of the service
+	// First is when the first byte of the answer was seen, 0 where there was none or nobody looked.
+	First dsv.Instant
 }
 
 // HostConfig describes one server.
