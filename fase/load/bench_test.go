@@ -13,11 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/load"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/fase/user"
 	"github.com/eve-emulation/eve/internal/mono"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -166,29 +168,74 @@ func BenchmarkClosedLoop(b *testing.B) {
 }
 
 // BenchmarkBesideWrk runs wrk and a loop in turns against one server, 64 connections for a second each, and reports CPU time
-// for a request as a ratio: below 1 the loop needs less than wrk.
+// for a request as a ratio: below 1 the loop needs less than wrk. The loop's users are a group as scenarios have it, with all
+// that it measures: due, sent and done of each request, in histograms.
 func BenchmarkBesideWrk(b *testing.B) {
 	wrk, err := exec.LookPath("wrk")
 	if err != nil {
 		b.Skip("wrk is not installed")
 	}
-	address := reactor(b)
-	var ours, theirs, ourCPU, theirCPU float64
-	for b.Loop() {
-		n, cpu := runWrk(b, wrk, address)
-		theirs, theirCPU = theirs+n, theirCPU+cpu
-		c := &circle{request: service.Request{Service: -1}, users: 64, left: 1 << 40, end: dsv.At(time.Second)}
-		l := open(b, load.Config{T0: mono.Now(), Groups: []load.Group{c}, Address: to(address), End: c.end, Grace: time.Second})
-		s, err := l.Run(b.Context())
-		if err != nil || s.Answered != s.Issued {
-			b.Fatalf("got %v, %+v; want an answer to each request", err, s)
-		}
-		ours, ourCPU = ours+float64(s.Answered), ourCPU+float64(s.ThreadCPU)
+	for _, tt := range []struct {
+		name  string
+		group func(b *testing.B, end dsv.Instant) load.Group
+	}{
+		{"group", func(b *testing.B, end dsv.Instant) load.Group {
+			return population(b, user.Config{Users: 64, End: end})
+		}},
+		{"circle", func(_ *testing.B, end dsv.Instant) load.Group {
+			return &circle{request: service.Request{Service: -1}, users: 64, left: 1 << 40, end: end}
+		}},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			address := reactor(b)
+			var ours, theirs, ourCPU, theirCPU float64
+			for b.Loop() {
+				n, cpu := runWrk(b, wrk, address)
+				theirs, theirCPU = theirs+n, theirCPU+cpu
+				end := dsv.At(time.Second)
+				l := open(b, load.Config{
+					T0: mono.Now(), Groups: []load.Group{tt.group(b, end)}, Address: to(address), Services: []string{"app"},
+					End: end, Grace: time.Second,
+				})
+				s, err := l.Run(b.Context())
+				if err != nil || s.Answered != s.Issued {
+					b.Fatalf("got %v, %+v; want an answer to each request", err, s)
+				}
+				ours, ourCPU = ours+float64(s.Answered), ourCPU+float64(s.ThreadCPU)
+			}
+			b.ReportMetric(ourCPU/ours, "cpu-ns/request")
+			b.ReportMetric(theirCPU/theirs, "wrk-cpu-ns/request")
+			b.ReportMetric(ourCPU/ours/(theirCPU/theirs), "cpu-ratio")
+			b.ReportMetric(ours/theirs, "requests-ratio")
+		})
 	}
-	b.ReportMetric(ourCPU/ours, "cpu-ns/request")
-	b.ReportMetric(theirCPU/theirs, "wrk-cpu-ns/request")
-	b.ReportMetric(ourCPU/ours/(theirCPU/theirs), "cpu-ratio")
-	b.ReportMetric(ours/theirs, "requests-ratio")
+}
+
+// population is a group of users that ask an HTTP server for one page, with what a run measures of them.
+func population(t testing.TB, cfg user.Config) *user.Group {
+	t.Helper()
+	file, err := rdr.ParseFile("test.rdr", []byte(`request page { http app GET "/" }`), rdr.StartRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Name, cfg.Seed = "crowd", 1
+	cfg.Request, _ = file.Request("page")
+	cfg.Topology = &service.Topology{Servers: []string{"server_1"}, Services: []string{"app"}}
+	cfg.Services = []service.Config{{Name: "app", On: []int{0}}}
+	var specs []dmm.Spec
+	for _, n := range []dsv.Name{"crowd.latency", "crowd.send_lag", "crowd.connect", "crowd.first_byte", "app.latency"} {
+		specs = append(specs, dmm.Spec{Name: n, Manipulator: "histogram"})
+	}
+	for _, n := range []dsv.Name{"crowd.issued", "crowd.requests", "crowd.errors", "crowd.late", "app.requests", "app.errors"} {
+		specs = append(specs, dmm.Spec{Name: n, Manipulator: "count"})
+	}
+	set, err := dmm.NewSet(1, 1, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := user.NewGroup(cfg, set.Var)
+	g.Changed(0, 0, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: "server_1", State: service.Serving}}})
+	return g
 }
 
 var wrkRequests = regexp.MustCompile(`(\d+) requests in`)

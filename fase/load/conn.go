@@ -21,11 +21,11 @@ type conn struct {
 
 	written int64 // bytes of the call's request
 	owner   uint32
-	served  uint32 // whole answers before this call
-	hold    *hold  // it is one of those left idle
-	got     bool   // a byte of this call's answer has come
-	hungup  bool   // the poller has told of the end of the stream, which it does once
-	broken  error  // of a write
+	served  uint32      // whole answers before this call
+	hold    *hold       // it is one of those left idle
+	first   dsv.Instant // when the first byte of this call's answer was seen; 0: none has come
+	hungup  bool        // the poller has told of the end of the stream, which it does once
+	broken  error       // of a write
 	began   dsv.Instant
 	rd      http1.ResponseReader
 }
@@ -127,7 +127,7 @@ func (l *Loop) connectCause(err error) service.Cause {
 // begin sends a call over an open connection.
 func (l *Loop) begin(c *conn, k *call) {
 	c.state, c.call, k.conn = busy, k, c
-	c.written, c.got, c.broken = 0, false, nil
+	c.written, c.first, c.broken = 0, 0, nil
 	c.rd.Reset(k.head)
 	l.markSent(k)
 	l.write(c)
@@ -178,7 +178,11 @@ func (l *Loop) opened(c *conn, ev netpoll.Events) {
 		return
 	}
 	l.stats.Opened++
-	l.stats.Connect.add(l.now.Sub(c.began))
+	took := l.now.Sub(c.began)
+	l.stats.Connect.add(took)
+	if w := l.watchers[k.core]; w != nil {
+		w.Connected(l.now, k.ref, took)
+	}
 	l.begin(c, k)
 	// The server may have spoken, or hung up, before it was asked; that edge is not reported again.
 	if ev&^netpoll.Out != 0 {

@@ -15,9 +15,10 @@ import (
 
 // A sample is what a crowd saw of one request.
 type sample struct {
-	due, sent, done dsv.Instant
-	answer          service.Answer
-	ended           bool
+	due, sent, first, done dsv.Instant
+	connects               []time.Duration
+	answer                 service.Answer // without First
+	ended                  bool
 }
 
 // A crowd is a group made by hand: requests are due at fixed instants, and each answer may make another one due at
@@ -129,7 +130,18 @@ func (c *crowd) Answer(at dsv.Instant, ref step.Ref, a service.Answer) {
 		c.t.Errorf("answer to a call that is over: %+v", a)
 		return
 	}
+	if f := a.First; f != 0 && (f < c.samples[n].sent || f > at) {
+		c.t.Errorf("first byte of request %d at %d: sent at %d, done at %d", n, f, c.samples[n].sent, at)
+	}
+	c.samples[n].first, a.First = a.First, 0
 	c.end(at, int(ref.Slot()), a)
+}
+
+func (c *crowd) Connected(at dsv.Instant, ref step.Ref, took time.Duration) {
+	c.at(at)
+	if n := c.find(ref); n >= 0 {
+		c.samples[n].connects = append(c.samples[n].connects, took)
+	}
 }
 
 func (c *crowd) end(at dsv.Instant, slot int, a service.Answer) {

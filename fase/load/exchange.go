@@ -81,7 +81,9 @@ func (l *Loop) readOn() {
 
 // feed parses bytes of an answer and reports whether the call is over.
 func (l *Loop) feed(c *conn, p []byte) bool {
-	c.got = true
+	if c.first == 0 {
+		c.first = l.now
+	}
 	n, err := c.rd.Feed(p)
 	switch {
 	case err != nil:
@@ -115,6 +117,7 @@ func (c *conn) result() service.Answer {
 // complete ends the call that c carries and keeps the connection or closes it.
 func (l *Loop) complete(c *conn, a service.Answer, keep bool) {
 	k, p := c.call, c.pool
+	a.First = c.first
 	c.served++
 	if keep && (l.cfg.Requests == 0 || int(c.served) < l.cfg.Requests) {
 		c.state, c.call = idle, nil
@@ -133,7 +136,7 @@ func (l *Loop) lost(c *conn, err error) {
 		return
 	}
 	k := c.call
-	if c.served > 0 && !c.got && (k.safe || c.written < k.total()) {
+	if c.served > 0 && c.first == 0 && (k.safe || c.written < k.total()) {
 		// The server closed a kept connection at about the time it was used. The new one is not kept: this happens once.
 		l.stats.Retried++
 		p := c.pool

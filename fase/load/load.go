@@ -42,6 +42,14 @@ type Group interface {
 	Changed(at dsv.Instant, svc int, m service.Mapping)
 }
 
+// A Connecter is a Group that wants to know what connections cost.
+type Connecter interface {
+	Group
+	// Connected tells that the connection which a call waited for stands, and how long opening it took, before the call
+	// is written to it. A call that is carried by a connection already open has none.
+	Connected(at dsv.Instant, ref step.Ref, took time.Duration)
+}
+
 // An Owner is a Group whose users keep connections of their own: a call is carried by a connection of its owner, and a
 // user that asks in parallel has several.
 type Owner interface {

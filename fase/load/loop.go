@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
@@ -35,20 +36,22 @@ type Loop struct {
 	stopped atomic.Bool   // the context of Run ended
 
 	// What follows belongs to the loop's thread.
-	poller   *netpoll.Poller
-	now      dsv.Instant // never falls
-	started  int64       // mono, when Run began
-	cpuStart int64
-	closing  bool // calls are not carried any more
+	poller       *netpoll.Poller
+	now          dsv.Instant // never falls
+	started      int64       // mono, when Run began
+	cpuStart     int64
+	processStart int64
+	closing      bool // calls are not carried any more
 
-	calls   slab[call]
-	conns   slab[conn]
-	flights [][]*call // by group and slot
-	pools   map[string]*pool
-	nodes   []node
-	source  int                 // next of Config.Sources
-	owners  []list[conn, *conn] // idle connections by owner
-	holds   holds
+	calls    slab[call]
+	conns    slab[conn]
+	flights  [][]*call   // by group and slot
+	watchers []Connecter // by group; nil for those that are none
+	pools    map[string]*pool
+	nodes    []node
+	source   int                 // next of Config.Sources
+	owners   []list[conn, *conn] // idle connections by owner
+	holds    holds
 
 	sents  []sent    // to be told to their groups
 	failed []ending  // calls that failed while effects were routed
@@ -109,9 +112,11 @@ func New(cfg Config) (*Loop, error) {
 		in:       make([]byte, 64<<10),
 		holds:    newHolds(cfg.Hold),
 	}
+	l.watchers = make([]Connecter, len(cfg.Groups))
 	cores := make([]step.Core, len(cfg.Groups))
 	for i, g := range cfg.Groups {
 		cores[i] = g
+		l.watchers[i], _ = g.(Connecter)
 	}
 	l.driver = step.NewDriver(router{l}, cores...)
 	l.stats.Errors = make([]uint64, len(service.Causes())+1)
@@ -150,7 +155,7 @@ func (l *Loop) Run(ctx context.Context) (Stats, error) {
 }
 
 func (l *Loop) run(ctx context.Context) error {
-	l.started, l.cpuStart = mono.Now(), mono.ThreadCPU()
+	l.started, l.cpuStart, l.processStart = mono.Now(), mono.ThreadCPU(), mono.ProcessCPU()
 	defer l.finish()
 	p, err := netpoll.NewPoller(0)
 	if err != nil {
@@ -201,11 +206,15 @@ func (l *Loop) loop() error {
 		if l.over() {
 			return nil
 		}
-		events, err := l.poller.Wait(l.until())
+		until, before := l.until(), l.cfg.T0+int64(l.now)
+		events, err := l.poller.Wait(until)
 		if err != nil {
 			return err
 		}
 		l.tick()
+		if len(events) == 0 && until > before {
+			l.woke(until)
+		}
 		for len(events) > 0 {
 			n := min(chunk, len(events))
 			for _, ev := range events[:n] {
@@ -235,6 +244,13 @@ func (l *Loop) tick() {
 	}
 	l.driver.Run(l.now)
 	l.sents = append(l.sents[:0], l.sents[n:]...)
+}
+
+// woke notes how late a wait ended that was to end at until and that no event ended. One that ended before was a Wake's.
+func (l *Loop) woke(until int64) {
+	if late := l.cfg.T0 + int64(l.now) - until; late >= 0 {
+		l.stats.Jitter.add(time.Duration(late))
+	}
 }
 
 // letters calls what was posted.

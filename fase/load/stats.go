@@ -28,9 +28,11 @@ type Stats struct {
 
 	Connect Spread // time from the beginning of a connection until it stood
 	Lag     Spread // how late the loop came to what was due; the oldest of each time round
+	Jitter  Spread // how late waits ended that nothing but their instant ended: the kernel's doing, and the machine's
 
-	ThreadCPU time.Duration // CPU time of the loop's thread
-	Wall      time.Duration
+	ThreadCPU  time.Duration // CPU time of the loop's thread
+	ProcessCPU time.Duration // CPU time of all threads of the process, what else it does included
+	Wall       time.Duration
 }
 
 // A Message is an error in words, and how often it occurred. A loop keeps the first sixteen different ones.
@@ -87,8 +89,9 @@ func (l *Loop) snapshot() Stats {
 	s := l.stats
 	s.Errors = append([]uint64(nil), s.Errors...)
 	s.Messages = append([]Message(nil), s.Messages...)
-	s.Connect, s.Lag = s.Connect.clone(), s.Lag.clone()
+	s.Connect, s.Lag, s.Jitter = s.Connect.clone(), s.Lag.clone(), s.Jitter.clone()
 	s.ThreadCPU = time.Duration(mono.ThreadCPU() - l.cpuStart)
+	s.ProcessCPU = time.Duration(mono.ProcessCPU() - l.processStart)
 	s.Wall = time.Duration(mono.Now() - l.started)
 	return s
 }

@@ -80,6 +80,10 @@ func (t *totals) generator(g *user.Config) *Generator {
 
 func (g *Generator) add(o Generator) {
 	g.CPU += o.CPU
+	g.Utilisation = max(g.Utilisation, o.Utilisation)
+	g.ProcessCPU += o.ProcessCPU
+	g.JitterP50, g.JitterP99 = max(g.JitterP50, o.JitterP50), max(g.JitterP99, o.JitterP99)
+	g.JitterMax = max(g.JitterMax, o.JitterMax)
 	g.Connections += o.Connections
 	g.Idle += o.Idle
 	g.IdleLost += o.IdleLost

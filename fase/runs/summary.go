@@ -145,6 +145,11 @@ type Client struct {
 // A Generator is what it cost to emulate a group, over the whole run: the content of the variable GROUP.generator.
 type Generator struct {
 	CPU         Number   `json:"cpu_seconds"`         // of the loop's thread
+	Utilisation Number   `json:"utilisation"`         // share of a processor that the loop's thread used; this and jitter: the worst of the group's processes
+	ProcessCPU  Number   `json:"process_cpu_seconds"` // of all threads of the process
+	JitterP50   Number   `json:"jitter_p50_seconds"`  // how late the loop's sleeps ended
+	JitterP99   Number   `json:"jitter_p99_seconds"`
+	JitterMax   Number   `json:"jitter_max_seconds"`
 	Connections uint64   `json:"connections"`         // opened
 	Idle        int      `json:"idle,omitempty"`      // connections of `idle:` that were open at the end
 	IdleLost    uint64   `json:"idle_lost,omitempty"` // of them, those that servers closed

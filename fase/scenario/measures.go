@@ -215,6 +215,8 @@ func (s *standard) group(g string, own []string, open bool) {
 		s.add(own, "count", g+".errors_"+cause.String(), "1", "requests that failed: "+strings.ReplaceAll(cause.String(), "_", " "))
 	}
 	s.add(own, "histogram", g+".send_lag", "s", "how late the generator sent, after due")
+	s.add(own, "histogram", g+".connect", "s", "time to open a connection for a request, inside its response time too")
+	s.add(own, "histogram", g+".first_byte", "s", "from due to the first byte of a request's first answer")
 	s.add(own, "count", g+".issued", "1", "requests that were sent")
 	s.add(own, "count", g+".late", "1", "requests sent more than 1 ms after due")
 	s.add(own, "count", g+".dropped", "1", "requests that the generator could not send")

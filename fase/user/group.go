@@ -51,6 +51,7 @@ type request struct {
 	attempt   int
 	cause     service.Cause
 	measured  bool
+	spoken    bool   // a byte of an answer has come
 	waits     bool   // between two attempts
 	walk      uint32 // the session that it is of, where there are sessions
 }
@@ -326,7 +327,27 @@ func (g *Group) Answer(at dsv.Instant, ref step.Ref, a service.Answer) {
 		return
 	}
 	g.Advance(at)
+	if a.First != 0 {
+		g.spoke(at, ref, a.First)
+	}
 	g.run.Answer(at, ref, a)
+}
+
+// spoke measures when the first byte of a request's first answer was seen.
+func (g *Group) spoke(at dsv.Instant, ref step.Ref, first dsv.Instant) {
+	x, ok := g.run.Execution(g.run.Calls.Owner(ref).Ref)
+	if !ok {
+		return
+	}
+	if s := &g.requests[x]; !s.spoken && !s.measured {
+		s.spoken = true
+		g.meters.firstByte.Write(at, first.Sub(s.due).Seconds())
+	}
+}
+
+// Connected tells how long it took to open the connection that carries a call.
+func (g *Group) Connected(at dsv.Instant, _ step.Ref, took time.Duration) {
+	g.meters.connect.Write(at, took.Seconds())
 }
 
 // Changed hands in a mapping; it applies at its own instant.

@@ -13,6 +13,7 @@ import (
 type meters struct {
 	latency, requests, errors, lag, issued, late, inFlight, target, records *dmm.Var
 	retries, refused, abandoned                                             *dmm.Var
+	connect, firstByte                                                      *dmm.Var
 	causes                                                                  []*dmm.Var
 }
 
@@ -22,6 +23,7 @@ func newMeters(group string, vars service.Vars) meters {
 		latency: v("latency"), requests: v("requests"), errors: v("errors"), lag: v("send_lag"), issued: v("issued"),
 		late: v("late"), inFlight: v("in_flight"), target: v("target"), records: v("records"),
 		retries: v("retries"), refused: v("retries_refused"), abandoned: v("abandoned"),
+		connect: v("connect"), firstByte: v("first_byte"),
 		causes: make([]*dmm.Var, len(service.Causes())+1),
 	}
 	for _, c := range service.Causes() {

@@ -175,7 +175,10 @@ func sources(c user.Config) []netip.Addr {
 // tell writes what it cost to emulate the group.
 func (d *driver) tell(ctx context.Context, c user.Config, s load.Stats) error {
 	g := runs.Generator{
-		CPU: runs.Number(s.ThreadCPU.Seconds()), Connections: s.Opened, Idle: s.Held, IdleLost: s.HeldLost, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
+		CPU: runs.Number(s.ThreadCPU.Seconds()), Utilisation: runs.Number(s.Utilisation()), ProcessCPU: runs.Number(s.ProcessCPU.Seconds()),
+		JitterP50: runs.Number(s.Jitter.Quantile(0.5).Seconds()), JitterP99: runs.Number(s.Jitter.Quantile(0.99).Seconds()),
+		JitterMax:   runs.Number(s.Jitter.Max().Seconds()),
+		Connections: s.Opened, Idle: s.Held, IdleLost: s.HeldLost, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 	}
 	for _, m := range s.Messages {
 		g.Messages = append(g.Messages, fmt.Sprintf("%s (%d times)", m.Text, m.Count))
