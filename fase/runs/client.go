@@ -41,7 +41,7 @@ func (t *totals) client(g *user.Config) Client {
 		c.TargetRate = t.perSecond(t.measured(v("target")).Number())
 	}
 	records := t.records(g.Name)
-	c.ArrivalsOffPlan = int64(g.OffPlan(records, t.rateWasSet(v("rate"))))
+	c.ArrivalsOffPlan = int64(g.OffPlan(records, t.wasSet(g, user.RateSetting)))
 	c.ResponseInterval = t.interval(records, c.Response.Count)
 	c.GeneratorReasons = t.limits(g, &c, issued)
 	c.GeneratorLimited = len(c.GeneratorReasons) > 0
@@ -125,10 +125,19 @@ func (t *totals) accounting(group string) Accounting {
 	return a
 }
 
-// rateWasSet says whether the rate of an open group was changed in the run, so that its instants are not the plan's.
-func (t *totals) rateWasSet(n dsv.Name) bool {
-	w := t.window(n)
-	return w != nil && w.Len() > 0
+// wasSet says whether a setting of a group was changed in the run: a rate that was makes other instants than the plan's.
+func (t *totals) wasSet(g *user.Config, setting string) bool {
+	w := t.window(dsv.Name(g.Name + "." + setting))
+	if w == nil {
+		return false
+	}
+	initial, ok := g.Initial(setting)
+	for _, d := range w.Deltas(-1, dsv.Never) {
+		if x, _ := d.Value.Number(); !ok || x != initial {
+			return true
+		}
+	}
+	return false
 }
 
 // records reads the recorded requests of a group, in the order in which they were due.

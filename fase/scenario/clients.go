@@ -15,19 +15,16 @@ func (c *compiler) clients() {
 	called := map[string]bool{}
 	for i, n := range c.raw.clients {
 		g := user.Config{
-			Name: n.name, Index: i, Seed: c.plan.Seed, Patience: n.v.patience.v,
+			Name: n.name, Index: i, Seed: c.plan.Seed, Patience: n.v.patience.v, Retry: n.v.retry.retry(),
 			End: dsv.At(c.plan.Duration), Warmup: dsv.At(c.plan.Warmup),
 			Topology: c.plan.Topology, Services: c.plan.Services, Named: c.fair(),
 		}
-		if n.v.request.written() {
-			g.Request = c.files[n.v.request.v]
-			if g.Request == nil && len(c.errs) == 0 {
-				c.at(n.v.request.at, fmt.Sprintf("there is no request %q", clip(n.v.request.v)), c.whatRequests(n.v.request.v))
-			}
-		}
-		if g.Request != nil {
-			for _, s := range g.Request.Services() {
-				called[s] = true
+		c.asks(&g, n)
+		if g.Request != nil || g.Sessions != nil {
+			for _, b := range g.Requests() {
+				for _, s := range b.Services() {
+					called[s] = true
+				}
 			}
 		}
 		if n.v.stop.written() && dsv.At(n.v.stop.v) < g.End {
@@ -145,29 +142,15 @@ func (c *compiler) shares() {
 		for _, p := range g.Rate {
 			peak = math.Max(peak, p.Rate)
 		}
+		r, _ := roundOf(g) // without a mean it counts nothing
 		if g.Users > 0 {
-			peak = closedRate(g)
+			peak = r.rate(g)
 		}
+		peak *= r.requests
 		total += peak
 		g.RecordShare = math.Min(1, limit/peak)
 	}
 	for i := range c.plan.Servers {
 		c.plan.Servers[i].RecordShare = math.Min(1, limit/math.Max(total, 1))
 	}
-}
-
-// closedRate is the most that a population can ask for, per second: each user thinks, and is answered after its mean
-// demand without any queue.
-func closedRate(g *user.Config) float64 {
-	const least = 100e-6 // seconds that the shortest round takes
-	round := 0.0
-	if g.Think != nil {
-		round += g.Think.Mean.Seconds()
-	}
-	if m, err := g.Request.Mean(); err == nil {
-		for _, u := range m.Use {
-			round += u.CPU + u.Wait
-		}
-	}
-	return float64(g.Users) / math.Max(round, least)
 }

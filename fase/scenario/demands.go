@@ -21,7 +21,7 @@ type GroupDemand struct {
 	Name   string
 	Closed bool
 	Rate   float64  // per second, at its peak; closed: what the population asks for if nothing ever queues
-	Mean   rdr.Mean // of one request, by service
+	Mean   rdr.Mean // of one request, or one session, by service
 }
 
 // A ServerDemand is what the open groups offer to one server, as shares of its capacity. A closed group asks less when it
@@ -68,7 +68,8 @@ func (p *Plan) Demands() (Demands, error) {
 		g := &p.Clients[i]
 		peak := 0.0
 		if g.Users > 0 {
-			peak = closedRate(g)
+			r, _ := roundOf(g)
+			peak = r.rate(g)
 		} else {
 			peak = slices.Max(rates[i])
 		}
@@ -168,14 +169,14 @@ func corners(groups []user.Config) []dsv.Instant {
 func (c *compiler) demands() {
 	inner := compiler{faults: &faults{main: c.main}, parsed: c.parsed}
 	for _, g := range c.plan.Clients {
-		m, err := g.Request.Mean()
+		r, err := roundOf(&g)
 		var several rdr.Errors
 		if errors.As(err, &several) {
 			for _, e := range several {
 				inner.oneRDR(inner.owner(e, c.parsed[0]), e)
 			}
 		}
-		c.plan.means = append(c.plan.means, m)
+		c.plan.means = append(c.plan.means, r.demand)
 	}
 	c.plan.unbounded = inner.sorted(inner.errs)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/fase/user"
 )
 
 // rawScenario is a scenario file as written: read by the schema, not yet checked against itself.
@@ -19,6 +20,7 @@ type rawScenario struct {
 	servers          []named[rawServer]
 	services         []named[rawService]
 	clients          []named[rawClient]
+	sessions         []named[rawSession]
 	targets          []named[rawTarget]
 	modules          []named[rawModule]
 	adapt            []named[rawRule]
@@ -52,6 +54,10 @@ type rawService struct {
 
 type rawClient struct {
 	request     spot[string]
+	mix         []rawWeight
+	mixAt       *node
+	sessions    spot[string]
+	session     *rawSession // written in place
 	arrive      spot[string]
 	rate        spot[[]ratePoint]
 	users       spot[int]
@@ -62,6 +68,10 @@ type rawClient struct {
 	perRequests spot[int]
 	idle        spot[int]
 	processes   spot[int]
+	sources     []spot[string]
+	retry       rawRetry
+
+	rateLive, usersLive, thinkLive, patienceLive rawLive
 }
 
 // ratePoint is one corner of a rate curve.
@@ -118,6 +128,7 @@ func scenarioFields(s *rawScenario) []field {
 		{key: "files", value: names(&s.files, "file set", many, fileFields), help: "sets of static files that every server has, by name; a request gets one by `file NAME`"},
 		{key: "servers", value: names(&s.servers, "server", many, serverFields), help: "the emulated hosts, by name"},
 		{key: "services", value: names(&s.services, "service", many, serviceFields), help: "what is called, by name"},
+		{key: "sessions", value: names(&s.sessions, "session", many, sessionFields), help: "what a user does in one visit, by name: a walk over pages"},
 		{key: "clients", value: names(&s.clients, "client group", many, clientFields), help: "the groups of clients, by name"},
 		{key: "targets", value: names(&s.targets, "target", many, targetFields), help: "real HTTP servers under test, by name; a request reaches one by `http NAME GET \"/\"`"},
 		{key: "modules", value: names(&s.modules, "module", many, moduleFields), help: "modules of other kinds, or programs of your own, by name"},
@@ -168,18 +179,22 @@ func serviceFields(s *rawService) []field {
 
 func clientFields(c *rawClient) []field {
 	return []field{
-		{key: "request", value: text(&c.request), need: true, help: "the name of a request in `requests:`"},
+		{key: "request", value: text(&c.request), help: "what is asked each time: the name of a request in `requests:`; in its place stands `mix` or `sessions`"},
+		{key: "mix", value: weights(&c.mix, &c.mixAt), help: "requests of several kinds, each with its weight: {browse: 9, buy: 1}"},
+		{key: "sessions", value: sessions(&c.sessions, &c.session), help: "visits of several pages: the name of one of `sessions:`, or a session written in place; each arrival, or round of a user, is one"},
 		{key: "arrive", value: choice(&c.arrive, "poisson", "constant"), help: "the arrival process of a group with a rate: exponential gaps (poisson, the default), or equal ones"},
-		{key: "rate", value: rates(&c.rate), help: "arrivals per second: `40/s`, or a curve of times and rates, linear in between; makes the group open"},
-		{key: "users", value: whole(&c.users, 1, 1_000_000), help: "a population whose users ask again once they were answered; makes the group closed"},
-		{key: "think", value: thinks(&c.think), help: "users: the pause between an answer and the next request: `1s`, or `exp(1s)`"},
-		{key: "patience", value: duration(&c.patience, time.Microsecond, true), def: "none", help: "when a user gives up; that counts as an error at this response time"},
+		{key: "rate", value: live(&c.rateLive, rates(&c.rate), rateUnit()), help: "arrivals per second: `40/s`, or a curve of times and rates, linear in between; makes the group open"},
+		{key: "users", value: live(&c.usersLive, whole(&c.users, 1, user.MaxUsers), plainUnit()), help: "a population whose users ask again once they were answered; makes the group closed"},
+		{key: "think", value: live(&c.thinkLive, thinks(&c.think), durationUnit()), help: "users: the pause between an answer and the next request: `1s`, or `exp(1s)`"},
+		{key: "patience", value: live(&c.patienceLive, duration(&c.patience, time.Microsecond, true), durationUnit()), def: "none", help: "when a user gives up; that counts as an error at this response time"},
+		{key: "retry", value: section(&c.retry.at, "retry", retryFields(&c.retry)), help: "how a user tries a request again that failed; without it not at all"},
 		{key: "start", value: duration(&c.start, 0, false), def: "0s", help: "when the arrivals begin; users: when they come and begin to think"},
 		{key: "stop", value: duration(&c.stop, time.Nanosecond, false), help: "no request begins at or after it; without it the end of the run"},
 		{key: "connections", value: choice(&c.connections, "shared", "own"), def: "shared", help: "whose connections are: taken by whoever asks next, the latest freed first, or each user's own (each session's in a group with a rate)"},
 		{key: "requests_per_connection", value: whole(&c.perRequests, 1, 1<<30), help: "a connection is closed after so many answers, and a new one opened when need be; without it there is no limit"},
 		{key: "idle", value: whole(&c.idle, 0, 1_000_000), def: "0", help: "connections that are opened at the start and left idle, spread over the servers that the request calls first"},
-		{key: "processes", value: whole(&c.processes, 1, 64), def: "1", help: "processes that share the group; each keeps at most 19 000 connections"},
+		{key: "processes", value: whole(&c.processes, 1, maxProcesses), help: "processes that share the group; without it as many as it takes: 19 000 connections and 50 000 requests per second for each"},
+		{key: "sources", value: texts(&c.sources, "address", many), help: "local addresses of its connections, such as [127.0.0.2, 127.0.0.3]; without it the system chooses, or addresses in 127/8 where there are many connections"},
 	}
 }
 

@@ -74,11 +74,12 @@ type compiler struct {
 	root    *node
 	plan    *Plan
 
-	files  map[string]*rdr.Block // the requests of the clients
-	blocks []string              // their names, in order
-	parsed []parsedFile
-	vars   map[dsv.Name]dsv.Declaration
-	known  []dsv.Name
+	files    map[string]*rdr.Block // the requests of the clients
+	blocks   []string              // their names, in order
+	sessions map[string]*user.Sessions
+	parsed   []parsedFile
+	vars     map[dsv.Name]dsv.Declaration
+	known    []dsv.Name
 	// complete are the modules of which all variables are declared.
 	complete []string
 }
@@ -91,6 +92,7 @@ func (c *compiler) compile() error {
 	c.services()
 	c.targets()
 	c.requests()
+	c.walks()
 	c.clients()
 	c.modules()
 	c.shorts()
@@ -100,6 +102,7 @@ func (c *compiler) compile() error {
 	}
 	c.measures()
 	c.declared()
+	c.follows()
 	c.rules()
 	c.expectations()
 	c.demands()

@@ -12,6 +12,8 @@ import (
 	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/usage"
+	"github.com/eve-emulation/eve/fase/user"
+	"github.com/eve-emulation/eve/rdr"
 )
 
 // measures lists every variable that is written through a manipulator: the standard ones, changed by `measure:`, and
@@ -175,7 +177,8 @@ func (s *standard) all() {
 	for i := range s.plan.Clients {
 		g := &s.plan.Clients[i]
 		groups = append(groups, g.Name)
-		s.group(g.Name, []string{g.Name}, g.Users == 0)
+		s.group(g, []string{g.Name})
+		s.visited(g, []string{g.Name})
 	}
 	for i := range s.plan.Servers {
 		hosts = append(hosts, s.plan.Servers[i].Name)
@@ -200,14 +203,16 @@ func (s *standard) all() {
 func (s *standard) callers(i int, groups, hosts []string) []string {
 	var out []string
 	for k, g := range groups {
-		if slices.Contains(s.plan.Clients[k].Request.Services(), s.plan.Services[i].Name) {
+		calls := func(b *rdr.Block) bool { return slices.Contains(b.Services(), s.plan.Services[i].Name) }
+		if slices.ContainsFunc(s.plan.Clients[k].Requests(), calls) {
 			out = append(out, g)
 		}
 	}
 	return append(out, hosts...)
 }
 
-func (s *standard) group(g string, own []string, open bool) {
+func (s *standard) group(c *user.Config, own []string) {
+	g := c.Name
 	s.add(own, "histogram", g+".latency", "s", "response time, from due to the last byte; time-outs at their bound")
 	s.add(own, "count", g+".requests", "1", "requests that ended, whatever their outcome")
 	s.add(own, "count", g+".errors", "1", "requests that failed")
@@ -221,11 +226,16 @@ func (s *standard) group(g string, own []string, open bool) {
 	s.add(own, "count", g+".late", "1", "requests sent more than 1 ms after due")
 	s.add(own, "count", g+".dropped", "1", "requests that the generator could not send")
 	s.add(own, "mean", g+".in_flight", "1", "requests in flight, weighted by time")
-	if open {
+	if c.Users == 0 {
 		s.add(own, "sum", g+".target", "1", "requests due: the integral of the target rate")
-		s.put(own, dmm.Spec{
-			Name: dsv.Name(g + ".rate"), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9},
-		}, "1/s", "the rate that `set` gave the group")
+	}
+	for _, v := range c.Settings() {
+		s.put(own, dmm.Spec{Name: dsv.Name(g + "." + v.Name), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9}}, v.Unit, v.Help)
+	}
+	s.add(own, "count", g+".abandoned", "1", "requests whose user lost patience; errors_abandoned counts the same")
+	s.add(own, "count", g+".retries", "1", "further attempts at requests that had failed")
+	if c.Retry.Budget != (user.Budget{}) {
+		s.add(own, "count", g+".retries_refused", "1", "further attempts for which the budget had no token")
 	}
 	s.add(own, "records", g+".records", "", "each request: key, due, sent, done, cause")
 }
@@ -285,7 +295,7 @@ func (s *standard) used(owner, prefix string, every time.Duration) {
 
 // rules compiles `adapt:`.
 func (c *compiler) rules() {
-	cfg := adapt.Config{Topology: c.plan.Topology, Services: c.plan.Services, End: dsv.At(c.plan.Duration)}
+	cfg := adapt.Config{Topology: c.plan.Topology, Services: c.plan.Services, Follows: c.plan.Adapt.Follows, End: dsv.At(c.plan.Duration)}
 	seen := map[string]bool{}
 	for _, n := range c.raw.adapt {
 		r := adapt.Rule{Name: n.v.name.v, WhenText: n.v.when.v, For: n.v.hold.v, Cooldown: n.v.cooldown.v}
@@ -319,28 +329,11 @@ func (c *compiler) action(do spot[string]) (adapt.Action, bool) {
 		c.at(do.at, fmt.Sprintf("%s is a target: it stays where it is", p.Services[a.Service].Name), "actions are for services")
 	case a.Server >= len(p.Servers):
 		c.at(do.at, fmt.Sprintf("%s is a target: it takes no service", p.Topology.Servers[a.Server]), "name an emulated server")
-	case a.Verb == adapt.Assign && !c.settable(a.Var):
-		c.at(do.at, fmt.Sprintf("%s cannot be set", a.Var), c.whatSettable(a.Var))
-	case a.Verb == adapt.Assign && a.Value < 0 && strings.HasSuffix(string(a.Var), ".rate"):
-		c.at(do.at, fmt.Sprintf("the rate %g is negative", a.Value), "")
+	case a.Verb == adapt.Assign:
+		ok := c.assigned(do, &a)
+		return a, ok
 	default:
 		return a, true
 	}
 	return a, false
-}
-
-// settable reports whether `set` may write a variable: the rate of an open group, or what belongs to a module.
-func (c *compiler) settable(name dsv.Name) bool {
-	if c.plan.Rate(name) {
-		return true
-	}
-	owner, _, dotted := strings.Cut(string(name), ".")
-	return dotted && slices.ContainsFunc(c.plan.Modules, func(m Module) bool { return m.owns(owner) })
-}
-
-func (c *compiler) whatSettable(name dsv.Name) string {
-	if _, ok := c.vars[name]; ok {
-		return "it is a measurement; set the rate of an open client group, or a variable of a module"
-	}
-	return didYouMean(string(name), c.plan.Rates())
 }

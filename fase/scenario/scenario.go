@@ -166,21 +166,6 @@ func (p *Plan) Processes() []string {
 	return names
 }
 
-// Rates are the variables that hold the rates of open groups of clients: those of the variables that are measured which
-// may be set.
-func (p *Plan) Rates() []string {
-	var names []string
-	for _, g := range p.Clients {
-		if g.Users == 0 {
-			names = append(names, g.Name+".rate")
-		}
-	}
-	return names
-}
-
-// Rate reports whether a variable is one of Rates.
-func (p *Plan) Rate(n dsv.Name) bool { return slices.Contains(p.Rates(), string(n)) }
-
 // StartName is the variable that holds T0: CLOCK_MONOTONIC nanoseconds.
 const StartName dsv.Name = "run.t0"
 

@@ -112,6 +112,9 @@ func (s *Sim) Run(ctx context.Context, progress func(dsv.Instant)) error {
 	for svc, m := range s.plan.Mappings() {
 		s.write(0, service.MapName(s.plan.Topology.Services[svc]), dsv.TextValue(m.Encode()))
 	}
+	for _, i := range s.plan.Initials() {
+		s.write(0, i.Name, dsv.FloatValue(i.Value))
+	}
 	end := dsv.At(s.plan.Duration)
 	var at dsv.Instant
 	for at < end && s.err == nil && ctx.Err() == nil {
@@ -215,11 +218,10 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 		s.remap(at, svc, m)
 		return
 	}
-	if group, ok := strings.CutSuffix(string(name), ".rate"); ok {
-		for i, c := range s.plan.Clients {
-			if c.Name == group {
-				s.groups[i].SetRate(at, at.Add(adapt.Notice), v.Float)
-			}
+	group, setting, _ := strings.Cut(string(name), ".")
+	for i := range s.plan.Clients {
+		if s.plan.Clients[i].Name == group {
+			s.groups[i].Set(at, at.Add(adapt.Notice), setting, v.Float)
 		}
 	}
 }

@@ -139,11 +139,15 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 	work.Go(func() error {
 		return modules.Follow(watching, d.env.Space(), "map.*", func(u dsv.Update) { d.remap(l, u) })
 	})
-	work.Go(func() error {
-		return modules.Follow(watching, d.env.Space(), c.Name+".rate", func(u dsv.Update) {
-			l.Post(func(at dsv.Instant) { g.SetRate(at, at.Add(adapt.Notice), u.Reading.Value.Float) })
+	for _, s := range c.Settings() {
+		work.Go(func() error {
+			return modules.Follow(watching, d.env.Space(), c.Name+"."+s.Name, func(u dsv.Update) {
+				// Counted from when it was written, so that all parts of the group change at one instant.
+				from := u.Reading.T1.Add(adapt.Notice)
+				l.Post(func(at dsv.Instant) { g.Set(at, from, s.Name, u.Reading.Value.Float) })
+			})
 		})
-	})
+	}
 	work.Go(func() error {
 		defer cancel()
 		stats, err := l.Run(stop)
@@ -160,11 +164,22 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 // the even ones first, one after the other, of which there are as many.
 const manyPorts = 14_000
 
-// sources gives a process with many connections, and each of several, two source addresses of its own on this host.
+// sources gives a process its share of the addresses that the scenario names. Where it names none, a process with many
+// connections, and each of several, has two addresses of its own on this host.
 func sources(c user.Config) []netip.Addr {
 	keeps := c.Connections.Idle
 	if c.Connections.Own {
 		keeps += c.Users
+	}
+	if given := c.Connections.Sources; len(given) > 0 {
+		var own []netip.Addr
+		for i := c.Part; i < len(given); i += max(c.Parts, 1) {
+			own = append(own, given[i])
+		}
+		if own == nil { // there are fewer addresses than processes
+			own = append(own, given[c.Part%len(given)])
+		}
+		return own
 	}
 	if c.Parts <= 1 && keeps <= manyPorts {
 		return nil

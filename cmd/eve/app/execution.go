@@ -238,6 +238,11 @@ func (x *execution) declare(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, i := range x.plan.Initials() {
+		if _, err := space.Write(ctx, i.Name, dsv.FloatValue(i.Value)); err != nil {
+			return err
+		}
+	}
 	return scenario.Publish(ctx, space, x.plan)
 }
 

@@ -52,7 +52,7 @@ func (x *execution) parties(ps []process) []string {
 	for _, c := range x.plan.Clients {
 		names = append(names, c.Processes()...)
 	}
-	if len(x.plan.Adapt.Rules) > 0 {
+	if x.plan.Adapt.Active() {
 		names = append(names, adapterName)
 	}
 	for _, m := range x.plan.Modules {
@@ -203,7 +203,7 @@ func (x *execution) place(ctx context.Context) error {
 
 // startRest starts the modules that need the mapping.
 func (x *execution) startRest(ctx context.Context) error {
-	if len(x.plan.Adapt.Rules) > 0 {
+	if x.plan.Adapt.Active() {
 		if err := x.start(ctx, "adapter", adapterName, nil); err != nil {
 			return err
 		}

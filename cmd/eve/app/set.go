@@ -22,8 +22,8 @@ func (a *App) setCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set NAME VALUE",
 		Short: "Set a variable of a live run, as a rule does",
-		Long: "Set a variable of a live run, as a rule does: the rate of an open group of clients, or whatever a module of one's own\n" +
-			"reads. Numbers take units: 200/s, 50ms, 64MiB, 85%. The run's decisions tell it. A negative VALUE goes behind --.",
+		Long: "Set a variable of a live run, as a rule does: the rate, users, think time or patience of a group of clients,\n" +
+			"or whatever a module of one's own reads. Numbers take units: 200/s, 50ms, 64MiB, 85%. The run's decisions tell it. A negative VALUE goes behind --.",
 		Example: "  eve set crowd.rate 200/s\n  eve set probe.pause 5ms --run runs/mine\n  eve set probe.offset -- -3",
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -55,8 +55,12 @@ func (a *App) set(ctx context.Context, g *guest, name dsv.Name, text string) err
 	if err != nil {
 		return wrong(fmt.Errorf("set %s %s: %w", name, text, err))
 	}
-	if plan != nil && plan.Rate(name) && v.Float < 0 {
-		return wrong(fmt.Errorf("set %s %s: a rate is not negative", name, text))
+	if plan != nil {
+		if s, ok := plan.Setting(name); ok {
+			if err := s.Check(v.Float); err != nil {
+				return wrong(fmt.Errorf("set %s %s: %w", name, text, err))
+			}
+		}
 	}
 	if _, err := g.Write(ctx, name, v); err != nil {
 		return err
@@ -91,27 +95,30 @@ func (g *guest) decided(ctx context.Context, at dsv.Instant, action string) erro
 // scenario, plan is nil.
 func settable(plan *scenario.Plan, i dsv.Info) error {
 	d := i.Declaration
-	rates := ""
+	others := ""
 	if plan != nil {
-		if plan.Rate(d.Name) {
+		if plan.Follows(d.Name) {
+			return errors.New("it follows an expression of the scenario, which would set it again")
+		}
+		if _, ok := plan.Setting(d.Name); ok {
 			return nil
 		}
-		rates = "; what may be set is a variable of a module"
-		if names := plan.Rates(); len(names) > 0 {
-			rates += ", or " + strings.Join(names, ", ")
+		others = "; what may be set is a variable of a module"
+		if names := plan.Settings(); len(names) > 0 {
+			others += ", or " + strings.Join(names, ", ")
 		}
 		owner, _, _ := strings.Cut(string(d.Name), ".")
 		if slices.Contains([]string{"run", "map", "config", "eve"}, owner) {
-			return fmt.Errorf("the run keeps it%s", rates)
+			return fmt.Errorf("the run keeps it%s", others)
 		}
 		for _, m := range plan.Measures {
 			if m.Name == d.Name {
-				return fmt.Errorf("it is measured, by %s in %s%s", m.Manipulator, strings.Join(m.Owners, ", "), rates)
+				return fmt.Errorf("it is measured, by %s in %s%s", m.Manipulator, strings.Join(m.Owners, ", "), others)
 			}
 		}
 	}
 	if d.Merge != dsv.Last || i.Writers > 0 {
-		return fmt.Errorf("it is measured: a manipulator writes it%s", rates)
+		return fmt.Errorf("it is measured: a manipulator writes it%s", others)
 	}
 	return nil
 }
