@@ -7,6 +7,7 @@ import "errors"
 type Visits struct {
 	Mean, Variance []float64 // by page
 	Once           []bool    // by page: at most one visit a session
+	Last           []float64 // by page: the probability that a session ends with it
 	Length         float64   // pages of a session, in the mean
 	// Left is, by step and page, the mean number of visits that are to come when a session is at the step, without the
 	// present one.
@@ -30,6 +31,10 @@ func (c *Chain) Visits() (*Visits, error) {
 	}
 	for page := range c.Pages {
 		v.page(c, f, page)
+	}
+	v.Last = make([]float64, len(c.Pages))
+	for i, x := range c.presence(f) {
+		v.Last[c.Steps[i].Page] += x * c.Steps[i].exit()
 	}
 	return v, nil
 }
@@ -118,4 +123,25 @@ func solve(lu [][]float64, b []float64) {
 		}
 		b[i] /= lu[i][i]
 	}
+}
+
+// presence is the mean number of visits of each step: the row vector x = start + x·P, by the factors of the transposed matrix.
+func (c *Chain) presence(lu [][]float64) []float64 {
+	x := make([]float64, len(c.Steps))
+	for _, e := range c.Start {
+		x[e.To] += e.P
+	}
+	// (LU)ᵀ = UᵀLᵀ
+	for i := range x {
+		for j := range i {
+			x[i] -= lu[j][i] * x[j]
+		}
+		x[i] /= lu[i][i]
+	}
+	for i := len(x) - 1; i >= 0; i-- {
+		for j := i + 1; j < len(x); j++ {
+			x[i] -= lu[j][i] * x[j]
+		}
+	}
+	return x
 }

@@ -75,7 +75,7 @@ func (c *Config) Requests() []*rdr.Block {
 // Visits is what is to be expected of a session of the group; without sessions, one visit of the one request.
 func (c *Config) Visits() (*session.Visits, error) {
 	if c.Sessions == nil {
-		return &session.Visits{Mean: []float64{1}, Variance: []float64{0}, Once: []bool{true}, Length: 1, Left: [][]float64{{0}}}, nil
+		return &session.Visits{Mean: []float64{1}, Variance: []float64{0}, Once: []bool{true}, Last: []float64{1}, Length: 1, Left: [][]float64{{0}}}, nil
 	}
 	return c.Sessions.Chain.Visits()
 }
