@@ -178,7 +178,7 @@ type duty map[string]func(args json.RawMessage) (any, error)
 func Part(ctx context.Context, role string, in io.Reader, out io.Writer) error {
 	roles := map[string]func(ctx context.Context) (duty, func() error, error){
 		"kernel": kernelPart, "echo": echoPart, "sink": sinkPart, "server": serverPart, "volley": volleyPart,
-		"shelf": shelfPart, "readers": readersPart, "relay": relayPart, "stream": streamPart,
+		"shelf": shelfPart, "clocked": clockedPart, "clients": clientsPart, "readers": readersPart, "relay": relayPart, "stream": streamPart,
 	}
 	begin := roles[role]
 	if begin == nil {
