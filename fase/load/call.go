@@ -19,10 +19,10 @@ type call struct {
 	owner uint32 // where users own their connections
 	conn  *conn  // nil while it waits in line, or for its failure to be told
 
-	msg    []byte      // head and compact body, made once
-	pad    int64       // bytes of body after msg
-	head   bool        // a HEAD, whose answer has no body
-	safe   bool        // may be sent again though it may have arrived
+	msg    []byte      // head, and compact or short body, made once
+	body   string      // a long one, after msg
+	pad    int64       // bytes of body after that
+	plain  plain       // what msg was made of
 	sentAt dsv.Instant // 0: not yet
 	live   bool
 }
@@ -30,7 +30,7 @@ type call struct {
 func (k *call) chain() *links[call] { return &k.links }
 
 // total is the length of the request.
-func (k *call) total() int64 { return int64(len(k.msg)) + k.pad }
+func (k *call) total() int64 { return int64(len(k.msg)+len(k.body)) + k.pad }
 
 // maxKept bounds the memory that a finished call keeps for its next message.
 const maxKept = 16 << 10
@@ -69,7 +69,7 @@ func (l *Loop) send(core int, e step.Effect) {
 	k := l.newCall(core, e.Ref)
 	p, cause, err := l.poolOf(int(e.Node))
 	if err == nil {
-		cause, err = service.Other, l.encode(k, req, p.host)
+		cause, err = service.Other, l.encode(k, req, p)
 	}
 	if err != nil {
 		l.note(err.Error())
@@ -85,11 +85,10 @@ func (l *Loop) send(core int, e step.Effect) {
 
 func (l *Loop) newCall(core int, ref step.Ref) *call {
 	k, slot := l.calls.take()
-	msg := k.msg[:0]
-	if cap(msg) > maxKept {
-		msg = nil
+	if cap(k.msg) > maxKept {
+		k.msg, k.plain = nil, plain{}
 	}
-	*k = call{slot: slot, core: core, ref: ref, msg: msg, live: true}
+	*k = call{slot: slot, core: core, ref: ref, msg: k.msg, body: k.body, pad: k.pad, plain: k.plain, live: true}
 	l.stats.InFlight++
 	table := l.flights[core]
 	at := int(ref.Slot())

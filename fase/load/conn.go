@@ -128,7 +128,7 @@ func (l *Loop) connectCause(err error) service.Cause {
 func (l *Loop) begin(c *conn, k *call) {
 	c.state, c.call, k.conn = busy, k, c
 	c.written, c.first, c.broken = 0, 0, nil
-	c.rd.Reset(k.head)
+	c.rd.Reset(k.plain.head)
 	l.markSent(k)
 	l.write(c)
 }

@@ -29,10 +29,10 @@ func (l *Loop) write(c *conn) {
 }
 
 func (l *Loop) writeSome(c *conn, k *call) (int, error) {
-	if k.pad == 0 {
+	if len(k.msg) == int(k.total()) {
 		return netpoll.Write(c.fd, k.msg[c.written:])
 	}
-	return l.writePadded(c.fd, k, c.written)
+	return l.writeMore(c.fd, k, c.written)
 }
 
 // readBudget is how many times a connection is read before others have their turn.
@@ -99,7 +99,7 @@ func (l *Loop) feed(c *conn, p []byte) bool {
 
 // reusable reports whether the connection can carry another call after a whole answer.
 func (c *conn) reusable() bool {
-	return c.rd.Reusable() && c.rd.Response.Status >= 200 && c.written == c.call.total() &&
+	return c.rd.Reusable() && c.rd.Response.Status >= 200 && c.written == c.call.total() && !c.call.plain.close &&
 		!c.hungup && c.broken == nil
 }
 
@@ -136,7 +136,7 @@ func (l *Loop) lost(c *conn, err error) {
 		return
 	}
 	k := c.call
-	if c.served > 0 && c.first == 0 && (k.safe || c.written < k.total()) {
+	if c.served > 0 && c.first == 0 && (k.plain.safe || c.written < k.total()) {
 		// The server closed a kept connection at about the time it was used. The new one is not kept: this happens once.
 		l.stats.Retried++
 		p := c.pool

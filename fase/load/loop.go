@@ -59,6 +59,7 @@ type Loop struct {
 	taken  []connRef // unread of the last turn
 
 	in       []byte // what is read goes here and is discarded
+	out      []byte // bodies on their way out; nil until there is one
 	stats    Stats
 	messages map[string]int
 }
