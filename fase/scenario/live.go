@@ -22,7 +22,7 @@ type rawLive struct {
 
 // live is a value, or an expression that it follows together with the value at the start: {expr: …, init: …}.
 func live(dst *rawLive, inner value, u unit) value {
-	said := bounds{0, user.MaxRate, "0 or more"}
+	within := bounds{0, user.MaxWeight, "0 or more"}
 	init := value{inner.shape, func(r *reader, n *node) {
 		dst.init = n
 		inner.read(r, n)
@@ -30,8 +30,8 @@ func live(dst *rawLive, inner value, u unit) value {
 	fields := []field{
 		{key: "expr", value: text(&dst.expr), need: true, help: "what it follows, such as 100/s / (1 + crowd.in_flight / 50)"},
 		{key: "init", value: init, need: true, help: "the value at the start, and for as long as the expression is unknown"},
-		{key: "least", value: amount(&dst.least, u, said), help: "it does not fall below"},
-		{key: "most", value: amount(&dst.most, u, said), help: "it does not rise above"},
+		{key: "least", value: amount(&dst.least, u, within), help: "it does not fall below"},
+		{key: "most", value: amount(&dst.most, u, within), help: "it does not rise above"},
 	}
 	s := shape{name: inner.said() + ", or {expr: …, init: …}", json: map[string]any{
 		"anyOf": []any{inner.schema(), objectSchema(fields)},
@@ -47,10 +47,14 @@ func live(dst *rawLive, inner value, u unit) value {
 
 // lives lists the expressions of a group by the name of the setting that follows them.
 func (v *rawClient) lives() map[string]*rawLive {
-	return map[string]*rawLive{
+	lives := map[string]*rawLive{
 		user.RateSetting: &v.rateLive, user.UsersSetting: &v.usersLive,
 		user.ThinkSetting: &v.thinkLive, user.PatienceSetting: &v.patienceLive,
 	}
+	for i := range v.mix {
+		lives[user.WeightPrefix+v.mix[i].request.v] = &v.mix[i].live
+	}
+	return lives
 }
 
 // follows compiles the expressions that settings of client groups follow.
@@ -174,7 +178,7 @@ func (c *compiler) settable(name dsv.Name) bool {
 func (c *compiler) whatSettable(name dsv.Name) string {
 	known := c.plan.Settings()
 	if _, ok := c.vars[name]; ok {
-		return "it is a measurement; set the rate, users, think time or patience of a client group, or a variable of a module"
+		return "it is a measurement; set the rate, users, think time, patience or a weight of a client group, or a variable of a module"
 	}
 	return didYouMean(string(name), known)
 }

@@ -30,7 +30,7 @@ func retryFields(r *rawRetry) []field {
 
 func budgetFields(r *rawRetry) []field {
 	return []field{
-		{key: "ratio", value: amount(&r.ratio, plainUnit(), bounds{0, 1000, "from 0% to 100000%"}), need: true, help: "further attempts by request"},
+		{key: "ratio", value: amount(&r.ratio, plainUnit(), positive(1000, "above 0% and at most 100000%")), need: true, help: "further attempts by request"},
 		{key: "least", value: amount(&r.least, rateUnit(), bounds{0, maxRate, "at most 10000000/s"}), def: "0/s", help: "further attempts that are granted beside, whatever the requests are"},
 		{key: "window", value: duration(&r.window, time.Second, false), def: "10s", help: "what requests brought is forgotten after it"},
 	}

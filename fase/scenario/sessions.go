@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/eve-emulation/eve/fase/session"
+	"github.com/eve-emulation/eve/fase/user"
 )
 
 // rawSession is a session as written.
@@ -51,6 +52,7 @@ type rawEdge struct {
 type rawWeight struct {
 	request spot[string]
 	weight  float64
+	live    rawLive
 }
 
 func sessionFields(s *rawSession) []field {
@@ -232,9 +234,10 @@ func weights(dst *[]rawWeight, at **node) value {
 			}
 			seen[e.key.text] = e.key.line
 			var x spot[float64]
-			amount(&x, plainUnit(), bounds{0, 1e9, "a weight, at least 0"}).read(r, e.value)
+			var l rawLive
+			live(&l, amount(&x, plainUnit(), bounds{0, user.MaxWeight, "a weight, at least 0"}), plainUnit()).read(r, e.value)
 			if x.written() {
-				*dst = append(*dst, rawWeight{request: spot[string]{e.key.text, e.key}, weight: x.v})
+				*dst = append(*dst, rawWeight{request: spot[string]{e.key.text, e.key}, weight: x.v, live: l})
 			}
 		}
 	}}

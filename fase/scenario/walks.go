@@ -60,7 +60,7 @@ func (c *compiler) mix(v *rawClient) *user.Sessions {
 	total := 0.0
 	for _, w := range v.mix {
 		names, weights, total = append(names, w.request.v), append(weights, w.weight), total+w.weight
-		s.Pages = append(s.Pages, user.Page{Name: w.request.v, Request: c.request(w.request)})
+		s.Pages = append(s.Pages, user.Page{Name: w.request.v, Request: c.request(w.request), Weight: w.weight})
 	}
 	if v.mixAt.kind != mappingNode {
 		return nil

@@ -38,11 +38,25 @@ const (
 	MaxRate  = 1e7
 	MaxUsers = 1_000_000
 	MaxTime  = 30 * 24 * time.Hour
+	// MaxWeight is the greatest weight of a request in a mix.
+	MaxWeight = 1e9
 )
 
-// Settings lists what may be changed of the group: its rate if it is open, else its users and their think time; and
-// their patience.
+// Settings lists what may be changed of the group: its rate if it is open, else its users and their think time; their
+// patience; and the weights of a mix.
 func (c *Config) Settings() []Setting {
+	list := c.population()
+	if c.Sessions == nil || !c.Sessions.Mix {
+		return list
+	}
+	for _, p := range c.Sessions.Pages {
+		list = append(list, Setting{WeightPrefix + p.Name, "1", "weight of " + p.Name + " among the requests of the group", MaxWeight, false})
+	}
+	return list
+}
+
+// population is the settings of how many ask, and how long they wait.
+func (c *Config) population() []Setting {
 	patience := Setting{PatienceSetting, "s", "patience of requests that begin from now on; 0: endless", MaxTime.Seconds(), false}
 	switch {
 	case c.Trace != nil:
@@ -84,7 +98,19 @@ func (c *Config) Initial(name string) (float64, bool) {
 	case PatienceSetting:
 		return c.Patience.Seconds(), c.Patience > 0
 	}
+	if i := c.weighted(name); i >= 0 {
+		return c.Sessions.Pages[i].Weight, true
+	}
 	return 0, false
+}
+
+// weighted is the request of a mix whose weight a setting is, or -1.
+func (c *Config) weighted(name string) int {
+	of, ok := strings.CutPrefix(name, WeightPrefix)
+	if !ok || c.Sessions == nil || !c.Sessions.Mix {
+		return -1
+	}
+	return slices.IndexFunc(c.Sessions.Pages, func(p Page) bool { return p.Name == of })
 }
 
 // Check refuses what is no value of the setting.
@@ -133,6 +159,7 @@ type reaction struct {
 	known    uint64 // those below it have begun
 	away     map[uint64]uint64
 	think    Think
+	weights  []float64 // of a mix, once one was set
 }
 
 // Set changes a setting from the instant from on, or from at, if that is later. All parts of a group that are told the same
@@ -172,6 +199,11 @@ func (g *Group) SetPatience(at, from dsv.Instant, patience time.Duration) {
 	g.Set(at, from, PatienceSetting, patience.Seconds())
 }
 
+// SetMix changes the weight of a request in a mix; see [Group.Set].
+func (g *Group) SetMix(at, from dsv.Instant, request string, weight float64) {
+	g.Set(at, from, WeightPrefix+request, weight)
+}
+
 // set puts a setting into force.
 func (g *Group) set(at dsv.Instant, s *Setting, x float64) {
 	switch s.Name {
@@ -188,6 +220,30 @@ func (g *Group) set(at dsv.Instant, s *Setting, x float64) {
 		g.cfg.Think = &r.think
 	case PatienceSetting:
 		g.cfg.Patience = duration(x)
+	default:
+		g.setWeight(g.cfg.weighted(s.Name), x)
+	}
+}
+
+// setWeight moves the thresholds by which requests of a mix are drawn. While all weights are 0, the last others stay.
+func (g *Group) setWeight(i int, x float64) {
+	r := &g.reaction
+	if r.weights == nil {
+		for _, p := range g.cfg.Sessions.Pages {
+			r.weights = append(r.weights, p.Weight)
+		}
+		g.walks.first = slices.Clone(g.walks.first)
+	}
+	r.weights[i] = x
+	total := 0.0
+	for _, w := range r.weights {
+		total += w
+	}
+	if total == 0 {
+		return
+	}
+	for k := range g.walks.first {
+		g.walks.first[k].P = r.weights[g.walks.first[k].To] / total
 	}
 }
 

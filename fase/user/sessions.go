@@ -26,7 +26,8 @@ type Sessions struct {
 type Page struct {
 	Name    string
 	Request *rdr.Block
-	Think   *Think // the pause between its answer and the next page of the session; nil is none
+	Think   *Think  // the pause between its answer and the next page of the session; nil is none
+	Weight  float64 // of a mix: how often it is drawn, beside the others
 }
 
 // Nodes of a session's key, and of a page's, beside those of arrivals.go.

@@ -22,7 +22,7 @@ func (a *App) setCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set NAME VALUE",
 		Short: "Set a variable of a live run, as a rule does",
-		Long: "Set a variable of a live run, as a rule does: the rate, users, think time or patience of a group of clients,\n" +
+		Long: "Set a variable of a live run, as a rule does: the rate, users, think time, patience or mix of a group of clients,\n" +
 			"or whatever a module of one's own reads. Numbers take units: 200/s, 50ms, 64MiB, 85%. The run's decisions tell it. A negative VALUE goes behind --.",
 		Example: "  eve set crowd.rate 200/s\n  eve set probe.pause 5ms --run runs/mine\n  eve set probe.offset -- -3",
 		Args:    args(cobra.ExactArgs(2)),
