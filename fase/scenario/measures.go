@@ -233,6 +233,7 @@ func (s *standard) group(c *user.Config, own []string) {
 		s.put(own, dmm.Spec{Name: dsv.Name(g + "." + v.Name), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9}}, v.Unit, v.Help)
 	}
 	s.add(own, "count", g+".abandoned", "1", "requests whose user lost patience; errors_abandoned counts the same")
+	s.add(own, "sum", g+".unfinished", "1", "requests under way when the run ended, written then")
 	s.add(own, "count", g+".retries", "1", "further attempts at requests that had failed")
 	if c.Retry.Budget != (user.Budget{}) {
 		s.add(own, "count", g+".retries_refused", "1", "further attempts for which the budget had no token")

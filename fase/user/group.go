@@ -383,5 +383,6 @@ func (g *Group) Idle() error {
 func (g *Group) Settle(at dsv.Instant) {
 	g.Advance(at)
 	g.accrue(at)
+	g.meters.unfinished.Write(at, float64(g.InFlight()))
 	g.cutAll(at)
 }

@@ -12,7 +12,7 @@ import (
 // meters are the variables that a group writes.
 type meters struct {
 	latency, requests, errors, lag, issued, late, inFlight, target, records *dmm.Var
-	retries, refused, abandoned                                             *dmm.Var
+	retries, refused, abandoned, unfinished                                 *dmm.Var
 	connect, firstByte                                                      *dmm.Var
 	causes                                                                  []*dmm.Var
 }
@@ -22,7 +22,7 @@ func newMeters(group string, vars service.Vars) meters {
 	m := meters{
 		latency: v("latency"), requests: v("requests"), errors: v("errors"), lag: v("send_lag"), issued: v("issued"),
 		late: v("late"), inFlight: v("in_flight"), target: v("target"), records: v("records"),
-		retries: v("retries"), refused: v("retries_refused"), abandoned: v("abandoned"),
+		retries: v("retries"), refused: v("retries_refused"), abandoned: v("abandoned"), unfinished: v("unfinished"),
 		connect: v("connect"), firstByte: v("first_byte"),
 		causes: make([]*dmm.Var, len(service.Causes())+1),
 	}
