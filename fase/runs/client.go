@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/eve-emulation/eve/dsv"
-	"github.com/eve-emulation/eve/fase/stat"
+	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
 )
 
@@ -19,6 +19,9 @@ const (
 	// MaxLagShare is the largest share of a response-time quantile, the median or the p99, that the same quantile of the
 	// send lag may have, once it exceeds MaxSendLag.
 	MaxLagShare = 0.1
+	// MaxUtilisation is the largest share of a processor that the thread of a loop may use that does not poll: beyond it,
+	// requests wait for the loop, and what is measured is its own queue.
+	MaxUtilisation = 0.95
 )
 
 // client computes the results of one group.
@@ -29,9 +32,10 @@ func (t *totals) client(g *user.Config) Client {
 	c := Client{
 		Model: "closed", Requests: t.count(v("requests")), Errors: t.errors(g.Name, t.count),
 		TargetRate: Number(math.NaN()), AchievedRate: t.perSecond(float64(issued)),
-		Response: Distribute(t.hist(v("latency"))),
-		SendLag:  Lag{P50: Number(lag.Quantile(0.5)), P99: Number(lag.Quantile(0.99)), Max: Number(lag.Max())},
-		Late:     t.count(v("late")), Dropped: t.count(v("dropped")),
+		Response:  Distribute(t.hist(v("latency"))),
+		SendLag:   Lag{P50: Number(lag.Quantile(0.5)), P99: Number(lag.Quantile(0.99)), Max: Number(lag.Max())},
+		FirstByte: t.distribution(v("first_byte")), Connect: t.distribution(v("connect")),
+		Late: t.count(v("late")), Dropped: t.count(v("dropped")), Abandoned: t.count(v("errors_" + service.Abandoned.String())),
 		ArrivalsSHA256: g.PlanHash(),
 		Accounting:     t.accounting(g.Name),
 	}
@@ -42,11 +46,52 @@ func (t *totals) client(g *user.Config) Client {
 	}
 	records := t.records(g.Name)
 	c.ArrivalsOffPlan = int64(g.OffPlan(records, t.wasSet(g, user.RateSetting)))
-	c.ResponseInterval = t.interval(records, c.Response.Count)
+	c.Generator = t.generator(g)
 	c.GeneratorReasons = t.limits(g, &c, issued)
 	c.GeneratorLimited = len(c.GeneratorReasons) > 0
-	c.Generator = t.generator(g)
+	t.judge(g, &c, records)
 	return c
+}
+
+// distribution describes a histogram of the window; nil when nothing was written.
+func (t *totals) distribution(n dsv.Name) *Distribution {
+	h := t.hist(n)
+	if h.Count() == 0 {
+		return nil
+	}
+	return new(Distribute(h))
+}
+
+// judge adds what makes the figures of a group believable.
+func (t *totals) judge(g *user.Config, c *Client, records []user.Record) {
+	e := Evidence{Group: g, From: t.from, To: t.to, Records: records, Changes: t.changes(g), Lost: t.lost || len(t.broken) > 0}
+	if w := t.window(dsv.Name(g.Name + ".latency")); w != nil {
+		e.Latency = w.Deltas(0, t.to)
+	}
+	if g.Open() && t.wasSet(g, user.RateSetting) {
+		e.Offered = func() func(at dsv.Instant) float64 { return t.offered(dsv.Name(g.Name + ".target")) }
+	}
+	e.Judge(c)
+}
+
+// offered is the integral of the rate as it was measured, linear within windows of synchronisation.
+func (t *totals) offered(target dsv.Name) func(at dsv.Instant) float64 {
+	var ds []dsv.Delta
+	if w := t.window(target); w != nil {
+		ds = w.Deltas(0, dsv.Never)
+	}
+	i, before := 0, 0.0
+	return func(at dsv.Instant) float64 {
+		for i < len(ds) && ds[i].T1 <= at {
+			x, _ := ds[i].Value.Number()
+			before, i = before+x, i+1
+		}
+		if i == len(ds) || at <= ds[i].T0 {
+			return before
+		}
+		x, _ := ds[i].Value.Number()
+		return before + x*float64(at-ds[i].T0)/float64(ds[i].T1-ds[i].T0)
+	}
 }
 
 // GeneratorName is the variable that holds what it cost to emulate a part of a group, 0 being the first: Text, a JSON
@@ -107,21 +152,38 @@ func (t *totals) errors(group string, count func(dsv.Name) int64) map[string]int
 	return m
 }
 
-// accounting finds out where each request of the whole run is. What is in flight at the end is counted nowhere, so it
-// follows from the rest; the causes and the samples are counted apart and must agree.
+// accounting finds out where each request of the whole run is. Issued requests, those that ended, their causes, their samples,
+// those that were sent and those still under way at the end are counted apart, and must agree.
 func (t *totals) accounting(group string) Accounting {
 	v := func(what string) dsv.Name { return dsv.Name(group + "." + what) }
 	issued, finished := t.countAll(v("issued")), t.countAll(v("requests"))
 	es := t.errors(group, t.countAll)
-	a := Accounting{Issued: issued, Errors: es[AllErrors], OK: finished - es[AllErrors], InFlight: issued - finished}
+	a := Accounting{
+		Issued: issued, Sent: int64(t.whole(v("send_lag")).Value.Hist.Count()),
+		Errors: es[AllErrors], Abandoned: es[service.Abandoned.String()], OK: finished - es[AllErrors], InFlight: issued - finished,
+	}
 	byCause := int64(0)
 	for cause, n := range es {
 		if cause != AllErrors {
 			byCause += n
 		}
 	}
+	left := a.InFlight
+	if w := t.whole(v("unfinished")); !w.Empty() { // of a group that did not end in order it is not known
+		left = int64(w.Number())
+	}
 	samples := int64(t.whole(v("latency")).Value.Hist.Count())
-	a.Balanced = a.InFlight >= 0 && a.OK >= 0 && byCause == a.Errors && samples == finished
+	switch {
+	case a.InFlight < 0 || left != a.InFlight:
+		a.Broken = fmt.Sprintf("%d were issued, where %d ended and %d were under way at the end", issued, finished, left)
+	case a.OK < 0 || byCause != a.Errors:
+		a.Broken = fmt.Sprintf("of %d that ended %d were errors, where the causes add up to %d", finished, a.Errors, byCause)
+	case samples != finished:
+		a.Broken = fmt.Sprintf("%d ended, where there are %d response times", finished, samples)
+	case a.Sent > issued:
+		a.Broken = fmt.Sprintf("%d were sent, where %d were issued", a.Sent, issued)
+	}
+	a.Balanced = a.Broken == ""
 	return a
 }
 
@@ -159,36 +221,11 @@ func (t *totals) records(group string) []user.Record {
 	return rs
 }
 
-// maxSeries bounds the series of which an autocorrelation time is computed.
-const maxSeries = 200_000
-
-// interval returns the confidence interval of the mean response, when every request of the window was recorded and
-// there are enough of them.
-func (t *totals) interval(records []user.Record, count uint64) *Estimate {
-	var xs []float64
-	for _, r := range records {
-		if r.Done > t.from && r.Done <= t.to {
-			xs = append(xs, r.Done.Sub(r.Due).Seconds())
-		}
-	}
-	if uint64(len(xs)) != count || len(xs) > maxSeries {
-		return nil
-	}
-	e, err := stat.BatchMeans(xs, stat.Batches, 0.95)
-	if err != nil {
-		return nil
-	}
-	return &Estimate{
-		Low: Number(e.Low), High: Number(e.High), Confidence: Number(e.Confidence), Batches: e.Batches, Samples: e.N,
-		TooShort: float64(e.N/e.Batches) < 10*stat.IACT(xs),
-	}
-}
-
 // limits says why the generator was the limit, if it was.
 func (t *totals) limits(g *user.Config, c *Client, issued int64) []string {
 	return Generated{
 		Planned: t.measured(dsv.Name(g.Name + ".target")).Number(), Open: len(g.Rate) > 0, Poisson: g.Law == user.Poisson,
-		Issued: issued, Dropped: c.Dropped, SendLag: c.SendLag, Response: c.Response,
+		Issued: issued, Dropped: c.Dropped, SendLag: c.SendLag, Response: c.Response, Generator: c.Generator,
 	}.LimitReasons()
 }
 
@@ -199,6 +236,7 @@ type Generated struct {
 	Issued, Dropped int64
 	SendLag         Lag
 	Response        Distribution
+	Generator       *Generator // nil: not known
 }
 
 // LimitReasons says why the generator was the limit, if it was; docs/summary.md states the rule.
@@ -225,6 +263,9 @@ func (g Generated) LimitReasons() []string {
 				q.name, seconds(float64(q.lag)), seconds(MaxSendLag), percent(MaxLagShare), q.name, seconds(float64(q.response))))
 			break
 		}
+	}
+	if u := g.Generator; u != nil && u.Spin == 0 && float64(u.Utilisation) > MaxUtilisation {
+		rs = append(rs, fmt.Sprintf("its loop used %s of a processor, which is more than %s", percent(float64(u.Utilisation)), percent(MaxUtilisation)))
 	}
 	return rs
 }

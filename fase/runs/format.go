@@ -25,3 +25,22 @@ func seconds(x float64) string {
 		return strconv.FormatFloat(x, 'g', 4, 64) + " s"
 	}
 }
+
+// clock writes an instant: "12.3 s".
+func clock(x float64) string { return round(x, 3) + " s" }
+
+// round writes a number with so many significant digits and no exponent where it is not huge.
+func round(x float64, digits int) string {
+	if a := math.Abs(x); a >= math.Pow(10, float64(digits)) && a < 1e15 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(x, 'g', digits, 64)
+}
+
+// signed writes a share with its sign: "+4.2 %".
+func signed(x float64) string {
+	if x > 0 {
+		return "+" + percent(x)
+	}
+	return percent(x)
+}

@@ -58,7 +58,7 @@ const (
 	ExitOK               Exit = 0
 	ExitFailed           Exit = 1   // an error of Eve's or of a module
 	ExitWrongInput       Exit = 2   // the command or the scenario is wrong; nothing was started
-	ExitExpectFailed     Exit = 3   // a condition of `expect` does not hold
+	ExitExpectFailed     Exit = 3   // a condition of `expect` does not hold, or the books do not balance
 	ExitGeneratorLimited Exit = 4   // the clients could not keep their plan, so the results say nothing of the servers
 	ExitNotCertified     Exit = 5   // the host was too noisy, and a certified result was asked for
 	ExitInterrupted      Exit = 130 // ended early by a signal
@@ -67,6 +67,7 @@ const (
 // Ends are the ways in which a run may have ended, for [Ends.Exit].
 type Ends struct {
 	WrongInput, Failed, Interrupted, GeneratorLimited, NotCertified, ExpectFailed bool
+	BooksBroken                                                                   bool // requests are not accounted for: as if an expectation had failed
 }
 
 // Exit returns the exit code by precedence.
@@ -82,7 +83,7 @@ func (e Ends) Exit() Exit {
 		return ExitGeneratorLimited
 	case e.NotCertified:
 		return ExitNotCertified
-	case e.ExpectFailed:
+	case e.ExpectFailed, e.BooksBroken:
 		return ExitExpectFailed
 	default:
 		return ExitOK

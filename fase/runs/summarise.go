@@ -29,11 +29,17 @@ type Extras struct {
 	Warnings     []string
 }
 
+// lost says whether measurements are missing, because what wrote them did not end in order.
+func (x *Extras) lost() bool {
+	return x.Error != "" || slices.ContainsFunc(x.Modules, func(m Module) bool { return m.Exit != "" })
+}
+
 // Summarise computes the results of a run from its history. Equal plans, histories and extras give equal summaries, and
 // those give equal bytes. An incomplete history gives warnings and the results of what there is.
 func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	t := newTotals(h)
 	t.setWindow(plan, x.Interrupted)
+	t.lost = x.lost() || len(Gaps(h)) > 0
 	s := &Summary{
 		Summary: SummaryVersion, Version: x.Version, Kind: x.Kind, Scenario: plan.Name, About: plan.About, Seed: plan.Seed,
 		Interrupted: x.Interrupted, Error: x.Error, Duration: Number(plan.Duration.Seconds()),
@@ -225,8 +231,10 @@ func (s *Summary) warn(t *totals) {
 		for _, r := range c.GeneratorReasons {
 			s.Warnings = append(s.Warnings, "client "+name+" was limited by its generator: "+r)
 		}
-		if !c.Accounting.Balanced {
-			s.Warnings = append(s.Warnings, fmt.Sprintf("client %s: the books do not balance: %+v", name, c.Accounting))
+		for _, g := range c.Gates {
+			if g.Verdict == stat.Fail && g.Gate != GeneratorGate {
+				s.Warnings = append(s.Warnings, "client "+name+": "+g.Words)
+			}
 		}
 		if c.ArrivalsOffPlan > 0 {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("client %s: %d requests were not as planned", name, c.ArrivalsOffPlan))
@@ -241,6 +249,7 @@ func (s *Summary) ends(x Extras) Ends {
 	e := Ends{Failed: x.Error != "", Interrupted: x.Interrupted, NotCertified: x.NotCertified}
 	for _, c := range s.Clients {
 		e.GeneratorLimited = e.GeneratorLimited || c.GeneratorLimited
+		e.BooksBroken = e.BooksBroken || c.failed(BooksGate)
 	}
 	for _, x := range s.Expect {
 		e.ExpectFailed = e.ExpectFailed || x.Verdict == stat.Fail

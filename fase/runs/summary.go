@@ -123,23 +123,34 @@ type Lag struct {
 
 // A Client is the result of one group of clients, over the window unless said otherwise.
 type Client struct {
-	Model            string           `json:"model"`                    // "open" or "closed"
-	Requests         int64            `json:"requests"`                 // finished, whatever the outcome
-	Errors           map[string]int64 `json:"errors"`                   // by cause, each cause of which there was one; and "all"
-	TargetRate       Number           `json:"target_rate_per_second"`   // open: mean of the planned rate; closed: null
-	AchievedRate     Number           `json:"achieved_rate_per_second"` // requests issued
-	Throughput       Number           `json:"throughput_per_second"`    // requests finished without error
-	Response         Distribution     `json:"response_seconds"`         // from due to last byte, errors and time-outs included
-	ResponseInterval *Estimate        `json:"response_mean_interval,omitempty"`
+	Model            string           `json:"model"`                            // "open" or "closed"
+	Requests         int64            `json:"requests"`                         // finished, whatever the outcome
+	Errors           map[string]int64 `json:"errors"`                           // by cause, each cause of which there was one; and "all"
+	TargetRate       Number           `json:"target_rate_per_second"`           // open: mean of the planned rate; closed: null
+	AchievedRate     Number           `json:"achieved_rate_per_second"`         // requests issued
+	Throughput       Number           `json:"throughput_per_second"`            // requests finished without error
+	Response         Distribution     `json:"response_seconds"`                 // from due to last byte, errors and time-outs included
+	ResponseInterval *Estimate        `json:"response_mean_interval,omitempty"` // the mean's of Intervals
+	FirstByte        *Distribution    `json:"first_byte_seconds,omitempty"`     // from due to the first byte of the first answer; absent in virtual time
+	Connect          *Distribution    `json:"connect_seconds,omitempty"`        // to open a connection for a request; inside the response time too
 	SendLag          Lag              `json:"send_lag_seconds"`
-	Late             int64            `json:"late"`    // sent more than 1 ms after they were due
-	Dropped          int64            `json:"dropped"` // due, and never sent
+	Late             int64            `json:"late"`      // sent more than 1 ms after they were due
+	Dropped          int64            `json:"dropped"`   // due, and never sent
+	Abandoned        int64            `json:"abandoned"` // given up by their users; among the errors as well
 	GeneratorLimited bool             `json:"generator_limited"`
 	GeneratorReasons []string         `json:"generator_limited_reasons,omitempty"`
 	Generator        *Generator       `json:"generator,omitempty"` // absent in virtual time, and of a group that did not end in order
 	ArrivalsSHA256   string           `json:"arrivals_sha256"`
 	ArrivalsOffPlan  int64            `json:"arrivals_off_plan"`
 	Accounting       Accounting       `json:"accounting"`
+
+	// What makes the figures believable: see Evidence.
+	Meaning   string              `json:"meaning"`   // the figures in a sentence
+	Gates     []Gate              `json:"gates"`     // what was asked of them
+	Intervals map[string]Estimate `json:"intervals"` // of the response time: mean, p50, p95, p99
+	Warmup    *Warmup             `json:"warmup"`
+	Steady    *Steadiness         `json:"steady"`
+	Law       *ArrivalLaw         `json:"arrivals_law,omitempty"` // open groups
 }
 
 // A Generator is what it cost to emulate a group, over the whole run: the content of the variable GROUP.generator.
@@ -150,32 +161,40 @@ type Generator struct {
 	JitterP50   Number   `json:"jitter_p50_seconds"`  // how late the loop's sleeps ended
 	JitterP99   Number   `json:"jitter_p99_seconds"`
 	JitterMax   Number   `json:"jitter_max_seconds"`
-	Connections uint64   `json:"connections"`         // opened
-	Idle        int      `json:"idle,omitempty"`      // connections of `idle:` that were open at the end
-	IdleLost    uint64   `json:"idle_lost,omitempty"` // of them, those that servers closed
-	Retried     uint64   `json:"retried"`             // sent again, because a kept connection turned out to be closed
+	Spin        Number   `json:"spin_seconds,omitempty"` // polled instead of slept before an instant, which takes CPU time
+	Connections uint64   `json:"connections"`            // opened
+	Idle        int      `json:"idle,omitempty"`         // connections of `idle:` that were open at the end
+	IdleLost    uint64   `json:"idle_lost,omitempty"`    // of them, those that servers closed
+	Retried     uint64   `json:"retried"`                // sent again, because a kept connection turned out to be closed
 	BytesIn     uint64   `json:"bytes_in"`
 	BytesOut    uint64   `json:"bytes_out"`
 	Messages    []string `json:"messages,omitempty"` // errors in words, and how often
 }
 
-// An Estimate is a mean with its confidence interval, in seconds.
+// An Estimate is a mean or a quantile with its confidence interval by batches, in seconds.
 type Estimate struct {
-	Low        Number `json:"low"`
-	High       Number `json:"high"`
-	Confidence Number `json:"confidence"`
-	Batches    int    `json:"batches"`
-	Samples    int    `json:"samples"`
-	TooShort   bool   `json:"too_short"` // batches are shorter than 10 times the autocorrelation time: the interval is too narrow
+	Value       Number `json:"value"`
+	Low         Number `json:"low"` // null, as High is: it cannot be told
+	High        Number `json:"high"`
+	Confidence  Number `json:"confidence"`
+	Batches     int    `json:"batches"` // 0: too few samples for an interval
+	Samples     int    `json:"samples"`
+	TooShort    bool   `json:"too_short"`   // TooFew or Correlated: the interval is too narrow, or there is none
+	TooFew      bool   `json:"too_few"`     // samples; or batches are shorter than 10 times the autocorrelation time
+	Correlated  bool   `json:"correlated"`  // neighbouring batches are alike
+	Correlation Number `json:"correlation"` // of neighbouring batches
 }
 
 // Accounting is the whereabouts of each request of a group over the whole run, warm-up included.
 type Accounting struct {
-	Issued   int64 `json:"issued"`
-	OK       int64 `json:"ok"`
-	Errors   int64 `json:"errors"`
-	InFlight int64 `json:"in_flight"` // issued, and not finished when the run ended
-	Balanced bool  `json:"balanced"`  // issued = ok + errors + in_flight, the causes add up, each finished request has its sample
+	Issued    int64  `json:"issued"`
+	Sent      int64  `json:"sent"` // handed to the network; the others failed before, or were not yet
+	OK        int64  `json:"ok"`
+	Errors    int64  `json:"errors"`           // Abandoned included
+	Abandoned int64  `json:"abandoned"`        // given up by their users
+	InFlight  int64  `json:"in_flight"`        // issued, and not finished when the run ended
+	Balanced  bool   `json:"balanced"`         // nothing is broken
+	Broken    string `json:"broken,omitempty"` // which equation does not hold, with its figures
 }
 
 // Resource is the name of a resource of a server: cpu, disk, memory, link.

@@ -282,7 +282,7 @@ func TestAccounting(t *testing.T) {
 		w.Var("g.errors_refused").Write(sec(5), 1)
 	})
 	c := s.Clients["g"]
-	if want := (runs.Accounting{Issued: 11, OK: 9, Errors: 1, InFlight: 1, Balanced: true}); c.Accounting != want {
+	if want := (runs.Accounting{Issued: 11, Sent: 10, OK: 9, Errors: 1, InFlight: 1, Balanced: true}); c.Accounting != want {
 		t.Errorf("got %+v, want %+v", c.Accounting, want)
 	}
 	if c.Requests != 8 || c.Errors["refused"] != 1 || c.Errors[runs.AllErrors] != 1 || len(c.Errors) != 2 {

@@ -17,6 +17,7 @@ type totals struct {
 	from, to     dsv.Instant
 	warnings     []string
 	broken       map[dsv.Name]error // histories that could not be read whole
+	lost         bool               // measurements of modules are known to be missing
 }
 
 func newTotals(h History) *totals {

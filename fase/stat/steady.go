@@ -67,7 +67,7 @@ func Stationary(xs []float64) Stationarity {
 func drift(ys []float64, mean float64) float64 {
 	worst := 0.0
 	quarter := len(ys) / 4
-	for i := 0; i < 4; i++ {
+	for i := range 4 {
 		m, _ := moments(ys[i*quarter : (i+1)*quarter])
 		if d := (m - mean) / nonzero(math.Abs(mean)); math.Abs(d) > math.Abs(worst) {
 			worst = d
@@ -86,7 +86,7 @@ func cvm(z float64) float64 {
 		return 1
 	}
 	sum := 0.0
-	for j := 0; j < 6; j++ {
+	for j := range 6 {
 		a := float64(4*j + 1)
 		x := a * a / (16 * z)
 		if x > 300 {

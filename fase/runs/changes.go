@@ -1,0 +1,56 @@
+package runs
+
+import (
+	"math"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/user"
+)
+
+// changes says why the load of a group was not the same all through the window, or the system that it met; empty where they
+// were.
+func (t *totals) changes(g *user.Config) string {
+	switch {
+	case g.Trace != nil:
+		return "arrivals come as the trace has them"
+	case g.Open() && !t.sameRate(g):
+		return "the planned rate changes"
+	}
+	for _, s := range g.Settings() {
+		w := t.window(dsv.Name(g.Name + "." + s.Name))
+		if w == nil {
+			continue
+		}
+		if ds := w.Deltas(t.from, t.to); len(ds) > 0 && t.wasSet(g, s.Name) {
+			return "its " + s.Name + " was changed"
+		}
+	}
+	for _, d := range t.decisions() {
+		if at := float64(d.Time); at > t.from.Seconds() && at <= t.to.Seconds() {
+			return "a rule acted"
+		}
+	}
+	return ""
+}
+
+// sameRate says whether the planned rate is one and the same in the window, but for the states of an MMPP, which come and go by
+// chance.
+func (t *totals) sameRate(g *user.Config) bool {
+	const parts, same = 20, 1e-6
+	mean := *g
+	mean.Bursts, mean.Law = nil, user.Poisson
+	offered := mean.Offered()
+	at := func(i int) dsv.Instant { return t.from + (t.to-t.from)*dsv.Instant(i)/parts }
+	before, first := offered(at(0)), math.NaN()
+	for i := 1; i <= parts; i++ {
+		now := offered(at(i))
+		rate := (now - before) / max(at(i).Sub(at(i-1)).Seconds(), 1e-9)
+		if before = now; i == 1 {
+			first = rate
+		}
+		if math.Abs(rate-first) > same*first {
+			return false
+		}
+	}
+	return true
+}
