@@ -1,6 +1,9 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"errors"
+)
 
 // A Response is a response's head. It points into the bytes that it was parsed from.
 type Response struct {
@@ -67,15 +70,19 @@ type ResponseReader struct {
 	head     []byte
 	body     Body
 	scanned  int
+	interim  int // bytes of interim responses
 	headDone bool
 	noBody   bool
 	done     bool
 }
 
-// MaxResponseHead is the most bytes of a response's head.
+// MaxResponseHead is the most bytes of a response's head, and of the interim responses before it.
 const MaxResponseHead = 64 << 10
 
 var errHead = &Error{502, "response head too long"}
+
+// TooLong reports whether an error of Feed is a head, or the trailer or a size line of a chunked body, above its limit.
+func TooLong(err error) bool { return errors.Is(err, errHead) || errors.Is(err, errTrailer) }
 
 // Reset makes r ready for the next response; head says that the request was a HEAD.
 func (r *ResponseReader) Reset(head bool) {
@@ -90,6 +97,14 @@ func (r *ResponseReader) Started() bool { return r.headDone || len(r.head) > 0 }
 
 // Done reports whether the response has come whole.
 func (r *ResponseReader) Done() bool { return r.done }
+
+// Left returns how many bytes of the body are known to be still to come: all that were announced, or the rest of a chunk.
+func (r *ResponseReader) Left() int64 {
+	if r.done {
+		return 0
+	}
+	return r.body.left
+}
 
 // Reusable reports whether the connection can carry another request: the response is whole and the server keeps it open.
 func (r *ResponseReader) Reusable() bool {
@@ -146,6 +161,9 @@ func (r *ResponseReader) feedHead(p []byte) (int, error) {
 	r.scanned = 0
 	if r.Response.Status < 200 && r.Response.Status != 101 {
 		r.head = r.head[:0]
+		if r.interim += end; r.interim > MaxResponseHead {
+			return end - old, errHead
+		}
 		return end - old, nil
 	}
 	r.headDone = true
