@@ -49,6 +49,11 @@ func Reset(err error) bool {
 // TimedOut reports whether err says that the kernel gave the connection up.
 func TimedOut(err error) bool { return errors.Is(err, syscall.ETIMEDOUT) }
 
+// Unreachable reports whether err says that the network has no way to the address.
+func Unreachable(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH)
+}
+
 // Exhausted reports whether err says that the process or the host has no more descriptors, ports or socket memory, so that a
 // later try may succeed.
 func Exhausted(err error) bool {

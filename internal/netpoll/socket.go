@@ -66,7 +66,7 @@ func Connect(local netip.Addr, remote netip.AddrPort) (int, error) {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 		if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(local, 0))); err != nil {
 			_ = unix.Close(fd)
-			return -1, fmt.Errorf("connect %s from %s: %w", remote, local, err)
+			return -1, &SourceError{Local: local, Remote: remote, Err: err}
 		}
 	}
 	// An interrupted connect goes on by itself.
@@ -77,6 +77,20 @@ func Connect(local netip.Addr, remote netip.AddrPort) (int, error) {
 	}
 	return fd, nil
 }
+
+// A SourceError is an address that connections cannot come from.
+type SourceError struct {
+	Local  netip.Addr
+	Remote netip.AddrPort
+	Err    error
+}
+
+func (e *SourceError) Error() string {
+	return fmt.Sprintf("connect %s from %s: %v", e.Remote, e.Local, e.Err)
+}
+
+// Unwrap returns what the kernel said.
+func (e *SourceError) Unwrap() error { return e.Err }
 
 // ConnectError returns, and clears, the pending error of a socket: how a connect ended.
 func ConnectError(fd int) error {
