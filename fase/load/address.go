@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,47 +9,44 @@ import (
 	"strings"
 )
 
-// errTLS tells what an https address needs.
-var errTLS = errors.New("https is not supported, use http")
-
-// parseAddress reads what Config.Address returns: an IP address with a port, with or without http:// before it. host is
-// what a Host header says of it.
-func parseAddress(s string) (to netip.AddrPort, host string, err error) {
-	host = strings.TrimSuffix(strings.TrimPrefix(s, "http://"), "/")
-	if strings.HasPrefix(s, "https:") {
-		return to, "", fmt.Errorf("address %q: %w", s, errTLS)
-	}
+// parseAddress reads what Config.Address returns: an IP address with a port, with or without http:// or https:// before it. host
+// is what a Host header says of it.
+func parseAddress(s string) (to netip.AddrPort, host string, secure bool, err error) {
+	host, secure = strings.CutPrefix(s, "https://")
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "http://"), "/")
 	to, err = netip.ParseAddrPort(host)
 	if err != nil {
-		return to, "", fmt.Errorf("address %q: not an IP address with a port", s)
+		return to, "", false, fmt.Errorf("address %q: not an IP address with a port", s)
 	}
 	if to.Port() == 0 {
-		return to, "", fmt.Errorf("address %q: port 0", s)
+		return to, "", false, fmt.Errorf("address %q: port 0", s)
 	}
-	return to, host, nil
+	return to, host, secure, nil
 }
 
 // A Target is an HTTP server as people write it, made ready for a Config and a plain request.
 type Target struct {
-	Address string // for Config.Address
-	Host    string // for Config.Host
+	Address string // for Config.Address; with https:// before it where it speaks TLS
+	Host    string // for Config.Host or Site.Host
 	Path    string // for the request, with its query
 }
 
-// Lookup reads a URL and looks its host name up; IPv4 addresses come first. It accepts http only.
+// Lookup reads a URL and looks its host name up; IPv4 addresses come first. It accepts http and https.
 func Lookup(ctx context.Context, raw string) (Target, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return Target{}, err
 	}
+	port, scheme := u.Port(), ""
 	switch {
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return Target{}, fmt.Errorf("look up %s: want http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH", raw)
 	case u.Scheme == "https":
-		return Target{}, fmt.Errorf("look up %s: %w", raw, errTLS)
-	case u.Scheme != "http" || u.Hostname() == "":
-		return Target{}, fmt.Errorf("look up %s: want http://HOST[:PORT]/PATH", raw)
-	}
-	port := u.Port()
-	if port == "" {
+		scheme = "https://"
+		if port == "" {
+			port = "443"
+		}
+	case port == "":
 		port = "80"
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", u.Hostname())
@@ -61,7 +57,7 @@ func Lookup(ctx context.Context, raw string) (Target, error) {
 		return Target{}, fmt.Errorf("look up %s: %w", raw, err)
 	}
 	return Target{
-		Address: net.JoinHostPort(ips[0].Unmap().String(), port),
+		Address: scheme + net.JoinHostPort(ips[0].Unmap().String(), port),
 		Host:    u.Host,
 		Path:    u.RequestURI(),
 	}, nil

@@ -114,8 +114,18 @@ func (l *Loop) end(k *call) {
 // markSent notes that a call is taken up now.
 func (l *Loop) markSent(k *call) {
 	if k.sentAt == 0 {
+		l.submit() // so that instants do not fall
 		k.sentAt = max(l.clock(), l.now)
 		l.sents = append(l.sents, sent{core: k.core, ref: k.ref, at: k.sentAt})
+	}
+}
+
+// queueSent notes that a call is queued, to be sent when stamp says.
+func (l *Loop) queueSent(k *call) {
+	if k.sentAt == 0 {
+		k.sentAt = max(l.now, 1)
+		l.sents = append(l.sents, sent{core: k.core, ref: k.ref})
+		l.ring.queued++
 	}
 }
 

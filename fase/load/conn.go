@@ -4,14 +4,13 @@ import (
 	"net/netip"
 
 	"github.com/eve-emulation/eve/dsv"
-	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/internal/http1"
 	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
 // A conn is one connection. It is registered with the poller once, for edges, and never changed there.
 type conn struct {
-	links[conn] // in an idle list: of its pool, or of its owner
+	links[conn] // in an idle list, of its pool or of its owner; in the loop's list of those that do not stand yet
 
 	slot, gen uint32 // gen tells events of an earlier connection in the slot apart
 	fd        int
@@ -26,8 +25,12 @@ type conn struct {
 	first   dsv.Instant // when the first byte of this call's answer was seen; 0: none has come
 	hungup  bool        // the poller has told of the end of the stream, which it does once
 	broken  error       // of a write
+	ring    bool        // it is the ring's
+	armed   bool        // the ring receives what comes
+	sending bool        // the ring sends a piece of a long request
 	began   dsv.Instant
 	rd      http1.ResponseReader
+	tunnel  *tunnel // nil: plain
 }
 
 type state uint8
@@ -35,6 +38,7 @@ type state uint8
 const (
 	shut    state = iota
 	opening       // connect is under way
+	shaking       // the handshake of TLS is
 	busy          // carries a call
 	idle
 )
@@ -73,17 +77,20 @@ func (l *Loop) ready(r connRef) *conn {
 // connect begins a connection for a call.
 func (l *Loop) connect(k *call) {
 	l.markSent(k)
-	c, err := l.dial(k.pool)
+	c, err := l.dial(k.pool, l.ring != nil && k.pool.tls == nil)
 	if err != nil {
 		l.fail(k, l.connectCause(err))
 		return
 	}
 	c.call, c.owner, k.conn = k, k.owner, c
 	k.pool.open++
+	if c.ring {
+		l.ring.Await(c.fd, netpoll.Out, l.ring.stands, ringID(c))
+	}
 }
 
-// dial begins a connection that carries nothing yet.
-func (l *Loop) dial(p *pool) (*conn, error) {
+// dial begins a connection that carries nothing yet, one of the ring or of the poller.
+func (l *Loop) dial(p *pool, ring bool) (*conn, error) {
 	var local netip.Addr
 	if n := len(l.cfg.Sources); n > 0 {
 		local = l.cfg.Sources[l.source%n]
@@ -94,12 +101,21 @@ func (l *Loop) dial(p *pool) (*conn, error) {
 	}
 	began := l.clock()
 	fd, err := netpoll.Connect(local, p.to)
+	if err != nil && l.ring != nil && netpoll.Exhausted(err) {
+		l.ring.Submit() // closes among it
+		fd, err = netpoll.Connect(local, p.to)
+	}
 	if err != nil {
 		return nil, err
 	}
 	c, slot := l.conns.take()
 	rd := c.rd
-	*c = conn{slot: slot, gen: c.gen, fd: fd, state: opening, pool: p, began: began, rd: rd}
+	*c = conn{slot: slot, gen: c.gen, fd: fd, state: opening, pool: p, began: began, rd: rd, ring: ring}
+	if ring {
+		l.stats.Open++
+		l.dialed.pushBack(c)
+		return c, nil
+	}
 	err = l.poller.Add(fd, uint64(c.ref()), netpoll.In|netpoll.Out|netpoll.RdHup|netpoll.Edge)
 	if err != nil {
 		_ = netpoll.Close(fd)
@@ -108,20 +124,11 @@ func (l *Loop) dial(p *pool) (*conn, error) {
 		return nil, err
 	}
 	l.stats.Open++
-	return c, nil
-}
-
-// connectCause classes the error of a connection that did not come about, and notes it unless the cause says it all.
-func (l *Loop) connectCause(err error) service.Cause {
-	switch {
-	case netpoll.Refused(err):
-		return service.Refused
-	case netpoll.Reset(err):
-		return service.Reset
-	default:
-		l.note(err.Error())
-		return service.Other
+	if l.ring != nil {
+		l.ring.polls++
 	}
+	l.dialed.pushBack(c)
+	return c, nil
 }
 
 // begin sends a call over an open connection.
@@ -129,6 +136,11 @@ func (l *Loop) begin(c *conn, k *call) {
 	c.state, c.call, k.conn = busy, k, c
 	c.written, c.first, c.broken = 0, 0, nil
 	c.rd.Reset(k.plain.head)
+	if c.ring {
+		l.queueSent(k)
+		l.ringWrite(c)
+		return
+	}
 	l.markSent(k)
 	l.write(c)
 }
@@ -145,13 +157,15 @@ func (l *Loop) event(ev netpoll.Event) {
 	switch c.state {
 	case opening:
 		l.opened(c, ev.Events)
+	case shaking:
+		l.handshaken(c, ev.Events)
 	case idle:
 		// The server closes it, or speaks without having been asked. A writable edge alone means nothing.
-		if ev.Events&^netpoll.Out != 0 {
+		if ev.Events&^netpoll.Out != 0 && (ev.Events&hangup != 0 || !l.quiet(c)) {
 			l.closeConn(c)
 		}
 	default:
-		if ev.Events&netpoll.Out != 0 && c.written < c.call.total() && c.broken == nil {
+		if ev.Events&netpoll.Out != 0 && (c.written < c.call.total() || c.tunnel.unsent()) && c.broken == nil {
 			l.write(c)
 		}
 		if ev.Events&^netpoll.Out != 0 {
@@ -161,50 +175,32 @@ func (l *Loop) event(ev netpoll.Event) {
 	}
 }
 
-// opened acts on the first event of a connection.
-func (l *Loop) opened(c *conn, ev netpoll.Events) {
-	if ev&(netpoll.Out|netpoll.Err|netpoll.Hup) == 0 {
-		return
-	}
-	k, p := c.call, c.pool
-	if c.hold != nil {
-		l.held(c, ev)
-		return
-	}
-	if err := netpoll.ConnectError(c.fd); err != nil {
-		l.closeConn(c)
-		l.answer(k, service.Answer{Cause: l.connectCause(err)})
-		l.serve(p)
-		return
-	}
-	l.stats.Opened++
-	took := l.now.Sub(c.began)
-	l.stats.Connect.add(took)
-	if w := l.watchers[k.core]; w != nil {
-		w.Connected(l.now, k.ref, took)
-	}
-	l.begin(c, k)
-	// The server may have spoken, or hung up, before it was asked; that edge is not reported again.
-	if ev&^netpoll.Out != 0 {
-		c.hungup = ev&hangup != 0
-		l.read(c)
-	}
-}
-
 // closeConn closes a connection; a call that it carries is left to the caller.
 func (l *Loop) closeConn(c *conn) {
 	if c.state == idle && c.hold == nil {
 		l.idlers(c).remove(c)
 	}
+	l.dialed.remove(c)
 	if c.call != nil {
 		c.call.conn = nil
 	}
-	if c.hold == nil {
+	if c.tunnel != nil {
+		c.tunnel.close(c.broken != nil)
+		c.tunnel = nil
+	}
+	switch {
+	case c.ring:
+		l.ring.CloseFile(c.fd, c.armed || c.sending || c.state == opening)
+		c.pool.open--
+	case c.hold == nil:
 		_ = netpoll.Close(c.fd)
 		c.pool.open--
-	} else {
+	default:
 		_ = netpoll.Abort(c.fd) // thousands at the end of a run, none of whose ports is to wait
 		l.dropHeld(c)
+	}
+	if l.ring != nil && !c.ring {
+		l.ring.polls--
 	}
 	l.stats.Open--
 	c.state, c.call = shut, nil

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/internal/http1"
 	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
@@ -26,9 +27,17 @@ func (l *Loop) write(c *conn) {
 		c.written += int64(n)
 		l.stats.BytesOut += uint64(n)
 	}
+	if c.tunnel.unsent() {
+		_, _ = c.tunnel.write(nil) // an error of it shows when the answer is read
+	}
 }
 
 func (l *Loop) writeSome(c *conn, k *call) (int, error) {
+	if c.tunnel != nil {
+		var piece [2][]byte // of which the first is never empty
+		l.pieces(k, c.written, piece[:])
+		return c.tunnel.write(piece[0])
+	}
 	if len(k.msg) == int(k.total()) {
 		return netpoll.Write(c.fd, k.msg[c.written:])
 	}
@@ -41,13 +50,13 @@ const readBudget = 8
 // read takes in what has come to a busy connection.
 func (l *Loop) read(c *conn) {
 	for range readBudget {
-		n, err := netpoll.Read(c.fd, l.in)
+		n, err := l.receive(c)
 		if n > 0 {
 			l.stats.BytesIn += uint64(n)
 			if l.feed(c, l.in[:n]) {
 				return
 			}
-			if n < len(l.in) && !c.hungup && c.broken == nil {
+			if n < len(l.in) && !c.hungup && c.broken == nil && c.tunnel == nil {
 				return // what comes later makes a new edge
 			}
 			continue
@@ -65,6 +74,14 @@ func (l *Loop) read(c *conn) {
 	l.unread = append(l.unread, c.ref())
 }
 
+// receive reads what has come to a connection into the loop's buffer.
+func (l *Loop) receive(c *conn) (int, error) {
+	if c.tunnel != nil {
+		return c.tunnel.read(l.in)
+	}
+	return netpoll.Read(c.fd, l.in)
+}
+
 // readOn goes on with connections that had more than their share, and with those that broke while they were written.
 func (l *Loop) readOn() {
 	if len(l.unread) == 0 {
@@ -72,7 +89,11 @@ func (l *Loop) readOn() {
 	}
 	l.taken, l.unread = l.unread, l.taken[:0]
 	for _, r := range l.taken {
-		if c := l.ready(r); c != nil && c.state == busy {
+		switch c := l.ready(r); {
+		case c == nil || c.state != busy:
+		case c.ring:
+			l.lost(c, c.broken)
+		default:
 			l.read(c)
 		}
 	}
@@ -87,10 +108,17 @@ func (l *Loop) feed(c *conn, p []byte) bool {
 	n, err := c.rd.Feed(p)
 	switch {
 	case err != nil:
-		l.note("malformed answer: " + err.Error())
-		l.complete(c, service.Answer{Cause: service.Malformed, Bytes: c.rd.Bytes}, false)
+		a := service.Answer{Cause: service.Malformed, Bytes: c.rd.Bytes}
+		if http1.TooLong(err) {
+			a.Cause = service.Oversized
+		}
+		l.note(a.Cause.String() + " answer: " + err.Error())
+		l.complete(c, a, false)
+	case c.rd.Bytes+c.rd.Left() > l.cfg.MaxBody:
+		l.note("oversized answer: its body is longer than the limit")
+		l.complete(c, service.Answer{Cause: service.Oversized, Bytes: c.rd.Bytes}, false)
 	case c.rd.Done():
-		l.complete(c, c.result(), n == len(p) && c.reusable())
+		l.complete(c, c.result(), n == len(p) && c.reusable() && (c.tunnel == nil || l.quiet(c)))
 	default:
 		return false
 	}
@@ -100,7 +128,7 @@ func (l *Loop) feed(c *conn, p []byte) bool {
 // reusable reports whether the connection can carry another call after a whole answer.
 func (c *conn) reusable() bool {
 	return c.rd.Reusable() && c.rd.Response.Status >= 200 && c.written == c.call.total() && !c.call.plain.close &&
-		!c.hungup && c.broken == nil
+		!c.hungup && c.broken == nil && !c.tunnel.unsent()
 }
 
 // result is a whole answer.
@@ -145,14 +173,24 @@ func (l *Loop) lost(c *conn, err error) {
 		l.serve(p)
 		return
 	}
-	a := service.Answer{Cause: service.Closed, Bytes: c.rd.Bytes}
+	l.complete(c, service.Answer{Cause: l.lostCause(c, err), Bytes: c.rd.Bytes}, false)
+}
+
+// lostCause classes how a busy connection ended before its answer did.
+func (l *Loop) lostCause(c *conn, err error) service.Cause {
+	cause := service.Other
+	_, secure := errors.AsType[*tlsError](err)
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		if c.first == 0 {
+			return service.Closed
+		}
+		return service.Truncated
+	case secure:
+		cause = service.TLS
 	case netpoll.Reset(err):
-		a.Cause = service.Reset
-	default:
-		l.note(err.Error())
-		a.Cause = service.Other
+		return service.Reset
 	}
-	l.complete(c, a, false)
+	l.note(err.Error())
+	return cause
 }

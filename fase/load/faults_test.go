@@ -24,16 +24,24 @@ func TestFaults(t *testing.T) {
 		{"refused", nil, service.Refused, 0},
 		{"reset", reset, service.Reset, 0},
 		{"closed without a word", func(_ *net.TCPConn, r *bufio.Reader, _ int) { request(r) }, service.Closed, 0},
-		{"closed in the head", say(ok+"Content-Le", 1), service.Closed, 0},
-		{"closed in the body", say(ok+"Content-Length: 10\r\n\r\nabcd", 1), service.Closed, 4},
-		{"closed in a chunk", say(ok+"Transfer-Encoding: chunked\r\n\r\n5\r\nabc", 1), service.Closed, 3},
+		{"closed in the head", say(ok+"Content-Le", 1), service.Truncated, 0},
+		{"closed in the body", say(ok+"Content-Length: 10\r\n\r\nabcd", 1), service.Truncated, 4},
+		{"closed in a chunk", say(ok+"Transfer-Encoding: chunked\r\n\r\n5\r\nabc", 1), service.Truncated, 3},
+		{"closed after an interim answer", say("HTTP/1.1 102 Processing\r\n\r\n", 1), service.Truncated, 0},
 		{"body until the end", say("HTTP/1.0 200 OK\r\n\r\nabcdef", 1), service.OK, 6},
 		{"more than announced", say(pong+"pong", 0), service.OK, 4},
 		{"interim answers first", say("HTTP/1.1 100 Continue\r\n\r\n"+pong+"\r\n", 0), service.OK, 4},
 		{"speaks first", func(c *net.TCPConn, r *bufio.Reader, n int) { _, _ = io.WriteString(c, "220 ready\r\n"); hush(c, r, n) }, service.Malformed, 0},
 		{"not HTTP", say("SSH-2.0-OpenSSH_9.2", 1), service.Malformed, 0},
 		{"not HTTP, stays open", say("220 ready\r\n", 0), service.Malformed, 0},
-		{"endless head", endless, service.Malformed, 0},
+		{"endless head", endless(ok, "X-%d: and so on\r\n"), service.Oversized, 0},
+		{"endless interim answers", endless("", "HTTP/1.1 103 Early Hints\r\nLink: <%d>\r\n\r\n"), service.Oversized, 0},
+		{"endless trailer", endless(ok+"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n", "X-%d: and so on\r\n"), service.Oversized, 1},
+		{"endless size of a chunk", endless(ok+"Transfer-Encoding: chunked\r\n\r\n1;", "x=%d;"), service.Oversized, 0},
+		{"a length above the limit", say(ok+"Content-Length: 65537\r\n\r\nab", 0), service.Oversized, 2},
+		{"a length up to the limit", say(ok+"Content-Length: 65536\r\n\r\n"+strings.Repeat("x", 65536)+"!", 0), service.OK, 65536},
+		{"a chunk above the limit", say(ok+"Transfer-Encoding: chunked\r\n\r\n10001\r\nab", 0), service.Oversized, 2},
+		{"a length beyond all", say(ok+"Content-Length: 99999999999999999999\r\n\r\nab", 0), service.Malformed, 0},
 		{"two lengths", say(ok+"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 0), service.Malformed, 0},
 		{"negative length", say(ok+"Content-Length: -4\r\n\r\n", 0), service.Malformed, 0},
 		{"bad chunk", say(ok+"Transfer-Encoding: chunked\r\n\r\n5\r\nabcdeXX", 0), service.Malformed, 5},
@@ -48,7 +56,7 @@ func TestFaults(t *testing.T) {
 				address = serve(t, test.play)
 			}
 			c := &crowd{t: t, request: service.Request{Method: "POST", Service: -1}, due: burst(5), again: true, limit: 30}
-			s := carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(address)}))
+			s := carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(address), MaxBody: 65536}))
 			if got, want := describe(c.causes()), describe(map[service.Cause]int{test.cause: 30}); got != want {
 				t.Fatalf("causes: got %s, want %s", got, want)
 			}
@@ -104,7 +112,7 @@ func TestRetry(t *testing.T) {
 		{"HEAD is sent again", say("HTTP/1.1 204 No Content\r\n\r\n", 1), "HEAD", map[service.Cause]int{service.OK: 4}, 3},
 		{"POST is not", second, "POST", map[service.Cause]int{service.OK: 2, service.Closed: 2}, 0},
 		{"once only, and only of a kept connection", once, "GET", map[service.Cause]int{service.OK: 1, service.Closed: 3}, 1},
-		{"not after a byte of an answer", interim, "GET", map[service.Cause]int{service.OK: 2, service.Closed: 2}, 0},
+		{"not after a byte of an answer", interim, "GET", map[service.Cause]int{service.OK: 2, service.Truncated: 2}, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -131,7 +139,6 @@ func TestFailingConnections(t *testing.T) {
 	}{
 		{"no local address", "127.0.0.1:9", "192.0.2.1", service.Request{Service: -1}, service.Other, "cannot assign requested address"},
 		{"unknown address", "", "", service.Request{Service: -1}, service.NoRoute, "call server 0: address unknown"},
-		{"https", "https://127.0.0.1:9", "", service.Request{Service: -1}, service.Other, "https is not supported"},
 		{"a name", "localhost:9", "", service.Request{Service: -1}, service.Other, "not an IP address with a port"},
 		{"path with a line end", "127.0.0.1:9", "", service.Request{Service: -1, Path: "/ HTTP/1.1\r\nX: y"}, service.Other, "is no method and path"},
 		{"service without a name", "127.0.0.1:9", "", service.Request{Service: 7, Block: &rdr.Block{}}, service.Other, "service 7 has no name"},

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
-	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
 // Connections that are left idle are opened a few at a time, so that the server's queue of new connections does not run
@@ -69,7 +68,7 @@ func (l *Loop) holdOne(h *hold) {
 	p, _, err := l.poolOf(h.node)
 	var c *conn
 	if err == nil {
-		c, err = l.dial(p)
+		c, err = l.dial(p, false)
 	}
 	if err != nil {
 		l.note(err.Error())
@@ -82,27 +81,17 @@ func (l *Loop) holdOne(h *hold) {
 	l.holds.opening++
 }
 
-// held acts on the end of a connect of one of them.
-func (l *Loop) held(c *conn, ev netpoll.Events) {
-	if err := netpoll.ConnectError(c.fd); err != nil {
-		l.note(err.Error())
-		l.closeConn(c)
-		return
-	}
-	l.stats.Opened++
-	l.stats.Connect.add(l.now.Sub(c.began))
+// held keeps one of them that stands.
+func (l *Loop) held(c *conn) {
 	l.stats.Held++
 	l.holds.opening--
 	c.state = idle
-	if ev&hangup != 0 { // that edge is not reported again
-		l.closeConn(c)
-	}
 }
 
 // dropHeld books that one of them is closed.
 func (l *Loop) dropHeld(c *conn) {
 	h := c.hold
-	if c.state == opening {
+	if c.state == opening || c.state == shaking {
 		l.holds.opening--
 	} else if !l.closing { // what Run ends with is told
 		l.stats.Held--

@@ -13,6 +13,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 
@@ -64,16 +65,23 @@ type Config struct {
 	T0     int64   // the run's T0 in nanoseconds of CLOCK_MONOTONIC; may lie ahead
 	Groups []Group // stepped in this order when they want to act at the same instant
 
-	// Address tells where a server is: "127.0.0.1:8080" or "http://127.0.0.1:8080", empty while it is unknown. It is
-	// called for every call, on the loop's thread, and may change its mind.
+	// Address tells where a server is: "127.0.0.1:8080", "http://127.0.0.1:8080" or "https://127.0.0.1:8443", empty while it is
+	// unknown. It is called for every call, on the loop's thread, and may change its mind.
 	Address  func(node int) string
 	Services []string // names by index, for the path of an RDR: /rdr/NAME
 	Host     string   // what Host says; by default the address
+	Sites    []Site   // by server: what is particular about it; there may be fewer
 
 	// End is when no further request is due. From then on the loop waits for the requests in flight, at most for Grace,
 	// and abandons the rest. Without End, Run ends when nothing is in flight and no group will ever act.
 	End   dsv.Instant
 	Grace time.Duration
+
+	// Light has the loop's thread keep a processor of Go's runtime to itself while there is work, for up to 10 ms at a time, and for
+	// a second after it: a wait costs less, and ends sooner. There must be more of them (GOMAXPROCS) than threads that do so.
+	Light bool
+	// Readiness has the loop wait for sockets by epoll, also where io_uring is to be had, which needs less of the CPU for a request.
+	Readiness bool
 
 	Spin        time.Duration // polled instead of slept before an instant is due: exact, at the price of the CPU
 	Connections int           // most connections open to one address; 0 is no limit. Calls beyond wait in line
@@ -82,4 +90,13 @@ type Config struct {
 	Hold        []int         // by server: connections opened as soon as Run begins, and left idle beside the others
 	Sources     []netip.Addr  // local addresses of connections, taken in turn; the kernel chooses instead of one that leads nowhere
 	Mailbox     int           // functions that Post holds before it waits; default 1024
+
+	ConnectTimeout time.Duration // how long a connection may take until it stands, its TLS included; default 30 s
+	MaxBody        int64         // bytes of an answer's body; one that is longer, or says so, is cut off as service.Oversized; default 1 GiB
+}
+
+// A Site says how one server is spoken to.
+type Site struct {
+	Host string      // what Host says, and whose certificate is wanted; by default Config.Host
+	TLS  *tls.Config // the server speaks TLS; nil for one whose address does not begin with https:, or is verified by the host's certificates. See [TLS]
 }

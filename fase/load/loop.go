@@ -1,7 +1,9 @@
 package load
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"runtime"
@@ -19,7 +21,7 @@ import (
 // slice is the loop's time slice in ns: short, so that whoever computes beside it does not hold it up.
 const slice = 100_000
 
-// chunk is how many sockets are served on one reading of the clock.
+// chunk is how many sockets are served on one reading of the clock, at least.
 const chunk = 16
 
 // A Loop carries the calls of its groups. New makes it, Run runs it, once. Post, Changed and Stats may be called by any
@@ -37,6 +39,7 @@ type Loop struct {
 
 	// What follows belongs to the loop's thread.
 	poller       *netpoll.Poller
+	ring         *ringSide   // nil where the poller waits
 	now          dsv.Instant // never falls
 	started      int64       // mono, when Run began
 	cpuStart     int64
@@ -47,11 +50,14 @@ type Loop struct {
 	conns    slab[conn]
 	flights  [][]*call   // by group and slot
 	watchers []Connecter // by group; nil for those that are none
-	pools    map[string]*pool
+	pools    map[place]*pool
 	nodes    []node
 	source   int                 // next of Config.Sources
 	owners   []list[conn, *conn] // idle connections by owner
 	holds    holds
+	dialed   list[conn, *conn] // connections that do not stand yet, the oldest first
+	shakes   shakes
+	verified *tls.Config // for https where no Site says more
 
 	sents  []sent    // to be told to their groups
 	failed []ending  // calls that failed while effects were routed
@@ -86,7 +92,7 @@ func New(cfg Config) (*Loop, error) {
 		return nil, errors.New("new load: no groups")
 	case cfg.Address == nil:
 		return nil, errors.New("new load: no addresses of servers")
-	case cfg.Grace < 0 || cfg.Spin < 0 || cfg.Connections < 0 || cfg.End < 0 || cfg.Requests < 0:
+	case cfg.Grace < 0 || cfg.Spin < 0 || cfg.Connections < 0 || cfg.End < 0 || cfg.Requests < 0 || cfg.ConnectTimeout < 0 || cfg.MaxBody < 0:
 		return nil, errors.New("new load: negative setting")
 	case cfg.Own && len(cfg.Groups) > 1:
 		return nil, errors.New("new load: where each user has connections of its own there is one group, whose numbers of users they go by")
@@ -103,16 +109,18 @@ func New(cfg Config) (*Loop, error) {
 			return nil, errors.New("new load: invalid source address")
 		}
 	}
+	cfg.ConnectTimeout, cfg.MaxBody = cmp.Or(cfg.ConnectTimeout, defaultConnectTimeout), cmp.Or(cfg.MaxBody, defaultMaxBody)
 	l := &Loop{
 		cfg:      cfg,
 		mail:     newMailbox(cfg.Mailbox),
 		flights:  make([][]*call, len(cfg.Groups)),
-		pools:    map[string]*pool{},
+		pools:    map[place]*pool{},
 		messages: map[string]int{},
 		done:     make(chan struct{}),
 		in:       make([]byte, 64<<10),
 		holds:    newHolds(cfg.Hold),
 	}
+	l.verified, _ = TLS{}.Config() // an error is of the certificates, of which there are none
 	l.watchers = make([]Connecter, len(cfg.Groups))
 	cores := make([]step.Core, len(cfg.Groups))
 	for i, g := range cfg.Groups {
@@ -163,8 +171,12 @@ func (l *Loop) run(ctx context.Context) error {
 		return fmt.Errorf("run load: %w", err)
 	}
 	p.Spin(int64(l.cfg.Spin))
+	p.Light(l.cfg.Light)
 	l.poller = p
-	l.mail.attach(p)
+	if err := l.openRing(); err != nil {
+		return fmt.Errorf("run load: %w", err)
+	}
+	l.attach()
 	if err := mono.TimerSlack(1); err != nil {
 		return fmt.Errorf("run load: %w", err)
 	}
@@ -182,6 +194,17 @@ func (l *Loop) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// attach has the mailbox wake whatever the loop waits by.
+func (l *Loop) attach() {
+	if l.ring != nil {
+		l.stats.Mechanism = "io_uring"
+		l.mail.attach(l.ring)
+		return
+	}
+	l.stats.Mechanism = "epoll"
+	l.mail.attach(l.poller)
 }
 
 // onDone wakes the loop when ctx ends; the function that it returns ends that, and waits.
@@ -203,36 +226,53 @@ func (l *Loop) loop() error {
 	for {
 		l.tick()
 		l.letters()
+		l.shaken()
+		l.overdue()
 		l.holdMore()
 		if l.over() {
 			return nil
 		}
-		until, before := l.until(), l.cfg.T0+int64(l.now)
-		events, err := l.poller.Wait(until)
-		if err != nil {
+		turn := l.turn
+		if l.ring != nil {
+			turn = l.ringTurn
+		}
+		if err := turn(); err != nil {
 			return err
-		}
-		l.tick()
-		if len(events) == 0 && until > before {
-			l.woke(until)
-		}
-		for len(events) > 0 {
-			n := min(chunk, len(events))
-			for _, ev := range events[:n] {
-				l.event(ev)
-			}
-			events = events[n:]
-			l.tick()
 		}
 		l.readOn()
 		l.reportFailed()
 	}
 }
 
+// turn waits and acts on what has happened.
+func (l *Loop) turn() error {
+	until, before := l.until(), l.cfg.T0+int64(l.now)
+	events, err := l.poller.Wait(until)
+	if err != nil {
+		return err
+	}
+	l.tick()
+	if len(events) == 0 && until > before {
+		l.woke(until)
+	}
+	for len(events) > 0 {
+		n := min(chunk, len(events))
+		for _, ev := range events[:n] {
+			l.event(ev)
+		}
+		events = events[n:]
+		l.tick()
+	}
+	return nil
+}
+
 // tick reads the clock, has the groups act on what is due, and tells them when earlier calls were sent. A group's instants
 // never fall, so each is first brought to the instant that it is told; what is sent meanwhile is told next time, so that
 // sending cannot keep the loop from its sockets.
 func (l *Loop) tick() {
+	if l.ring != nil {
+		l.stamp()
+	}
 	l.now = max(l.now, l.clock())
 	if due := l.driver.Next(); due <= l.now {
 		l.stats.Lag.add(l.now.Sub(due))
@@ -240,7 +280,9 @@ func (l *Loop) tick() {
 	n := len(l.sents)
 	for i := range n {
 		s := l.sents[i]
-		l.driver.Run(s.at)
+		if l.driver.Next() <= s.at {
+			l.driver.Run(s.at)
+		}
 		l.cfg.Groups[s.core].Sent(s.at, s.ref)
 	}
 	l.driver.Run(l.now)
@@ -276,7 +318,7 @@ func (l *Loop) until() int64 {
 			t = min(t, l.cfg.End.Add(l.cfg.Grace))
 		}
 	}
-	if t = min(t, l.holds.next(l.now)); t == dsv.Never {
+	if t = min(t, l.holds.next(l.now), l.overdueAt()); t == dsv.Never {
 		return mono.Never
 	}
 	return max(l.cfg.T0+int64(t), 0)
@@ -311,11 +353,13 @@ func (l *Loop) finish() {
 	l.closing = true
 	l.reportFailed()
 	l.abandonAll()
+	l.closeRing()
 	for _, c := range l.conns.all {
 		if c.state != shut {
 			l.closeConn(c)
 		}
 	}
+	l.shakes.wg.Wait()
 	for !l.mail.close() {
 		l.letters()
 	}

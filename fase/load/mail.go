@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/eve-emulation/eve/dsv"
-	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
 // A mailbox takes functions from other goroutines to the loop's thread. It holds a bounded number.
@@ -13,10 +12,13 @@ type mailbox struct {
 	room   sync.Cond // signalled when the loop has taken the letters, and when it ends
 	size   int
 	closed bool
-	poller *netpoll.Poller // nil outside Run
+	poller waker // nil outside Run
 	mail   []func(dsv.Instant)
 	taken  []func(dsv.Instant) // the loop's own
 }
+
+// A waker is what the loop waits by.
+type waker interface{ Wake() }
 
 func newMailbox(size int) *mailbox {
 	if size <= 0 {
@@ -56,7 +58,7 @@ func (m *mailbox) wakeLocked() {
 }
 
 // attach makes post wake the poller; it must not be closed before close returns.
-func (m *mailbox) attach(p *netpoll.Poller) {
+func (m *mailbox) attach(p waker) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.poller = p

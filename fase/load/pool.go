@@ -1,6 +1,8 @@
 package load
 
 import (
+	"cmp"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 
@@ -11,6 +13,7 @@ import (
 type pool struct {
 	to   netip.AddrPort
 	host string            // what Host says
+	tls  *tls.Config       // nil: plain
 	idle list[conn, *conn] // the latest freed first
 	line list[call, *call] // calls that wait, in order of issue
 	open int               // connections, those being opened included
@@ -38,7 +41,7 @@ func (l *Loop) poolOf(server int) (*pool, service.Cause, error) {
 	if address == "" {
 		return nil, service.NoRoute, fmt.Errorf("call server %d: address unknown", server)
 	}
-	p, err := l.openPool(address)
+	p, err := l.openPool(server, address)
 	if err != nil {
 		return nil, service.Other, fmt.Errorf("call server %d: %w", server, err)
 	}
@@ -46,19 +49,34 @@ func (l *Loop) poolOf(server int) (*pool, service.Cause, error) {
 	return p, service.OK, nil
 }
 
-func (l *Loop) openPool(address string) (*pool, error) {
-	to, host, err := parseAddress(address)
+// A place is what calls must have in common to share connections.
+type place struct {
+	to   netip.AddrPort
+	host string
+	tls  *tls.Config // as it was configured
+}
+
+func (l *Loop) openPool(server int, address string) (*pool, error) {
+	to, host, secure, err := parseAddress(address)
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := l.pools[host]; ok {
+	var site Site
+	if server < len(l.cfg.Sites) {
+		site = l.cfg.Sites[server]
+	}
+	if site.TLS == nil && secure {
+		site.TLS = l.verified
+	}
+	at := place{to, cmp.Or(site.Host, l.cfg.Host, host), site.TLS}
+	if p, ok := l.pools[at]; ok {
 		return p, nil
 	}
-	p := &pool{to: to, host: host}
-	if l.cfg.Host != "" {
-		p.host = l.cfg.Host
+	p := &pool{to: to, host: at.host}
+	if at.tls != nil {
+		p.tls = named(at.tls, at.host)
 	}
-	l.pools[host] = p
+	l.pools[at] = p
 	return p, nil
 }
 

@@ -231,8 +231,8 @@ func TestDescriptorsRunOut(t *testing.T) {
 		t.Fatalf("got %v, want that it was ended", err)
 	}
 	audit(t, load.Config{Groups: []load.Group{c}}, s)
-	if got := s.Errors[service.Other]; got < 100 || s.Abandoned == 0 || len(s.Messages) != 1 || s.Messages[0].Count != got {
-		t.Errorf("got %d other errors, %d abandoned, messages %+v; want at least 100, some, and one message for all", got, s.Abandoned, s.Messages)
+	if got := s.Errors[service.Exhausted]; got < 100 || s.Abandoned == 0 || len(s.Messages) != 1 || s.Messages[0].Count != got {
+		t.Errorf("got %d exhausted, %d abandoned, messages %+v; want at least 100, some, and one message for all", got, s.Abandoned, s.Messages)
 	}
 }
 

@@ -88,14 +88,17 @@ func reset(c *net.TCPConn, r *bufio.Reader, _ int) {
 	}
 }
 
-// endless sends header lines until the peer closes.
-func endless(c *net.TCPConn, r *bufio.Reader, _ int) {
-	if !request(r) {
-		return
-	}
-	_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n")
-	for i := 0; err == nil; i++ {
-		_, err = fmt.Fprintf(c, "X-%d: and so on\r\n", i)
+// endless begins an answer and goes on with numbered pieces until the peer closes.
+func endless(begin, piece string) script {
+	return func(c *net.TCPConn, r *bufio.Reader, _ int) {
+		if !request(r) {
+			return
+		}
+		w := bufio.NewWriter(c)
+		_, err := io.WriteString(w, begin)
+		for i := 0; err == nil; i++ {
+			_, err = fmt.Fprintf(w, piece, i)
+		}
 	}
 }
 

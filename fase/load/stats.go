@@ -26,6 +26,8 @@ type Stats struct {
 	BytesIn  uint64
 	BytesOut uint64
 
+	Mechanism string // how the loop waits: io_uring or epoll
+
 	Connect Spread // time from the beginning of a connection until it stood
 	Lag     Spread // how late the loop came to what was due; the oldest of each time round
 	Jitter  Spread // how late waits ended that nothing but their instant ended: the kernel's doing, and the machine's

@@ -102,4 +102,7 @@ func (s *epollSet) enterCoarse(timeout int64) (int, unix.Errno) {
 	return 0, errno
 }
 
+// descriptor is readable while wait would find something.
+func (s *epollSet) descriptor() int { return s.fd }
+
 func (s *epollSet) close() error { return unix.Close(s.fd) }

@@ -135,6 +135,15 @@ func named(verb string, fd int, err error) error {
 	return nil
 }
 
+// Descriptor returns a descriptor that is readable while Wait has something to tell, so that a Poller can be watched itself; -1 where the
+// mechanism has none.
+func (p *Poller) Descriptor() int {
+	if s, ok := p.set.(*epollSet); ok {
+		return s.descriptor()
+	}
+	return -1
+}
+
 // Wake ends the current Wait, or the next one if none is under way. Any goroutine may call it at any time before Close;
 // calls between two Waits count as one.
 func (p *Poller) Wake() {

@@ -115,6 +115,7 @@ const (
 	registerPbufRing    = 22
 	pbufIncremental     = 2
 
+	opcodePollAdd     = 6
 	opcodeAccept      = 13
 	opcodeAsyncCancel = 14
 	opcodeConnect     = 16

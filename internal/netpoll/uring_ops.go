@@ -48,6 +48,7 @@ const (
 	opSend
 	opWhole
 	opStable
+	opAwait
 )
 
 const opShift, eventShift = 60, 56
@@ -96,6 +97,21 @@ func (r *Ring) Receive(fd int, ev RingEvent, id uint64) {
 	e.opcode, e.fd, e.ioprio = opcodeRecv, int32(fd), recvMultishot
 	e.flags, e.bufGroup = sqeBufferSelect, bufferGroup
 	r.inflight++
+}
+
+// Await tells once that the descriptor fd meets one of the conditions ev, or that it is broken; N of its completion is the Events that it
+// met.
+func (r *Ring) Await(fd int, want Events, ev RingEvent, id uint64) {
+	e := r.queue(opAwait, tagged(ev, id))
+	e.opcode, e.fd, e.opFlags = opcodePollAdd, int32(fd), uint32(want&(In|Out|RdHup))
+	r.inflight++
+}
+
+// Submit has the kernel carry out what is queued, without a look at what has happened.
+func (r *Ring) Submit() {
+	if r.queued() > 0 {
+		r.submit()
+	}
 }
 
 // StopAccept ends an Accept as StopReceive does a Receive.
