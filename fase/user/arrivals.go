@@ -7,6 +7,7 @@ import (
 	"hash"
 	"iter"
 	"math"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/rdr"
@@ -59,6 +60,9 @@ func (c *Config) gap(k rdr.Key) float64 {
 func (c *Config) think(k rdr.Key) dsv.Instant {
 	return c.Think.draw(k.Mix(thinkNode))
 }
+
+// ThinkTime is how long a user of a closed group thinks before its n-th request, n from 0: what the plan says, unless the think time is set.
+func (c *Config) ThinkTime(user, n uint64) time.Duration { return time.Duration(c.think(c.Key(user, n))) }
 
 // Sizes of the part of a plan that its hash covers.
 const (
