@@ -62,7 +62,9 @@ func (c *Config) think(k rdr.Key) dsv.Instant {
 }
 
 // ThinkTime is how long a user of a closed group thinks before its n-th request, n from 0: what the plan says, unless the think time is set.
-func (c *Config) ThinkTime(user, n uint64) time.Duration { return time.Duration(c.think(c.Key(user, n))) }
+func (c *Config) ThinkTime(user, n uint64) time.Duration {
+	return time.Duration(c.think(c.Key(user, n)))
+}
 
 // Sizes of the part of a plan that its hash covers.
 const (
