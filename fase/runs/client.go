@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
 )
@@ -25,7 +26,7 @@ const (
 )
 
 // client computes the results of one group.
-func (t *totals) client(g *user.Config) Client {
+func (t *totals) client(plan *scenario.Plan, g *user.Config) Client {
 	v := func(what string) dsv.Name { return dsv.Name(g.Name + "." + what) }
 	lag := t.hist(v("send_lag"))
 	issued := t.count(v("issued"))
@@ -39,6 +40,7 @@ func (t *totals) client(g *user.Config) Client {
 		ArrivalsSHA256: g.PlanHash(),
 		Accounting:     t.accounting(g.Name),
 	}
+	c.Sessions = t.sessions(g)
 	c.Throughput = t.perSecond(float64(c.Requests - c.Errors[AllErrors]))
 	if len(g.Rate) > 0 {
 		c.Model = "open"
@@ -49,7 +51,7 @@ func (t *totals) client(g *user.Config) Client {
 	c.Generator = t.generator(g)
 	c.GeneratorReasons = t.limits(g, &c, issued)
 	c.GeneratorLimited = len(c.GeneratorReasons) > 0
-	t.judge(g, &c, records)
+	t.judge(plan, g, &c, records)
 	return c
 }
 
@@ -63,8 +65,8 @@ func (t *totals) distribution(n dsv.Name) *Distribution {
 }
 
 // judge adds what makes the figures of a group believable.
-func (t *totals) judge(g *user.Config, c *Client, records []user.Record) {
-	e := Evidence{Group: g, From: t.from, To: t.to, Records: records, Changes: t.changes(g), Lost: t.lost || len(t.broken) > 0}
+func (t *totals) judge(plan *scenario.Plan, g *user.Config, c *Client, records []user.Record) {
+	e := Evidence{Group: g, From: t.from, To: t.to, Records: records, Changes: t.changes(plan, g), Virtual: t.virtual, Lost: t.lost || len(t.broken) > 0}
 	if w := t.window(dsv.Name(g.Name + ".latency")); w != nil {
 		e.Latency = w.Deltas(0, t.to)
 	}
@@ -223,6 +225,9 @@ func (t *totals) records(group string) []user.Record {
 
 // limits says why the generator was the limit, if it was.
 func (t *totals) limits(g *user.Config, c *Client, issued int64) []string {
+	if g.Sessions != nil {
+		issued = t.count(g.Begun())
+	}
 	return Generated{
 		Planned: t.measured(dsv.Name(g.Name + ".target")).Number(), Open: len(g.Rate) > 0, Poisson: g.Law == user.Poisson,
 		Issued: issued, Dropped: c.Dropped, SendLag: c.SendLag, Response: c.Response, Generator: c.Generator,

@@ -90,7 +90,7 @@ func (e *Evidence) arrivals(c *Client) (*ArrivalLaw, Gate) {
 func (l *ArrivalLaw) judge(due, sent stat.Verdict) (stat.Verdict, string) {
 	names := map[string]string{"poisson": "Poisson", "mmpp": "those of the MMPP", "constant": "evenly spaced"}
 	what := names[l.Law]
-	shown := fmt.Sprintf("p = %.2g of %d gaps, Anderson–Darling", float64(l.Due.P), l.Gaps)
+	shown := fmt.Sprintf("Anderson–Darling p = %.2g, %d gaps", float64(l.Due.P), l.Gaps)
 	if l.Law == "constant" {
 		shown = fmt.Sprintf("the greatest of %d gaps is %s off", l.Gaps, seconds(float64(l.Due.Max)))
 	}
@@ -113,7 +113,7 @@ func (e *Evidence) instants(c *Client) (due, sent []float64) {
 	if c.Accounting.InFlight > 0 && c.Response.Max > 0 {
 		end = e.To - dsv.Instant(float64(c.Response.Max)*1e9)
 	}
-	for _, r := range e.Records {
+	for _, r := range e.Group.Arrived(e.Records, c.begun()) {
 		if r.Due > end {
 			break
 		}

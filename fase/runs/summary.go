@@ -143,6 +143,7 @@ type Client struct {
 	ArrivalsSHA256   string           `json:"arrivals_sha256"`
 	ArrivalsOffPlan  int64            `json:"arrivals_off_plan"`
 	Accounting       Accounting       `json:"accounting"`
+	Sessions         *Sessions        `json:"sessions,omitempty"` // of groups that walk sessions, or mix requests
 
 	// What makes the figures believable: see Evidence.
 	Meaning   string              `json:"meaning"`   // the figures in a sentence

@@ -63,6 +63,9 @@ func (t *Think) draw(k rdr.Key) dsv.Instant {
 
 // Requests are what the group may ask: its request, or those of its pages.
 func (c *Config) Requests() []*rdr.Block {
+	if all := c.Trace.requests(); all != nil {
+		return all
+	}
 	if c.Sessions == nil {
 		return []*rdr.Block{c.Request}
 	}
@@ -79,6 +82,33 @@ func (c *Config) Visits() (*session.Visits, error) {
 		return &session.Visits{Mean: []float64{1}, Variance: []float64{0}, Once: []bool{true}, Last: []float64{1}, Length: 1, Left: [][]float64{{0}}}, nil
 	}
 	return c.Sessions.Chain.Visits()
+}
+
+// Begun is the variable that counts arrivals, or rounds of users: sessions that began, or requests.
+func (c *Config) Begun() dsv.Name {
+	if c.Sessions == nil || c.Sessions.Mix {
+		return dsv.Name(c.Name + ".issued")
+	}
+	return dsv.Name(c.Name + ".sessions_begun")
+}
+
+// Arrived picks, of the records of a run, those of arrivals: of sessions, the first page's. begun is how many there were; the
+// order stays.
+func (c *Config) Arrived(records []Record, begun int64) []Record {
+	if c.Sessions == nil || c.Sessions.Mix || !c.Open() {
+		return records
+	}
+	first := make(map[rdr.Key]bool, begun)
+	for n := range uint64(begun) + 10*c.parts() { // of some parts more may have begun than of others
+		first[c.Key(n, 0)] = true
+	}
+	var out []Record
+	for _, r := range records {
+		if first[r.Key] {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Walk calls visit for the pages of the session of a key, in order, with the key of each page and the pause behind it (0
