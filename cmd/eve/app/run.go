@@ -43,17 +43,26 @@ func (a *App) runCommand() *cobra.Command {
 
 func (a *App) simCommand() *cobra.Command {
 	var s settings
+	var f findFlags
 	c := &cobra.Command{
 		Use:   "sim SCENARIO",
 		Short: "Run a scenario in virtual time, into the same run folder",
 		Long: "Run a scenario in virtual time: the same cores, stepped by a simulator. Demands are held, whatever the scenario\n" +
-			"says, and the same seed gives the same bytes.",
-		Args: args(cobra.ExactArgs(1)),
+			"says, and the same seed gives the same bytes.\n\n" +
+			"With --find the highest rate, or number of users, is searched at which a condition holds; then there is no run folder.",
+		Example: "  eve sim flash-crowd\n  eve sim mm1 --find 'p99(jobs.latency) < 200ms'",
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.text != "" {
+				return a.findSimulated(c.Context(), args[0], s, f)
+			}
 			return a.execute(c.Context(), args[0], s, runs.Virtual, nil)
 		},
 	}
 	s.flags(c)
+	f.flags(c, "rate, or number of users,", virtualProbe)
+	c.Flags().StringVar(&f.vary, "vary", "", "--find: the `PATH` of what is varied; default clients.GROUP.rate, or users, of the condition's group")
+	c.Flags().BoolVar(&f.json, "json", false, "--find: print the search as JSON")
 	return c
 }
 

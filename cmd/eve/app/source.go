@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,13 +49,17 @@ type source struct {
 	name string // for messages
 	text []byte
 	read func(path string) ([]byte, error)
+	open func(path string) (io.ReadCloser, error) // the same without bound
 }
 
-// find reads a scenario: a file, or one that is shipped.
-func find(arg string) (source, error) {
+// locate reads a scenario: a file, or one that is shipped.
+func locate(arg string) (source, error) {
 	if !strings.ContainsAny(arg, "/.") {
 		if text, err := scenarios.Open(arg); err == nil {
-			return source{name: arg + ".yaml", text: text, read: func(p string) ([]byte, error) { return fs.ReadFile(scenarios.FS(), p) }}, nil
+			return source{name: arg + ".yaml", text: text, 
+				read: func(p string) ([]byte, error) { return fs.ReadFile(scenarios.FS(), p) },
+				open: func(p string) (io.ReadCloser, error) { return scenarios.FS().Open(p) },
+			}, nil
 		}
 	}
 	text, err := readFile(arg, scenario.MaxSize)
@@ -65,7 +70,10 @@ func find(arg string) (source, error) {
 		return source{}, fmt.Errorf("read scenario %w", err)
 	}
 	dir := filepath.Dir(arg)
-	return source{name: arg, text: text, read: func(p string) ([]byte, error) { return readBelow(dir, p) }}, nil
+	return source{name: arg, text: text, 
+		read: func(p string) ([]byte, error) { return readBelow(dir, p) },
+		open: func(p string) (io.ReadCloser, error) { return openBelow(dir, p) },
+	}, nil
 }
 
 // readFile reads a regular file of at most most bytes. It never waits, as opening a pipe does.
@@ -118,13 +126,30 @@ func readBelow(dir, path string) ([]byte, error) {
 	return root.ReadFile(path)
 }
 
+// openBelow opens a regular file that lies in dir, whatever its path says.
+func openBelow(dir, path string) (io.ReadCloser, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	info, err := root.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	return root.Open(path)
+}
+
 // load reads a scenario and compiles it.
 func (a *App) load(arg string, o overrides) (*scenario.Plan, error) {
-	src, err := find(arg)
+	src, err := locate(arg)
 	if err != nil {
 		return nil, wrong(err)
 	}
-	opts := scenario.Options{Set: o.set, Duration: o.duration, ReadFile: src.read, Kinds: a.kinds(), Manipulators: a.registry.Manipulators()}
+	opts := scenario.Options{Set: o.set, Duration: o.duration, ReadFile: src.read, OpenFile: src.open, Kinds: a.kinds(), Manipulators: a.registry.Manipulators()}
 	if o.seed >= 0 {
 		seed := uint64(o.seed)
 		opts.Seed = &seed
