@@ -171,7 +171,7 @@ func (f *Folder) Plan(kinds map[string]any, own ...dmm.Manipulator) (*scenario.P
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return scenario.Load(f.Path(ScenarioFile), text, scenario.Options{Kinds: kinds, ReadFile: f.input, Manipulators: own})
+	return scenario.Load(f.Path(ScenarioFile), text, scenario.Options{Kinds: kinds, ReadFile: f.input, Compiled: true, Manipulators: own})
 }
 
 func (f *Folder) input(path string) ([]byte, error) {

@@ -61,15 +61,20 @@ func (c *compiler) whatRequests(name string) string {
 func (c *compiler) population(g *user.Config, n named[rawClient]) {
 	v := &n.v
 	rate, users := n.node.get("rate") != nil, n.node.get("users") != nil
+	if v.trace.at != nil {
+		c.replay(g, n)
+		return
+	}
 	switch {
 	case rate && users:
 		c.at(n.at, fmt.Sprintf("client group %s has both a rate and users", n.name), "a group is open (rate) or closed (users)")
 		return
 	case !rate && !users:
-		c.at(n.at, fmt.Sprintf("client group %s has neither a rate nor users", n.name), "write rate: 40/s for arrivals from outside, or users: 20 for a population")
+		c.at(n.at, fmt.Sprintf("client group %s has neither a rate nor users", n.name), "write rate: 40/s for arrivals from outside, trace: for those of a file, or users: 20 for a population")
 		return
 	case users:
 		c.only(v.arrive.at, "arrive", "rate")
+		c.only(n.node.get("bursts"), "bursts", "rate")
 		g.Users, g.Start = v.users.v, dsv.At(v.start.v)
 		c.starts(g, v)
 		if v.think.written() {
@@ -78,13 +83,11 @@ func (c *compiler) population(g *user.Config, n named[rawClient]) {
 		return
 	}
 	c.only(v.think.at, "think", "users")
-	if v.arrive.v == "constant" {
-		g.Law = user.Constant
-	}
-	g.Rate = curve(v.rate.v, v.start.v)
+	c.law(g, n)
+	g.Rate, g.Sine = curve(v.rate.points.v, v.start.v), v.rate.sine
 	c.starts(g, v)
-	if v.rate.written() && !slices.ContainsFunc(v.rate.v, func(p ratePoint) bool { return p.rate > 0 }) {
-		c.at(v.rate.at, "the rate is always 0: no request arrives", "write a rate above 0/s")
+	if v.rate.points.written() && !slices.ContainsFunc(v.rate.points.v, func(p ratePoint) bool { return p.rate > 0 }) {
+		c.at(v.rate.points.at, "the rate is always 0: no request arrives", "write a rate above 0/s")
 	}
 }
 
@@ -140,7 +143,7 @@ func (c *compiler) shares() {
 		g := &c.plan.Clients[i]
 		peak := 0.0
 		for _, p := range g.Rate {
-			peak = math.Max(peak, p.Rate)
+			peak = math.Max(peak, p.Rate*g.Swing())
 		}
 		r, _ := roundOf(g) // without a mean it counts nothing
 		if g.Users > 0 {

@@ -75,7 +75,7 @@ func planned(g *user.Config, v *rawClient) float64 {
 	}
 	most := 0.0
 	for _, p := range g.Rate {
-		most = max(most, p.Rate)
+		most = max(most, p.Rate*g.Swing())
 	}
 	return peak(most, &v.rateLive)
 }

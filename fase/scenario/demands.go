@@ -124,7 +124,7 @@ func (p *Plan) rates() ([]dsv.Instant, [][]float64) {
 		rates[i] = make([]float64, len(at))
 		for k, t := range at {
 			if t < g.End {
-				rates[i][k] = rateAt(points, t.Sub(0))
+				rates[i][k] = rateAt(points, t.Sub(0)) * g.Swing()
 			}
 		}
 	}

@@ -59,7 +59,9 @@ type rawClient struct {
 	sessions    spot[string]
 	session     *rawSession // written in place
 	arrive      spot[string]
-	rate        spot[[]ratePoint]
+	rate        rawRate
+	bursts      []named[rawBurst]
+	trace       rawTrace
 	users       spot[int]
 	think       spot[think]
 	patience    spot[time.Duration]
@@ -182,8 +184,10 @@ func clientFields(c *rawClient) []field {
 		{key: "request", value: text(&c.request), help: "what is asked each time: the name of a request in `requests:`; in its place stands `mix` or `sessions`"},
 		{key: "mix", value: weights(&c.mix, &c.mixAt), help: "requests of several kinds, each with its weight: {browse: 9, buy: 1}"},
 		{key: "sessions", value: sessions(&c.sessions, &c.session), help: "visits of several pages: the name of one of `sessions:`, or a session written in place; each arrival, or round of a user, is one"},
-		{key: "arrive", value: choice(&c.arrive, "poisson", "constant"), help: "the arrival process of a group with a rate: exponential gaps (poisson, the default), or equal ones"},
-		{key: "rate", value: live(&c.rateLive, rates(&c.rate), rateUnit()), help: "arrivals per second: `40/s`, or a curve of times and rates, linear in between; makes the group open"},
+		{key: "arrive", value: choice(&c.arrive, "poisson", "constant", "mmpp"), help: "the arrival process of a group with a rate: exponential gaps (poisson, the default), equal ones, or bursts (mmpp)"},
+		{key: "rate", value: live(&c.rateLive, rates(&c.rate), rateUnit()), help: "arrivals per second: `40/s`, a curve of times and rates, linear in between, or another form of it; makes the group open"},
+		{key: "bursts", value: items(&c.bursts, "burst", 64, burstFields), help: "the states of arrive: mmpp, a list"},
+		{key: "trace", value: section(&c.trace.at, "trace", traceFields(&c.trace)), help: "arrivals from a file, a CSV or an access log; makes the group open, without a rate"},
 		{key: "users", value: live(&c.usersLive, whole(&c.users, 1, user.MaxUsers), plainUnit()), help: "a population whose users ask again once they were answered; makes the group closed"},
 		{key: "think", value: live(&c.thinkLive, thinks(&c.think), durationUnit()), help: "users: the pause between an answer and the next request: `1s`, or `exp(1s)`"},
 		{key: "patience", value: live(&c.patienceLive, duration(&c.patience, time.Microsecond, true), durationUnit()), def: "none", help: "when a user gives up; that counts as an error at this response time"},

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,10 @@ type Options struct {
 	Seed     *uint64
 	// ReadFile returns a file that the scenario names by a relative path. The caller confines it to the scenario's folder.
 	ReadFile func(path string) ([]byte, error)
+	// OpenFile opens such a file where it may be large: a trace. Without it ReadFile reads it.
+	OpenFile func(path string) (io.ReadCloser, error)
+	// Compiled says that ReadFile returns the Inputs of a plan that was loaded before, in which traces are encoded.
+	Compiled bool
 	// Kinds are the kinds of modules that may be named: a pointer to the configuration's struct, or nil for a kind without
 	// configuration. Its fields are the keys that are allowed, by their json tags. It may be a Checker and a Declarer.
 	Kinds map[string]any

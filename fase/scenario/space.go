@@ -3,9 +3,12 @@ package scenario
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dmm/recipe"
@@ -18,6 +21,7 @@ const (
 	textName     dsv.Name = "run.scenario" // Text: the scenario as run
 	inputsName   dsv.Name = "run.inputs"   // Text: JSON, the files that it reads
 	declaredName dsv.Name = "run.declared" // Text: JSON, the variables that kinds of modules declare
+	tracesName   dsv.Name = "run.traces"   // Text: JSON, of each encoded trace how many pieces it has
 )
 
 // Publish writes a plan's scenario to a space, for Fetch, and how the variables of modules are manipulated, for them.
@@ -25,6 +29,9 @@ func Publish(ctx context.Context, space dsv.Space, p *Plan) error {
 	files := maps.Clone(p.Inputs)
 	for _, guest := range p.guests {
 		delete(files, guest) // it travels by itself
+	}
+	if err := publishTraces(ctx, space, files); err != nil {
+		return fmt.Errorf("publish scenario: %w", err)
 	}
 	inputs, err := json.Marshal(files)
 	if err != nil {
@@ -50,6 +57,69 @@ func Publish(ctx context.Context, space dsv.Space, p *Plan) error {
 		}
 		if _, err := space.Write(ctx, v.d.Name, dsv.TextValue(v.s)); err != nil {
 			return fmt.Errorf("publish scenario: %w", err)
+		}
+	}
+	return nil
+}
+
+// publishTraces takes the traces out of the inputs, which a value has no room for, and writes them piece by piece.
+func publishTraces(ctx context.Context, space dsv.Space, files map[string][]byte) error {
+	pieces := map[string]int{}
+	write := func(d dsv.Declaration, v dsv.Value) error {
+		if err := space.Create(ctx, d); err != nil {
+			return err
+		}
+		_, err := space.Write(ctx, d.Name, v)
+		return err
+	}
+	for name, b := range files {
+		group, ok := strings.CutPrefix(name, tracesFolder)
+		if !ok {
+			continue
+		}
+		delete(files, name)
+		for piece := range slices.Chunk(b, dsv.MaxBytes) {
+			d := dsv.Declaration{Name: pieceName(group, pieces[name]), Kind: dsv.Bytes, Help: "a piece of the trace of a group of clients"}
+			if err := write(d, dsv.BytesValue(piece)); err != nil {
+				return err
+			}
+			pieces[name]++
+		}
+	}
+	if len(pieces) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(pieces)
+	if err != nil {
+		return err
+	}
+	return write(dsv.Declaration{Name: tracesName, Kind: dsv.Text, Help: "the traces of the scenario, JSON: how many pieces each has"}, dsv.TextValue(string(list)))
+}
+
+func pieceName(group string, n int) dsv.Name {
+	return dsv.Name(fmt.Sprintf("run.trace.%s.p%d", strings.TrimSuffix(group, ".gz"), n))
+}
+
+// fetchTraces adds what publishTraces wrote to the inputs.
+func fetchTraces(ctx context.Context, space dsv.Space, inputs map[string][]byte) error {
+	list, err := space.Read(ctx, tracesName)
+	if errors.Is(err, dsv.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	pieces := map[string]int{}
+	if err := json.Unmarshal([]byte(list.Value.Text), &pieces); err != nil {
+		return err
+	}
+	for name, n := range pieces {
+		for i := range n {
+			piece, err := space.Read(ctx, pieceName(strings.TrimPrefix(name, tracesFolder), i))
+			if err != nil {
+				return err
+			}
+			inputs[name] = append(inputs[name], piece.Value.Bytes...)
 		}
 	}
 	return nil
@@ -81,6 +151,9 @@ func Fetch(ctx context.Context, space dsv.Space, own ...dmm.Manipulator) (*Plan,
 	if err := json.Unmarshal([]byte(files.Value.Text), &inputs); err != nil {
 		return nil, fmt.Errorf("fetch scenario: %w", err)
 	}
+	if err := fetchTraces(ctx, space, inputs); err != nil {
+		return nil, fmt.Errorf("fetch scenario: %w", err)
+	}
 	known, err := space.Read(ctx, declaredName)
 	if err != nil {
 		return nil, fmt.Errorf("fetch scenario: %w", err)
@@ -96,7 +169,7 @@ func Fetch(ctx context.Context, space dsv.Space, own ...dmm.Manipulator) (*Plan,
 			}
 			return nil, fs.ErrNotExist
 		},
-		AnyKind: true, Manipulators: own, declared: declared,
+		Compiled: true, AnyKind: true, Manipulators: own, declared: declared,
 	})
 }
 

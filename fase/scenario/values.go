@@ -37,28 +37,6 @@ func requests(dst *rawRequests) value {
 	}}
 }
 
-// rates is one rate, or a curve.
-func rates(dst *spot[[]ratePoint]) value {
-	one := map[string]any{"type": []any{"string", "number"}}
-	s := shape{name: "rate, or curve of rates", json: map[string]any{
-		"oneOf": []any{one, map[string]any{"type": "object", "additionalProperties": one}},
-	}}
-	within := bounds{0, maxRate, "at most 10000000/s"}
-	return value{s, func(r *reader, n *node) {
-		if n.kind != mappingNode {
-			var x spot[float64]
-			amount(&x, rateUnit(), within).read(r, n)
-			if x.written() {
-				put(dst, n, []ratePoint{{0, x.v}})
-			}
-			return
-		}
-		if points, ok := r.curve(n, within); ok {
-			put(dst, n, points)
-		}
-	}}
-}
-
 func (r *reader) curve(n *node, within bounds) ([]ratePoint, bool) {
 	if len(n.entries) == 0 {
 		r.at(n, "the curve has no points", "write {0s: 40/s, 20s: 160/s}")

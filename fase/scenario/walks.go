@@ -26,6 +26,9 @@ func (c *compiler) asks(g *user.Config, n named[rawClient]) {
 			said = append(said, key)
 		}
 	}
+	if c.replays(g, n, said) {
+		return
+	}
 	switch {
 	case len(said) > 1:
 		c.at(n.at, fmt.Sprintf("client group %s has both %s", n.name, strings.Join(said, " and ")), "a group asks one request, a mix of requests, or sessions of pages")
@@ -355,6 +358,10 @@ func roundOf(g *user.Config) (round, error) {
 		return round{}, err
 	}
 	r := round{requests: v.Length}
+	if g.Trace != nil && len(g.Trace.Asks) > 0 && g.Trace.Asks[0].Request != nil {
+		r.demand, err = g.Trace.Mean()
+		return r, err
+	}
 	if g.Sessions == nil {
 		r.demand, err = g.Request.Mean()
 		return r, err

@@ -2,6 +2,7 @@ package user
 
 import (
 	"math"
+	"slices"
 
 	"github.com/eve-emulation/eve/dsv"
 )
@@ -109,6 +110,18 @@ func (c curve) when(sum float64, end dsv.Instant) dsv.Instant {
 		}
 		c.to(until)
 	}
+}
+
+// Swing is the greatest factor by which a sine, or a state of an MMPP, multiplies Rate.
+func (c *Config) Swing() float64 {
+	x := 1.0
+	if c.Sine != nil {
+		x += c.Sine.Amplitude
+	}
+	if c.Law == MMPP && c.Bursts != nil {
+		x *= slices.Max(c.Bursts.Factors())
+	}
+	return x
 }
 
 // piece is a rate over a time from its own beginning on: linear, and times 1 + a·sin(ωt+φ) where there is a wave.

@@ -1,7 +1,9 @@
 package user
 
 import (
+	"slices"
 	"sort"
+	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
@@ -14,6 +16,11 @@ type Trace struct {
 	Due  []dsv.Instant // of every arrival, none before the one before it
 	Ask  []uint32      // of every arrival: which of Asks; nil where all are the group's Request
 	Asks []Ask
+
+	File    string // where it is from
+	Lines   int    // of the file
+	Skipped int    // of those, that were wrong and left out
+	Wrong   string // the first of them
 }
 
 // An Ask is what arrivals of a trace ask for.
@@ -21,6 +28,64 @@ type Ask struct {
 	Request *rdr.Block // nil: the group's
 	// Method and Path take the place of those of the plain HTTP requests in it; empty: they stay.
 	Method, Path string
+}
+
+// requests are the blocks of a trace that has some of its own, each once; else nil.
+func (t *Trace) requests() []*rdr.Block {
+	if t == nil {
+		return nil
+	}
+	var all []*rdr.Block
+	for i := range t.Asks {
+		if b := t.Asks[i].Request; b != nil && !slices.Contains(all, b) {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// Mean is the mean demand of an arrival of a trace whose arrivals have requests of their own.
+func (t *Trace) Mean() (rdr.Mean, error) {
+	counts := map[*rdr.Block]int{}
+	for _, a := range t.Ask {
+		counts[t.Asks[a].Request]++
+	}
+	var mean rdr.Mean
+	var wrong error
+	for _, b := range t.requests() {
+		m, err := b.Mean()
+		if wrong == nil {
+			wrong = err
+		}
+		mean.Add(m, float64(counts[b])/float64(len(t.Ask)))
+	}
+	return mean, wrong
+}
+
+// spreadNode is of the draws that spread arrivals of one time.
+const spreadNode = 0x5970
+
+// Spread moves the arrivals of a trace that share a time to instants of their own within the grain that times have, such as
+// the second of an access log: uniform ones, by their keys, in the order of the arrivals, which is what a Poisson process would
+// have done within it. Times are nanoseconds, none before the one before it, and stay in order.
+func (c *Config) Spread(at []int64, grain time.Duration) {
+	for i := 0; i < len(at); {
+		end := i + 1
+		for end < len(at) && at[end] == at[i] {
+			end++
+		}
+		// Sums of exponential gaps over the sum of one more are the order statistics of uniforms.
+		all := c.Key(uint64(i), 0).Mix(spreadNode).Mix(1).Exp()
+		for n := i; n < end; n++ {
+			all += c.Key(uint64(n), 0).Mix(spreadNode).Exp()
+		}
+		base, sum := at[i], 0.0
+		for n := i; n < end; n++ {
+			sum += c.Key(uint64(n), 0).Mix(spreadNode).Exp()
+			at[n] = base + min(int64(sum/all*float64(grain)), int64(grain)-1)
+		}
+		i = end
+	}
 }
 
 // due is when an arrival is due; Never for one that the trace does not have.

@@ -56,7 +56,8 @@ type source struct {
 func locate(arg string) (source, error) {
 	if !strings.ContainsAny(arg, "/.") {
 		if text, err := scenarios.Open(arg); err == nil {
-			return source{name: arg + ".yaml", text: text, 
+			return source{
+				name: arg + ".yaml", text: text,
 				read: func(p string) ([]byte, error) { return fs.ReadFile(scenarios.FS(), p) },
 				open: func(p string) (io.ReadCloser, error) { return scenarios.FS().Open(p) },
 			}, nil
@@ -70,7 +71,8 @@ func locate(arg string) (source, error) {
 		return source{}, fmt.Errorf("read scenario %w", err)
 	}
 	dir := filepath.Dir(arg)
-	return source{name: arg, text: text, 
+	return source{
+		name: arg, text: text,
 		read: func(p string) ([]byte, error) { return readBelow(dir, p) },
 		open: func(p string) (io.ReadCloser, error) { return openBelow(dir, p) },
 	}, nil
