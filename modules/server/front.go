@@ -33,7 +33,7 @@ func gets(r *engine.Request) bool { return r.Is("GET") || r.Is("HEAD") }
 // simple answers whatever needs no machine: a GET of no file, and what is neither GET nor RDR.
 func (f *front) simple(l engine.Loop, ref engine.Ref, r *engine.Request) bool {
 	switch {
-	case gets(r) && f.asksFile(r):
+	case gets(r) && (f.s.cfg.Get != nil || f.asksFile(r)):
 		return false
 	case gets(r):
 		l.Respond(ref, engine.Response{Body: greeting})
@@ -84,8 +84,12 @@ const quickBody = 64
 // decode reads a request of a resource demand; a response with a status says what is wrong with it.
 func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.Response) {
 	req.Service = -1
-	if gets(r) {
+	switch {
+	case gets(r) && f.asksFile(r):
 		return f.decodeFile(r)
+	case gets(r):
+		req.Block, req.Key = f.s.cfg.Get, f.key()
+		return req, engine.Response{}
 	}
 	if name := string(r.Path()[len("/rdr"):]); len(name) > 1 {
 		req.Service = f.s.cfg.Host.Topology.Service(name[1:])

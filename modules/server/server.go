@@ -24,6 +24,7 @@ type Config struct {
 	Host    service.HostConfig
 	Engine  engine.Config
 	Seed    uint64       // of requests that bring no key
+	Get     *rdr.Block   // what a GET of no file executes; nil: nothing, a greeting is its answer
 	Limits  rdr.Limits   // of what a request may ask for
 	Vars    service.Vars // what is measured; nil: nothing
 	Scratch string       // folder for the files that disk demands really use; default the system's

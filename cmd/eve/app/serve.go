@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/internal/mono"
 	"github.com/eve-emulation/eve/modules/server"
+	"github.com/eve-emulation/eve/rdr"
 )
 
 // serveFlags are those of `eve serve`.
@@ -27,7 +29,8 @@ type serveFlags struct {
 	backlog                         int
 	speed                           float64
 	remote                          bool
-	policy                          string
+	policy, get                     string
+	seed                            uint64
 	limit, pool                     int
 	delay                           time.Duration
 }
@@ -39,9 +42,11 @@ func (a *App) serveCommand() *cobra.Command {
 		Short: "Be one emulated server, for curl, wrk or any other client",
 		Long: "Be one emulated server, without a scenario. Any GET is answered; POST /rdr meets the demands of its body:\n\n" +
 			"  curl --data 'cpu 5ms reply 10KiB' http://127.0.0.1:8080/rdr\n\n" +
+			"With --get every plain GET meets demands too, drawn anew for each.\n\n" +
 			"What is over the limits is refused with 413, what is no resource demand with 400, each with the reason.",
 		Example: "  eve serve\n" +
-			"  eve serve --listen 127.0.0.1:9000 --run burn --cpus 2 --discipline ps --reactors 2",
+			"  eve serve --listen 127.0.0.1:9000 --run burn --cpus 2 --discipline ps --reactors 2\n" +
+			"  eve serve --get 'cpu exp(1ms) reply 1KiB'",
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := f.config()
@@ -77,6 +82,8 @@ func (a *App) serveCommand() *cobra.Command {
 	fl.IntVar(&f.limit, "limit", 0, "requests in service at once (no limit)")
 	fl.DurationVar(&f.delay, "delay", 0, "requests are collected until the oldest has waited so long")
 	fl.IntVar(&f.pool, "pool", 0, "requests that wait for service; those beyond are refused with 503 (no bound)")
+	fl.StringVar(&f.get, "get", "", "what a GET demands: an `RDR`, as 'cpu exp(1ms) reply 1KiB' (nothing)")
+	fl.Uint64Var(&f.seed, "seed", 0, "the seed of demands that are drawn for requests without a key, as those of GET (another one each time)")
 	fl.BoolVar(&f.remote, "allow-remote", false, "listen on an address that others can reach")
 	return c
 }
@@ -104,6 +111,10 @@ func (f *serveFlags) config() (server.Config, error) {
 	if err != nil {
 		return server.Config{}, err
 	}
+	get, err := f.demands()
+	if err != nil {
+		return server.Config{}, err
+	}
 	host, _, err := net.SplitHostPort(f.listen)
 	if err != nil {
 		return server.Config{}, fmt.Errorf("--listen %s: want HOST:PORT", f.listen)
@@ -120,8 +131,24 @@ func (f *serveFlags) config() (server.Config, error) {
 			Name: f.engine, Listen: f.listen, Reactors: f.reactors, IdleTimeout: time.Hour,
 			Threads: f.threads, Helpers: f.helpers, Queue: f.queue, Backlog: f.backlog,
 		},
-		Seed: uint64(os.Getpid()),
+		Seed: cmp.Or(f.seed, uint64(os.Getpid())),
+		Get:  get,
 	}, nil
+}
+
+// demands is what a GET demands; nil without --get.
+func (f *serveFlags) demands() (*rdr.Block, error) {
+	if f.get == "" {
+		return nil, nil
+	}
+	b, err := rdr.ParseBlock("--get", []byte(f.get), rdr.Limits{})
+	if es, ok := errors.AsType[rdr.Errors](err); ok {
+		return nil, errors.New(strings.TrimRight(es.Pretty(), "\n"))
+	}
+	if err == nil && len(b.Services())+len(b.Files()) > 0 {
+		return nil, fmt.Errorf("--get '%s': a server by itself calls no service and has no files", f.get)
+	}
+	return b, err
 }
 
 // servePolicies are those that need no files.
