@@ -24,7 +24,7 @@ const thresholds = 8
 // requests exceed, and the largest inflation counts. (In M/M/1 the clumps above any level are alike: each is a busy
 // period.) Batches of twice and four times the length are looked at too, as those of one may be shorter than the
 // correlation.
-func inflation(bs []batch, bound float64) float64 {
+func inflation(bs []batch, bound float64, above func(i int, b batch, bound float64) int64) float64 {
 	n := 0.0
 	for _, b := range bs {
 		n += float64(b.n)
@@ -34,7 +34,7 @@ func inflation(bs []batch, bound float64) float64 {
 	for range thresholds {
 		sum := 0.0
 		for i, b := range bs {
-			over[i] = float64(above(b, bound))
+			over[i] = float64(above(i, b, bound))
 			sum += over[i]
 		}
 		p := sum / n
@@ -56,7 +56,7 @@ const (
 )
 
 // above is how many requests of a batch exceeded a bound, or failed.
-func above(b batch, bound float64) int64 { return int64(b.hist.CountAbove(bound)) + b.failed }
+func above(_ int, b batch, bound float64) int64 { return int64(b.hist.CountAbove(bound)) + b.failed }
 
 // ratioVariance is the variance of sum(xs)/n as an estimate of p, by batches joined so many at a time.
 func ratioVariance(bs []batch, xs []float64, p, n float64, join int) float64 {
@@ -116,8 +116,8 @@ func (s *Series) judge(l Limit, waiting int64, pass, fail float64) Evidence {
 	e.Value = float64(failed) / float64(n)
 	if l.Metric == Quantile {
 		over = 0
-		for _, b := range bs {
-			over += above(b, bound)
+		for i, b := range bs {
+			over += above(i, b, bound)
 		}
 		e.Value = s.Quantile(l.Q)
 	} else {
@@ -126,7 +126,7 @@ func (s *Series) judge(l Limit, waiting int64, pass, fail float64) Evidence {
 	// What still waits would have ended late: it is above the bound whatever comes.
 	all := float64(n + waiting)
 	e.Share = float64(over+waiting) / all
-	worst := inflation(bs, bound)
+	worst := inflation(bs, bound, above)
 	e.Effective = all / worst
 	freedom := float64(len(bs) - 1)
 	e.Low, _ = wilson(e.Share, e.Effective, student(normal(fail), freedom))
