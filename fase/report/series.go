@@ -139,8 +139,8 @@ func (r *reader) group(name string) group {
 		name: name, target: r.rate(v("target")), issued: r.rate(v("issued")), ended: r.rate(v("requests")),
 		errors: map[string][]float64{},
 	}
-	if r.data.Summary.Clients[name].Model != "open" {
-		g.target = nil
+	if c := r.data.Summary.Clients[name]; c.Model != "open" || c.Sessions != nil && !c.Sessions.Mix {
+		g.target = nil // of sessions it counts sessions
 	}
 	g.quantiles, g.total = r.quantiles(v("latency"), 0.5, 0.95, 0.99)
 	for _, c := range service.Causes() {

@@ -174,15 +174,19 @@ type table struct {
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), serverTable(s), cacheTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s)}
+	return []table{clientTable(s), sessionTable(s), serverTable(s), cacheTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {
 	t := table{title: "clients", head: []string{"", "requests", "rate/s", "planned/s", "errors", "mean", "p50", "p95", "p99", "max", "lag p99"}}
 	for i, name := range s.Groups() {
 		c := s.Clients[name]
+		planned := float64(c.TargetRate)
+		if c.Sessions != nil && !c.Sessions.Mix {
+			planned = math.NaN() // what is planned is sessions
+		}
 		t.rows = append(t.rows, []string{
-			name, number(float64(c.Requests)), number(float64(c.AchievedRate)), number(float64(c.TargetRate)), number(float64(c.Errors[runs.AllErrors])),
+			name, number(float64(c.Requests)), number(float64(c.AchievedRate)), number(planned), number(float64(c.Errors[runs.AllErrors])),
 			duration(float64(c.Response.Mean)), duration(float64(c.Response.P50)), duration(float64(c.Response.P95)),
 			duration(float64(c.Response.P99)), duration(float64(c.Response.Max)), duration(float64(c.SendLag.P99)),
 		})

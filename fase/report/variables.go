@@ -98,7 +98,8 @@ func (t table) first(n int, where string) table {
 // maxPassed bounds the lines of one law that holds.
 const maxPassed = 6
 
-// checkLines are the operational laws, a line for each group and server; where a law holds of many, one for all of these.
+// checkLines are the operational laws, a line for each group and server; where a law holds of many, one for all of these; and
+// how sessions kept their graph.
 func checkLines(s *runs.Summary) []checkLine {
 	var out []checkLine
 	passed := map[runs.Law][]runs.Check{}
@@ -116,7 +117,7 @@ func checkLines(s *runs.Summary) []checkLine {
 		}
 		out = append(out, lineOf(s, c))
 	}
-	return out
+	return append(out, sessionLines(s)...)
 }
 
 // passedLine tells of checks of one law that all passed.
