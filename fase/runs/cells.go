@@ -114,3 +114,9 @@ func (c cells) transient() (until float64, settles bool) {
 	}
 	return begin[min(cut, len(begin)-1)].Seconds(), err == nil
 }
+
+// drifts says whether the means do not stay at one level.
+func (c cells) drifts() bool {
+	ms, _ := c.means()
+	return stat.Stationary(ms).Verdict == stat.Fail
+}

@@ -4,17 +4,26 @@ import (
 	"math"
 
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/user"
 )
 
 // changes says why the load of a group was not the same all through the window, or the system that it met; empty where they
 // were.
-func (t *totals) changes(g *user.Config) string {
+func (t *totals) changes(plan *scenario.Plan, g *user.Config) string {
 	switch {
 	case g.Trace != nil:
 		return "arrivals come as the trace has them"
-	case g.Open() && !t.sameRate(g):
+	case g.Open() && g.Trace == nil && !t.sameRate(g):
 		return "the planned rate changes"
+	}
+	for i := range plan.Clients {
+		switch other := &plan.Clients[i]; {
+		case other.Start > t.from && other.Start < t.to:
+			return other.Name + " began to ask at " + clock(other.Start.Seconds())
+		case other.Open() && other.Trace == nil && !t.sameRate(other):
+			return "the planned rate of " + other.Name + " changes"
+		}
 	}
 	for _, s := range g.Settings() {
 		w := t.window(dsv.Name(g.Name + "." + s.Name))

@@ -131,6 +131,7 @@ func (g *Generator) add(o Generator) {
 	g.ProcessCPU += o.ProcessCPU
 	g.JitterP50, g.JitterP99 = max(g.JitterP50, o.JitterP50), max(g.JitterP99, o.JitterP99)
 	g.JitterMax = max(g.JitterMax, o.JitterMax)
+	g.Spin = max(g.Spin, o.Spin)
 	g.Connections += o.Connections
 	g.Idle += o.Idle
 	g.IdleLost += o.IdleLost

@@ -37,7 +37,8 @@ type Warmup struct {
 	MSER5    Number `json:"mser5_seconds"`    // as MSER-5 finds it in the response times of the whole run; null: too few
 }
 
-// Steadiness says whether response times stay at one level over the window, by the test of Heidelberger and Welch.
+// Steadiness says whether response times stay at one level over the window, by the tests of Heidelberger and Welch, and of
+// Mann and Kendall.
 type Steadiness struct {
 	Verdict stat.Verdict `json:"verdict"`
 	P       Number       `json:"p"`     // share of stationary series that deviate at least as much
@@ -57,12 +58,13 @@ type Evidence struct {
 	// Changes says why the load was not the same all the time, empty where it was: "the planned rate changes".
 	Changes string
 	Lost    bool // measurements are known to be missing, so the books cannot be expected to balance
+	Virtual bool // of virtual time, in which no generator is late
 }
 
 // Judge adds to a Client, whose other fields are filled, what makes its figures believable: intervals, the arrivals' law,
 // the transient, steadiness, the gates, and the sentence that says it in words.
 func (e Evidence) Judge(c *Client) {
-	c.Gates = []Gate{e.books(c), generatorGate(c)}
+	c.Gates = []Gate{e.books(c), e.generator(c)}
 	if e.Group.Open() {
 		law, gate := e.arrivals(c)
 		c.Law, c.Gates = law, append(c.Gates, gate)
@@ -105,9 +107,12 @@ func (e *Evidence) books(c *Client) Gate {
 	return g
 }
 
-func generatorGate(c *Client) Gate {
-	if c.GeneratorLimited {
+func (e *Evidence) generator(c *Client) Gate {
+	switch {
+	case c.GeneratorLimited:
 		return Gate{GeneratorGate, stat.Fail, "the generator was the limit: " + c.GeneratorReasons[0]}
+	case e.Virtual:
+		return Gate{GeneratorGate, stat.Pass, "in virtual time the generator is never the limit"}
 	}
 	return Gate{GeneratorGate, stat.Pass, "the generator was not the limit: " + kept(c)}
 }
@@ -118,47 +123,41 @@ func kept(c *Client) string {
 	if t := float64(c.TargetRate); t > 0 {
 		s += fmt.Sprintf(" of %s/s planned", round(t, 4))
 	}
-	if c.Generator == nil {
-		return s
-	}
 	s += fmt.Sprintf(", the p99 of its lag is %s", seconds(float64(c.SendLag.P99)))
-	if u := float64(c.Generator.Utilisation); u > 0 {
-		s += fmt.Sprintf(", it used %s of a processor", percent(u))
+	if g := c.Generator; g != nil && g.Utilisation > 0 {
+		s += fmt.Sprintf(", it used %s of a processor", percent(float64(g.Utilisation)))
 	}
 	return s
 }
 
-// warmup judges whether the transient is left out.
+// warmup judges whether the transient is left out. MSER-5 takes a burst at the end of a series that is heavy-tailed for a
+// level that was never reached, so a transient of more than half of the run counts only where the series drifts as well.
 func (e *Evidence) warmup(c *Client, whole cells) Gate {
 	until, settles := whole.transient()
-	from := e.From.Seconds()
+	from, to := e.From.Seconds(), e.To.Seconds()
 	c.Warmup = &Warmup{Scenario: Number(from), MSER5: Number(until)}
 	g := Gate{Gate: WarmupGate, Verdict: stat.Pass}
 	switch {
-	case e.To > 0 && from > e.To.Seconds()/2:
+	case from > to/2:
 		g.Verdict = stat.Fail
-		g.Words = fmt.Sprintf("the warm-up of %s is more than half of the run of %s", seconds(from), seconds(e.To.Seconds()))
+		g.Words = fmt.Sprintf("the warm-up of %s is more than half of the run of %s", seconds(from), seconds(to))
+	case e.Changes != "" && (!settles || until > from):
+		g.Verdict, g.Words = stat.Inconclusive, e.Changes+", so response times have no one level to settle at"
 	case math.IsNaN(until):
 		g.Verdict, g.Words = stat.Inconclusive, "too few requests ended to find a transient by MSER-5"
+	case !settles && !whole.drifts():
+		c.Warmup.MSER5 = Number(math.NaN())
+		g.Verdict, g.Words = stat.Inconclusive, "response times vary so much that MSER-5 finds no end of a transient, though they stay at one level"
 	case !settles:
 		g.Verdict = stat.Fail
-		g.Words = fmt.Sprintf("response times do not settle within half of the run: by MSER-5 the transient lasts %s of %s", seconds(until), seconds(e.To.Seconds()))
+		g.Words = fmt.Sprintf("response times do not settle within half of the run: by MSER-5 the transient lasts %s of %s", seconds(until), seconds(to))
 	case until > from:
 		g.Verdict = stat.Inconclusive
 		g.Words = fmt.Sprintf("by MSER-5 the transient lasts until %s, and the warm-up until %s", clock(until), clock(from))
+	case until == 0:
+		g.Words = "by MSER-5 there is no transient"
 	default:
 		g.Words = fmt.Sprintf("by MSER-5 the transient lasts until %s, which the warm-up of %s leaves out", clock(until), seconds(from))
-		if until == 0 {
-			g.Words = "by MSER-5 there is no transient"
-		}
-	}
-	return e.excused(g)
-}
-
-// excused does not blame a run for being as it was to be.
-func (e *Evidence) excused(g Gate) Gate {
-	if e.Changes != "" && g.Verdict == stat.Fail {
-		g.Verdict, g.Words = stat.Inconclusive, g.Words+"; "+e.Changes
 	}
 	return g
 }
@@ -168,14 +167,16 @@ func (e *Evidence) steady(c *Client, window cells) Gate {
 	s := stat.Stationary(ms)
 	c.Steady = &Steadiness{Verdict: s.Verdict, P: Number(s.P), Drift: Number(s.Drift)}
 	g := Gate{Gate: SteadyGate, Verdict: s.Verdict, Words: "response times stay at one level"}
-	switch s.Verdict {
-	case stat.Fail:
+	switch {
+	case e.Changes != "":
+		g.Verdict, g.Words = stat.Inconclusive, e.Changes+", so response times need not stay at one level"
+	case s.Verdict == stat.Fail:
 		g.Words = fmt.Sprintf("response times do not stay at one level: a quarter of the window is %s from the mean (chance explains it with p = %.2g)",
 			signed(s.Drift), s.P)
-	case stat.Inconclusive:
+	case s.Verdict == stat.Inconclusive:
 		g.Words = "too few requests ended to tell whether response times stay at one level"
 	}
-	return e.excused(g)
+	return g
 }
 
 // quantiles are those that have an interval.

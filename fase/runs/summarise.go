@@ -39,6 +39,7 @@ func (x *Extras) lost() bool {
 func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	t := newTotals(h)
 	t.setWindow(plan, x.Interrupted)
+	t.virtual = x.Kind != Real
 	t.lost = x.lost() || len(Gaps(h)) > 0
 	s := &Summary{
 		Summary: SummaryVersion, Version: x.Version, Kind: x.Kind, Scenario: plan.Name, About: plan.About, Seed: plan.Seed,
@@ -52,7 +53,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 		s.Kind = Virtual
 	}
 	for i := range plan.Clients {
-		s.Clients[plan.Clients[i].Name] = t.client(&plan.Clients[i])
+		s.Clients[plan.Clients[i].Name] = t.client(plan, &plan.Clients[i])
 	}
 	for _, name := range plan.Topology.Servers {
 		s.Servers[name] = t.server(name)

@@ -18,6 +18,7 @@ type totals struct {
 	warnings     []string
 	broken       map[dsv.Name]error // histories that could not be read whole
 	lost         bool               // measurements of modules are known to be missing
+	virtual      bool
 }
 
 func newTotals(h History) *totals {

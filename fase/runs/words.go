@@ -33,13 +33,14 @@ func (e *Evidence) figures(c *Client) string {
 	case mean.TooShort && mean.Batches == 0:
 		return fmt.Sprintf("mean %s of only %d requests: too few to say how exact that is", seconds(float64(c.Response.Mean)), c.Response.Count)
 	case mean.TooShort:
-		return fmt.Sprintf("mean %s of %d requests, which depend on one another too much to say how exact that is", seconds(float64(c.Response.Mean)), c.Response.Count)
+		return fmt.Sprintf("mean %s of %d requests, off by more than ± %s (95 %%), as they depend on one another too much for so few",
+			seconds(float64(c.Response.Mean)), c.Response.Count, seconds(mean.half()))
 	}
 	s := "mean " + plusMinus(float64(c.Response.Mean), mean.half()) + " (95 %)"
 	if !p99.TooShort && p99.Batches > 0 {
 		s += fmt.Sprintf(", p99 %s (%s to %s)", seconds(float64(c.Response.P99)), seconds(float64(p99.Low)), seconds(float64(p99.High)))
 	} else {
-		s += fmt.Sprintf(", p99 about %s, of too few requests", seconds(float64(c.Response.P99)))
+		s += fmt.Sprintf(", p99 about %s (too few to say how exact)", seconds(float64(c.Response.P99)))
 	}
 	return s + fmt.Sprintf(" of %d requests", c.Response.Count)
 }
@@ -55,7 +56,7 @@ func (e *Evidence) level(c *Client) string {
 	case c.Steady.Verdict == stat.Inconclusive:
 		return "too short to tell whether it is steady"
 	case float64(c.Warmup.MSER5) > e.To.Seconds()/2:
-		return "it never settled"
+		return "never settled"
 	default: // NaN is not more than anything
 		if m := float64(c.Warmup.MSER5); m > from {
 			from = m

@@ -38,7 +38,9 @@ func TestAlarms(t *testing.T) {
 		{"independent samples drift", func(r *rand.Rand) []float64 { return ar1(r, 400, 0) }, drifts, 0, 0.02},
 		{"a queue drifts", m(20_000, 0.5), drifts, 0, 0.02},
 		{"a busier queue drifts", m(100_000, 0.8), drifts, 0, 0.02},
-		{"a queue that gets slower by half drifts", func(r *rand.Rand) []float64 { return drifting(mm1(r, 20_000, 0.5), 0.5) }, drifts, 0.7, 1},
+		{"a queue that gets slower by half drifts", func(r *rand.Rand) []float64 { return drifting(mm1(r, 20_000, 0.5), 0.5) }, drifts, 0.6, 1},
+		{"a queue that gets near its capacity drifts", func(r *rand.Rand) []float64 { return nearing(r, 12_000) }, drifts, 0.95, 1},
+		{"a short run of a busy queue drifts", m(2000, 0.9), drifts, 0, 0.04},
 		{"a queue that gets twice as slow drifts", func(r *rand.Rand) []float64 { return drifting(mm1(r, 20_000, 0.5), 1) }, drifts, 0.95, 1},
 		{"a queue above its capacity drifts", m(5000, 1.1), drifts, 0.95, 1},
 		{"a queue never settles", m(20_000, 0.5), unsettled, 0, 0.02},
@@ -52,6 +54,17 @@ func TestAlarms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// nearing is responses of a queue whose utilisation rises from 0.5 to 1.
+func nearing(r *rand.Rand, n int) []float64 {
+	xs, w := make([]float64, n), 0.0
+	for i := range xs {
+		s := r.ExpFloat64() * (0.5 + 0.5*float64(i)/float64(n))
+		xs[i] = w + s
+		w = max(0, w+s-r.ExpFloat64())
+	}
+	return xs
 }
 
 // windows cuts a queue's responses into cells by when they ended, as a run's history has them.

@@ -138,6 +138,18 @@ func (w *Writer) Map(service string, m service.Mapping) error {
 	return w.whole(dsv.Name("map."+service), m.At, dsv.TextValue(m.Encode()))
 }
 
+// Tell writes what a group's generator cost.
+func (w *Writer) Tell(name dsv.Name, g runs.Generator) error {
+	b, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	if err := w.store.Create(context.Background(), dsv.Declaration{Name: name, Kind: dsv.Text, History: true}); err != nil {
+		return err
+	}
+	return w.whole(name, 0, dsv.TextValue(string(b)))
+}
+
 func (w *Writer) whole(n dsv.Name, at dsv.Instant, v dsv.Value) error {
 	w.seq++
 	return w.store.Sync(context.Background(), []dsv.Delta{{Name: n, Writer: 2, Epoch: 1, Seq: w.seq, T0: at, T1: at, Value: v, Weight: 1}})
@@ -166,13 +178,13 @@ func Plan(duration, warmup time.Duration, groups, services, servers []string) *s
 	}
 	for i, g := range groups {
 		p.Clients = append(p.Clients, user.Config{Name: g, Index: i, Seed: p.Seed, Rate: []user.Point{{Rate: 40}}, End: dsv.At(duration)})
-		measure("histogram", "s", g+".latency", g+".send_lag")
+		measure("histogram", "s", g+".latency", g+".send_lag", g+".connect", g+".first_byte")
 		measure("count", "1", g+".requests", g+".errors", g+".issued", g+".late", g+".dropped")
 		for _, c := range service.Causes() {
 			measure("count", "1", g+".errors_"+c.String())
 		}
 		measure("mean", "1", g+".in_flight")
-		measure("sum", "1", g+".target")
+		measure("sum", "1", g+".target", g+".unfinished")
 		measure("last", "1/s", g+".rate")
 		measure("records", "", g+".records")
 	}
