@@ -80,7 +80,7 @@ const byHand = "by hand"
 
 // decided keeps what was set among the run's decisions, so that its report tells it.
 func (g *guest) decided(ctx context.Context, at dsv.Instant, action string) error {
-	b, err := json.Marshal(adapt.Decision{At: at, Rule: byHand, Action: action, Phase: "done"})
+	b, err := json.Marshal(adapt.Decision{At: at, Rule: byHand, Action: action, Phase: "decided"})
 	if err != nil {
 		return err
 	}
