@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +21,7 @@ type findFlags struct {
 	vary           string
 	probe, confirm time.Duration
 	resolve, most  float64
-	json           bool
+	json           string
 }
 
 func (f *findFlags) flags(c *cobra.Command, what string, probe time.Duration) {
@@ -57,7 +60,7 @@ type prober func(context.Context, find.Probe) (find.Outcome, string, error)
 type searchView struct {
 	title string // empty: the answer only
 	unit  string // of loads: "/s"
-	json  bool
+	json  string // FILE; -: standard output, in place of the answer; empty: none
 }
 
 // search looks for the highest load that holds, tells each probe as it ends, and the answer.
@@ -67,7 +70,7 @@ func (a *App) search(ctx context.Context, cfg find.Config, v searchView, probe p
 		return wrong(err)
 	}
 	say := a.out
-	if v.json {
+	if v.json == "-" {
 		say = a.err
 	}
 	t := probeTable{out: say, limit: cfg.Limits[0], unit: v.unit}
@@ -91,18 +94,20 @@ func (a *App) search(ctx context.Context, cfg find.Config, v searchView, probe p
 		}
 	}
 	answer := s.Answer()
-	if v.json {
-		err = tellSearchJSON(a.out, cfg, s.Trials(), answer, interrupted)
-	} else {
+	if v.json != "" {
+		if err := a.writeSearch(v.json, searchJSON(cfg, s.Trials(), answer, interrupted)); err != nil {
+			return err
+		}
+	}
+	if v.json != "-" {
 		if v.title != "" {
 			for _, line := range pictureOf(s.Trials(), answer, cfg.Limits[0], v.unit, newScreen(a.out).columns()) {
 				fmt.Fprintln(a.out, line)
 			}
 		}
-		err = tellAnswer(a.out, answer, cfg, s.Trials(), v.unit, interrupted)
-	}
-	if err != nil {
-		return err
+		if err := tellAnswer(a.out, answer, cfg, s.Trials(), v.unit, interrupted); err != nil {
+			return err
+		}
 	}
 	ends := runs.Ends{Interrupted: interrupted, GeneratorLimited: answer.Limited != "", ExpectFailed: answer.Load == 0}
 	if code := ends.Exit(); code != runs.ExitOK {
@@ -158,7 +163,19 @@ type jsonEvidence struct {
 	Verdict   find.Verdict `json:"verdict"`
 }
 
-func tellSearchJSON(out interface{ Write([]byte) (int, error) }, cfg find.Config, trials []find.Trial, a find.Answer, interrupted bool) error {
+// writeSearch writes a search to a file, or to the standard output.
+func (a *App) writeSearch(name string, j jsonSearch) error {
+	if name == "-" {
+		return writeJSON(a.out, j)
+	}
+	out, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeJSON(out, j), out.Close())
+}
+
+func searchJSON(cfg find.Config, trials []find.Trial, a find.Answer, interrupted bool) jsonSearch {
 	j := jsonSearch{
 		Confirmed: a.Confirmed, Bounded: a.Bounded, Limited: a.Limited, Why: a.Why, Interrupted: interrupted, Probes: []jsonProbe{},
 	}
@@ -168,7 +185,7 @@ func tellSearchJSON(out interface{ Write([]byte) (int, error) }, cfg find.Config
 	if a.Load > 0 {
 		j.Load = new(runs.Number(a.Load))
 	}
-	if a.Crossing.Value == a.Crossing.Value {
+	if !math.IsNaN(a.Crossing.Value) {
 		j.Crossing = &jsonRange{runs.Number(a.Crossing.Value), runs.Number(a.Crossing.Low), runs.Number(a.Crossing.High)}
 	}
 	j.Failed = new(runs.Number(a.Failed))
@@ -185,7 +202,5 @@ func tellSearchJSON(out interface{ Write([]byte) (int, error) }, cfg find.Config
 		}
 		j.Probes = append(j.Probes, p)
 	}
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(j)
+	return j
 }

@@ -2,20 +2,22 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/find"
 	"github.com/eve-emulation/eve/fase/load"
-	"github.com/eve-emulation/eve/fase/report"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
@@ -24,30 +26,16 @@ import (
 
 // loadGroup is one group of clients, ready to run without a kernel.
 type loadGroup struct {
-	url     string
-	target  load.Target
-	rdr     string // to be posted; empty: GET
-	service string // it is posted to; empty: the server itself
-	cfg     user.Config
-	spin    time.Duration
-	set     *dmm.Set
-}
-
-// declare makes the variables that are measured.
-func (g *loadGroup) declare() error {
-	var specs []dmm.Spec
-	for _, leaf := range []string{"latency", "send_lag"} {
-		specs = append(specs, dmm.Spec{Name: loadName + "." + dsv.Name(leaf), Manipulator: "histogram"})
-	}
-	for _, leaf := range []string{"requests", "errors", "issued", "late"} {
-		specs = append(specs, dmm.Spec{Name: loadName + "." + dsv.Name(leaf), Manipulator: "count"})
-	}
-	for _, c := range service.Causes() {
-		specs = append(specs, dmm.Spec{Name: loadName + ".errors_" + dsv.Name(c.String()), Manipulator: "count"})
-	}
-	set, err := dmm.NewSet(1, 1, specs)
-	g.set = set
-	return err
+	url       string
+	targets   []loadTarget
+	addresses []string // by server
+	sites     []load.Site
+	services  []string // that an RDR is posted to, by server; empty: the server itself
+	rdr       string   // to be posted; empty: the targets
+	cfg       user.Config
+	steps     []populationStep
+	flags     *loadFlags
+	goal      *find.Goal
 }
 
 // reachTimeout bounds the time until a server answers.
@@ -57,74 +45,234 @@ const reachTimeout = 10 * time.Second
 func (g *loadGroup) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", g.target.Address)
-	if err != nil {
-		if oe, ok := errors.AsType[*net.OpError](err); ok {
-			err = oe.Err // the address is told already
+	for i, address := range g.addresses {
+		address = strings.TrimPrefix(address, "https://")
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			if oe, ok := errors.AsType[*net.OpError](err); ok {
+				err = oe.Err // the address is told already
+			}
+			return fmt.Errorf("nothing answers at %s (%s): %w", g.urlOf(i), address, err)
 		}
-		return fmt.Errorf("nothing answers at %s (%s): %w", g.url, g.target.Address, err)
+		if err := c.Close(); err != nil {
+			return err
+		}
 	}
-	return c.Close()
+	return nil
 }
 
-// measure runs a group to its end and tells what it measured.
-func (a *App) measure(ctx context.Context, g *loadGroup, asJSON bool) error {
-	group := user.NewGroup(g.cfg, g.set.Var)
-	group.Changed(0, 0, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: "target", State: service.Serving}}})
-	t0 := mono.Now() + int64(20*time.Millisecond)
-	l, err := load.New(load.Config{
-		T0: t0, Groups: []load.Group{group}, Address: func(int) string { return g.target.Address }, Host: g.target.Host,
-		Services: []string{g.service}, End: g.cfg.End, Grace: time.Second, Spin: g.spin,
-	})
-	if err != nil {
-		return err
+// urlOf is a URL on a server.
+func (g *loadGroup) urlOf(node int) string {
+	for _, t := range g.targets {
+		if t.node == node {
+			return t.url
+		}
 	}
+	return g.url
+}
+
+// A loadRun is one run of a group: its threads, and what they measure.
+type loadRun struct {
+	g      *loadGroup
+	set    *dmm.Set
+	pump   *loadPump
+	groups []*user.Group
+	loops  []*load.Loop
+	t0     int64
+	stats  []load.Stats
+}
+
+// newRun prepares a run. What it measures is handed to pump, which is nil until then.
+func (g *loadGroup) newRun(records bool) (*loadRun, error) {
+	set, err := dmm.NewSet(1, 1, loadSpecs(records))
+	if err != nil {
+		return nil, err
+	}
+	r := &loadRun{g: g, set: set, t0: mono.Now() + int64(20*time.Millisecond)}
+	r.pump = newLoadPump(set, g.cfg.Warmup)
+	f := g.flags
+	spin := f.spin
+	if f.precision == "spin" && spin == 0 {
+		spin = spinShare
+	}
+	for part := range f.threads {
+		c := g.cfg
+		if f.threads > 1 {
+			c.Part, c.Parts = part, f.threads
+		}
+		group := user.NewGroup(c, set.Var)
+		for svc, name := range c.Topology.Services {
+			group.Changed(0, svc, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: name, State: service.Serving}}})
+		}
+		for _, s := range g.steps {
+			group.Set(0, s.at, user.UsersSetting, s.users)
+		}
+		limit := f.connections / f.threads
+		if part < f.connections%f.threads {
+			limit++
+		}
+		l, err := load.New(load.Config{
+			T0: r.t0, Groups: []load.Group{group}, Address: func(node int) string { return g.addresses[node] }, Sites: g.sites,
+			Services: g.services, End: c.End, Grace: time.Second, Spin: spin, Connections: limit, Requests: f.perConnection,
+			ConnectTimeout: f.connect,
+		})
+		if err != nil {
+			return nil, err
+		}
+		r.groups, r.loops = append(r.groups, group), append(r.loops, l)
+	}
+	r.pump.inFlight = r.inFlight
+	return r, nil
+}
+
+// now is the instant of the run.
+func (r *loadRun) now() dsv.Instant { return dsv.Instant(mono.Now() - r.t0) }
+
+// inFlight is how many calls are under way.
+func (r *loadRun) inFlight() int64 {
+	n := int64(0)
+	for _, l := range r.loops {
+		n += int64(l.Stats().InFlight)
+	}
+	return n
+}
+
+// run runs to the end, or until ctx ends, or until look says so, which is asked every 100 ms.
+func (r *loadRun) run(ctx context.Context, look func(at dsv.Instant) bool) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	over := make(chan struct{})
 	var wg sync.WaitGroup
-	if s := newScreen(a.err); s.terminal() {
-		wg.Go(func() { g.progress(s, l, t0, over) })
+	wg.Go(func() {
+		t := time.NewTicker(syncEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-t.C:
+			}
+			if r.pump.advance(r.now()) && look != nil && look(r.now()) {
+				stop()
+			}
+		}
+	})
+	work := new(errgroup.Group)
+	r.stats = make([]load.Stats, len(r.loops))
+	for i, l := range r.loops {
+		work.Go(func() (err error) {
+			r.stats[i], err = l.Run(ctx)
+			return err
+		})
 	}
-	stats, err := l.Run(ctx)
+	err := work.Wait()
 	close(over)
 	wg.Wait()
-	r := g.result(stats, group, min(dsv.Instant(mono.Now()-t0), g.cfg.End))
-	r.Interrupted = err != nil
-	if err != nil && ctx.Err() == nil {
-		return err
+	end := min(r.now(), r.g.cfg.End)
+	for _, g := range r.groups {
+		g.Settle(end)
 	}
-	if note := g.explain(ctx, r); note != "" {
-		r.Messages = append(r.Messages, note)
-	}
-	if asJSON {
-		enc := json.NewEncoder(a.out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(r)
-	} else {
-		err = a.tellResult(r)
-	}
-	ends := runs.Ends{Interrupted: r.Interrupted, GeneratorLimited: r.Limited}
-	if code := ends.Exit(); err == nil && code != runs.ExitOK {
-		return &exitError{code: code}
+	r.pump.finish(end)
+	if errors.Is(err, context.Canceled) {
+		err = nil
 	}
 	return err
 }
 
+// measure runs a group to its end and tells what it measured.
+func (a *App) measure(ctx context.Context, g *loadGroup, f loadFlags) error {
+	r, err := g.newRun(g.goal != nil || f.csv != "" && f.csvEach == "request")
+	if err != nil {
+		return err
+	}
+	outs, err := openOutputs(f, g, r.t0)
+	if err != nil {
+		return wrong(fmt.Errorf("load: %w", err))
+	}
+	r.pump.second, r.pump.record = outs.second, outs.record
+	var meter *find.Meter
+	if g.goal != nil {
+		meter = find.NewMeter(*g.goal, g.cfg.Warmup)
+		r.pump.record = func(x user.Record) {
+			outs.record(x)
+			if x.Due >= g.cfg.Warmup {
+				meter.Add(x.Done, x.Done.Sub(x.Due).Seconds(), x.Cause != service.OK)
+			}
+		}
+	}
+	s := newScreen(a.err)
+	live := s.terminal() && !f.quiet
+	v := &loadView{g: g, r: r, meter: meter}
+	reached := false
+	err = r.run(ctx, func(at dsv.Instant) bool {
+		if live && v.due(at) {
+			s.show(v.lines(at, s.columns()))
+		}
+		reached = reached || meter != nil && at > g.cfg.Warmup && meter.Look(min(at, g.cfg.End))
+		return reached
+	})
+	if live {
+		s.clear()
+	}
+	if err != nil {
+		return errors.Join(err, outs.close(r))
+	}
+	res := g.result(r)
+	res.Interrupted = ctx.Err() != nil
+	if meter != nil {
+		if !reached {
+			meter.Settle(min(r.now(), g.cfg.End))
+		}
+		res.Until = goalOf(*g.goal, meter, reached)
+	}
+	if note := g.explain(ctx, res); note != "" {
+		res.Messages = append(res.Messages, note)
+	}
+	return errors.Join(a.finishLoad(res, f), outs.close(r), res.exit())
+}
+
+// finishLoad prints the result.
+func (a *App) finishLoad(res result, f loadFlags) error {
+	if f.json == "" {
+		return a.tellResult(res)
+	}
+	if f.json == "-" {
+		return writeJSON(a.out, res)
+	}
+	out, err := os.Create(f.json)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeJSON(out, res), out.Close(), a.tellResult(res))
+}
+
+// exit is how the program ends for a result.
+func (r result) exit() error {
+	ends := runs.Ends{Interrupted: r.Interrupted, GeneratorLimited: r.Limited}
+	ends.ExpectFailed = r.Until != nil && r.Until.Verdict == find.Fail
+	if code := ends.Exit(); code != runs.ExitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
 // explain asks once more when every answer was a refusal, to tell what the server says.
 func (g *loadGroup) explain(ctx context.Context, r result) string {
-	if r.OK > 0 || r.Errors[service.Status.String()] == 0 {
+	t := g.targets[0]
+	if r.OK > 0 || r.Errors[service.Status.String()] == 0 || strings.HasPrefix(t.at.Address, "https://") {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	method, url, body := "GET", "http://"+g.target.Address+g.target.Path, ""
+	method, url, body := t.method, "http://"+t.at.Address+t.at.Path, string(t.body)
 	if g.rdr != "" {
-		method, url, body = "POST", "http://"+g.target.Address+"/rdr/"+g.service, g.rdr
+		method, url, body = "POST", "http://"+t.at.Address+"/rdr/"+g.services[0], g.rdr
 	}
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return ""
 	}
-	req.Host, req.Close = g.target.Host, true
+	req.Host, req.Close = t.at.Host, true
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return ""
@@ -133,42 +281,4 @@ func (g *loadGroup) explain(ctx context.Context, r result) string {
 	says, _ := io.ReadAll(io.LimitReader(res.Body, 200)) // what came of it is enough
 	line, _, _ := strings.Cut(strings.TrimSpace(string(says)), "\n")
 	return strings.TrimSuffix(fmt.Sprintf("the server answers %s: %s", res.Status, line), ": ")
-}
-
-// progress shows once a second how it goes, until it is over.
-func (g *loadGroup) progress(s *screen, l *load.Loop, t0 int64, over <-chan struct{}) {
-	t := time.NewTicker(time.Second)
-	defer t.Stop()
-	defer s.clear()
-	end := g.cfg.End.Seconds()
-	var before int64
-	for {
-		select {
-		case <-over:
-			return
-		case <-t.C:
-		}
-		now := min(dsv.Instant(mono.Now()-t0).Seconds(), end)
-		n, h := g.count("requests"), g.set.Var(loadName+".latency").Read().Hist
-		line := fmt.Sprintf("%5.0f s of %g s  %s/s", now, end, report.Count(float64(n-before)))
-		if h.Count() > 0 {
-			line += fmt.Sprintf("  p50 %s  p99 %s", short(h.Quantile(0.5)), short(h.Quantile(0.99)))
-		}
-		s.show([]string{line + fmt.Sprintf("  errors %d  in flight %d", g.count("errors"), l.Stats().InFlight)})
-		before = n
-	}
-}
-
-func (g *loadGroup) count(leaf string) int64 {
-	v := g.set.Var(loadName + "." + dsv.Name(leaf)).Read()
-	x, _ := v.Number()
-	return int64(x)
-}
-
-// planned is how many requests were to be issued by an instant; 0 in a closed group.
-func (g *loadGroup) planned(end dsv.Instant) float64 {
-	if len(g.cfg.Rate) == 0 {
-		return 0
-	}
-	return g.cfg.Rate[0].Rate * end.Seconds()
 }

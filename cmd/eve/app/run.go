@@ -62,7 +62,8 @@ func (a *App) simCommand() *cobra.Command {
 	s.flags(c)
 	f.flags(c, "rate, or number of users,", virtualProbe)
 	c.Flags().StringVar(&f.vary, "vary", "", "--find: the `PATH` of what is varied; default clients.GROUP.rate, or users, of the condition's group")
-	c.Flags().BoolVar(&f.json, "json", false, "--find: print the search as JSON")
+	c.Flags().StringVar(&f.json, "json", "", "--find: print the search as JSON, or write it to `FILE`: --json, --json=FILE")
+	c.Flags().Lookup("json").NoOptDefVal = "-"
 	return c
 }
 
