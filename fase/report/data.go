@@ -31,8 +31,10 @@ type group struct {
 	name                  string
 	target, issued, ended []float64   // per second
 	quantiles             [][]float64 // p50, p95, p99 in s
+	lags                  [][]float64 // p50, p99 of the send lag in s
 	errors                map[string][]float64
 	total                 *dsv.Hist // of the measured window
+	settings              []setting // that were changed
 }
 
 // A server is one emulated host, with the resources that were used.

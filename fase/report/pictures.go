@@ -267,8 +267,17 @@ func (d *Data) clients(i int) Picture {
 	if g.total.Count() == 0 && most(g.quantiles[2]) == 0 {
 		response.note = "no request finished"
 	}
-	f := d.timed("Clients "+g.name, [][]panel{{rate}, {response}, {d.errors(g)}})
-	caption := "What the group asked for, how long answers took from the moment each request was due (errors and time-outs included), and errors by cause, in windows of " +
+	rows, lags := [][]panel{{rate}, {response}, {d.errors(g)}}, ""
+	if lag, ok := d.lag(g); ok {
+		rows, lags = append(rows, []panel{lag}), ", how late the generator sent"
+	}
+	for _, p := range d.changed(g) {
+		rows = append(rows, []panel{p})
+	}
+	f := d.timed("Clients "+g.name, rows)
+	f.marks = append(f.marks, d.changeMarks(g, f.marks)...)
+	slices.SortStableFunc(f.marks, func(a, b mark) int { return cmp.Compare(a.at, b.at) })
+	caption := "What the group asked for, how long answers took from the moment each request was due (errors and time-outs included), errors by cause" + lags + ", in windows of " +
 		duration(d.Width.Seconds()) + "."
 	return f.picture(fileName("clients", g.name), caption+d.markCaption()+d.warmCaption())
 }

@@ -142,7 +142,9 @@ func (r *reader) group(name string) group {
 	if c := r.data.Summary.Clients[name]; c.Model != "open" || c.Sessions != nil && !c.Sessions.Mix {
 		g.target = nil // of sessions it counts sessions
 	}
+	g.settings = r.settings(name)
 	g.quantiles, g.total = r.quantiles(v("latency"), 0.5, 0.95, 0.99)
+	g.lags, _ = r.quantiles(v("send_lag"), 0.5, 0.99)
 	for _, c := range service.Causes() {
 		xs := r.rate(v("errors_" + c.String()))
 		for _, x := range xs {

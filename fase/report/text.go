@@ -28,6 +28,12 @@ func Text(w io.Writer, s *runs.Summary, page string) error {
 			t.first(maxTextRows, "in the report").text(&b)
 		}
 	}
+	if ms := meanings(s); len(ms) > 0 {
+		b.WriteString("\nwhat the figures mean\n")
+		for _, m := range ms {
+			m.text(&b)
+		}
+	}
 	if cs := checkLines(s); len(cs) > 0 {
 		b.WriteString("\nchecks\n")
 		for _, c := range cs {
@@ -174,7 +180,7 @@ type table struct {
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), sessionTable(s), serverTable(s), cacheTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s)}
+	return []table{clientTable(s), generatorTable(s), sessionTable(s), serverTable(s), cacheTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {
@@ -190,7 +196,7 @@ func clientTable(s *runs.Summary) table {
 			duration(float64(c.Response.Mean)), duration(float64(c.Response.P50)), duration(float64(c.Response.P95)),
 			duration(float64(c.Response.P99)), duration(float64(c.Response.Max)), duration(float64(c.SendLag.P99)),
 		})
-		if c.GeneratorLimited || !c.Accounting.Balanced {
+		if c.GeneratorLimited || slices.ContainsFunc(c.Gates, func(g runs.Gate) bool { return g.Verdict == stat.Fail }) {
 			t.bad = append(t.bad, i)
 		}
 	}
