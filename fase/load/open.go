@@ -113,13 +113,18 @@ func (l *Loop) connectCause(err error) service.Cause {
 
 // overdue ends connections that take too long to come about.
 func (l *Loop) overdue() {
-	for c := l.dialed.first; c != nil && c.began.Add(l.cfg.ConnectTimeout) <= l.now; c = l.dialed.first {
+	if l.overdueAt() > l.now {
+		return
+	}
+	for l.overdueAt() <= l.now {
+		c := l.dialed.first
 		err := errConnect
 		if c.state == shaking {
 			err = shakeTimeout(l.cfg.ConnectTimeout)
 		}
 		l.notConnected(c, err)
 	}
+	l.driver.Flush() // what the groups ask for now
 }
 
 // overdueAt is when the next one does.

@@ -134,6 +134,7 @@ func (l *Loop) shaken() {
 			l.stands(c)
 		}
 	}
+	l.driver.Flush() // what the groups ask for now
 }
 
 // handshaken acts on an event of a connection whose handshake is under way.
