@@ -46,6 +46,7 @@ var layout = []struct {
 	{"fase/admit", []string{"dsv", "fase/step", "fase/stat"}},
 	{"fase/files", []string{"rdr"}},
 	{"fase/service", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/admit", "fase/stat", "fase/files"}},
+	{"fase/har", []string{"rdr"}},
 	{"fase/session", []string{"dsv", "dmm/expr"}},
 	{"fase/user", []string{"dsv", "dmm", "rdr", "fase/step", "fase/stat", "fase/service", "fase/session"}},
 	{"fase/adapt", []string{"dsv", "dmm", "dmm/expr", "evekernel/egs", "fase/step", "fase/stat", "fase/service"}},
