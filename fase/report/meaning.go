@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strings"
 
@@ -37,14 +36,14 @@ func meanings(s *runs.Summary) []meaning {
 	return out
 }
 
-// text writes a meaning for a terminal, with the gates that were not passed.
+// text writes a meaning for a terminal, with the gates that were not passed and that the sentence does not tell of.
 func (m meaning) text(b *strings.Builder) {
 	for i, l := range wrap(clean(m.Group)+": "+clean(m.Words), textWidth) {
 		b.WriteString(indent(i, "  ") + l + "\n")
 	}
 	for _, g := range m.Gates {
-		if g.Verdict == stat.Pass {
-			continue
+		if g.Verdict == stat.Pass || strings.Contains(m.Words, g.Words) {
+			continue // passed, or told
 		}
 		for i, l := range wrap(tick(g.Verdict)+" "+string(g.Gate)+": "+clean(g.Words), textWidth-4) {
 			b.WriteString("    " + indent(i, "") + l + "\n")
@@ -117,7 +116,7 @@ func (d *Data) lag(g group) (p panel, ok bool) {
 	if most(g.lags[1]) <= 0 {
 		return p, false
 	}
-	p = panel{title: fmt.Sprintf("Send lag of %s, logarithmic", shorten(g.name, 30)), height: thinHeight + 14, log: true, label: duration}
+	p = panel{title: "Send lag, logarithmic", height: thinHeight + 14, log: true, label: duration}
 	for k, label := range []string{"p50", "p99"} {
 		p.lines = append(p.lines, line{label: label, xs: d.grid.middles(), ys: g.lags[k], color: hue([]int{5, 1}[k])})
 	}
