@@ -39,6 +39,7 @@ type Sim struct {
 	deltas  []dsv.Delta
 	err     error
 	ctx     context.Context
+	written dsv.Instant // when the latest value was written whole
 }
 
 // flight is a call under way: which core made it, under which name.
@@ -64,6 +65,9 @@ func New(ctx context.Context, plan *scenario.Plan, space dsv.Space) (*Sim, error
 		return nil, err
 	}
 	s := &Sim{plan: plan, space: space, tags: map[flight]uint64{}}
+	if c, ok := space.(interface{ SetClock(func() dsv.Instant) }); ok {
+		c.SetClock(func() dsv.Instant { return s.written }) // as the kernel stamps what is written to it
+	}
 	if err := s.declare(ctx); err != nil {
 		return nil, err
 	}
@@ -208,6 +212,7 @@ func (s *Sim) answer(e step.Effect) {
 
 // write sets a variable, and tells the cores that watch it.
 func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
+	s.written = at
 	rev, err := s.space.Write(s.ctx, name, v)
 	if err != nil {
 		s.fail(err)
