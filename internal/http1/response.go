@@ -38,6 +38,9 @@ func ParseResponse(head []byte, r *Response) error {
 	if err := r.fields.scan(&m); err != nil {
 		return err
 	}
+	if m.chunked && r.Minor == 0 {
+		return errCoding10
+	}
 	r.ContentLength, r.Chunked = m.length, m.chunked
 	r.KeepAlive = !m.close && (r.Minor > 0 || m.keep)
 	return nil
