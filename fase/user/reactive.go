@@ -85,7 +85,7 @@ func (c *Config) Setting(name string) (Setting, bool) {
 func (c *Config) Initial(name string) (float64, bool) {
 	switch name {
 	case RateSetting:
-		if len(c.Rate) == 1 {
+		if len(c.Rate) == 1 && c.Sine == nil {
 			return c.Rate[0].Rate, true
 		}
 	case UsersSetting:
