@@ -58,7 +58,7 @@ type Trial struct {
 // crossed, and a line through them says where that is.
 //
 // Then one load is run for longer, to the end: the highest that passed its probe, or that a run of this length would pass
-// nine times in ten if the line is right. Should it not pass, a lower one is tried. So what is told to hold was shown to, in
+// four times in five if the line is right. Should it not pass, a lower one is tried. So what is told to hold was shown to, in
 // a run of its own. A search supposes that a load holds if a higher one does. It belongs to one goroutine.
 type Search struct {
 	cfg    Config
@@ -214,14 +214,14 @@ func (s *Search) candidate() float64 {
 	return s.low
 }
 
-// likely is the load that a confirmation would pass nine times in ten, by the line through the probes; 0 without one.
+// likely is the load that a confirmation would pass four times in five, by the line through the probes; 0 without one.
 func (s *Search) likely() float64 {
 	c := s.line()
 	if !(c.slope > 0) {
 		return 0
 	}
 	alpha := orDefault(s.cfg.Pass, DefaultPass)
-	z := student(normal(alpha), 28) + normal(0.1)
+	z := student(normal(alpha), 28) + normal(0.2)
 	for load := c.at; ; load *= 0.998 {
 		y := c.slope * (load - c.at)
 		if y < -2 { // a share is never worth more below: too short a run

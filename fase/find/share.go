@@ -105,21 +105,26 @@ func (s *Series) judge(l Limit, waiting int64, pass, fail float64) Evidence {
 			e.Allowed = 1 - l.Q
 		}
 	}
-	if len(bs) < 2*fewest || n == 0 {
+	if len(bs) < 2*fewest || n+waiting == 0 {
 		return e
 	}
 	if l.Metric == Mean {
+		if n == 0 {
+			return e
+		}
 		s.judgeMean(&e, bs, float64(n), pass, fail)
 		return e.decide()
 	}
 	bound, over := l.Bound, failed
-	e.Value = float64(failed) / float64(n)
+	e.Value = float64(failed) / float64(max(n, 1))
 	if l.Metric == Quantile {
 		over = 0
 		for i, b := range bs {
 			over += above(i, b, bound)
 		}
-		e.Value = s.Quantile(l.Q)
+		if e.Value = s.Quantile(l.Q); n == 0 {
+			e.Value = math.Inf(1)
+		}
 	} else {
 		bound = math.Inf(1)
 	}

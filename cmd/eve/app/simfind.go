@@ -19,7 +19,7 @@ import (
 )
 
 // virtualProbe is the longest probe in virtual time, where it is cheap.
-const virtualProbe = 5 * time.Minute
+const virtualProbe = 10 * time.Minute
 
 // simSearch searches the highest load of a scenario in virtual time.
 type simSearch struct {
