@@ -61,6 +61,7 @@ var layout = []struct {
 	{"fase/engine/...", []string{"dsv", "rdr", "internal/...", "fase/engine"}},
 	{"fase/load", []string{"dsv", "dmm", "rdr", "fase/step", "fase/service", "fase/user", "internal/..."}},
 	{"scenarios", nil},
+	{"scenarios/accesslog", nil},
 	{"cmd/...", []string{"..."}},
 	{"internal/mono", nil},
 	{"internal/netpoll", []string{"internal/mono"}},

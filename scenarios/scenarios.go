@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-//go:embed *.yaml
+//go:embed *.yaml *.log.gz
 var files embed.FS
 
 // ErrNotFound reports a name under which no scenario is shipped.
@@ -41,6 +41,21 @@ func List() []Shipped {
 			panic(err) // it was listed
 		}
 		list = append(list, Shipped{name, about(src)})
+	}
+	return list
+}
+
+// Beside lists the files that a shipped scenario reads: those that are called as it is, with another ending.
+func Beside(name string) []string {
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		panic(err) // embedded
+	}
+	var list []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), name+".") && e.Name() != name+".yaml" {
+			list = append(list, e.Name())
+		}
 	}
 	return list
 }

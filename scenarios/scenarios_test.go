@@ -26,7 +26,7 @@ func TestEveryScenarioOpensWithWhatItShows(t *testing.T) {
 			t.Errorf("%s: it opens with its name and has an `about`", s.Name)
 		}
 	}
-	if want := []string{"aem-figure-6", "back-pressure", "c10k", "closed-open", "disk-bound", "flash-crowd-admission", "flash-crowd", "hello", "hundred-thousand", "load-balance-n", "mm1", "real-server", "relay", "resource-managers", "seda-table", "shedding", "two-phase"}; !slices.Equal(names, want) {
+	if want := []string{"aem-figure-6", "back-pressure", "bursty", "c10k", "closed-open", "disk-bound", "flash-crowd-admission", "flash-crowd", "hello", "hundred-thousand", "load-balance-n", "mm1", "real-server", "relay", "replay-log", "resource-managers", "seda-table", "shedding", "two-phase"}; !slices.Equal(names, want) {
 		t.Errorf("shipped: got %v, want %v", names, want)
 	}
 }
@@ -36,5 +36,14 @@ func TestUnknownScenario(t *testing.T) {
 		if _, err := scenarios.Open(name); !errors.Is(err, scenarios.ErrNotFound) {
 			t.Errorf("open %q: got %v, want %v", name, err, scenarios.ErrNotFound)
 		}
+	}
+}
+
+func TestBeside(t *testing.T) {
+	if got := scenarios.Beside("replay-log"); !slices.Equal(got, []string{"replay-log.log.gz"}) {
+		t.Errorf("beside replay-log: got %v", got)
+	}
+	if got := scenarios.Beside("hello"); len(got) != 0 {
+		t.Errorf("beside hello: got %v, want none", got)
 	}
 }

@@ -73,12 +73,20 @@ func (p *Plan) Demands() (Demands, error) {
 		} else {
 			peak = slices.Max(rates[i])
 		}
-		d.Groups = append(d.Groups, GroupDemand{Name: g.Name, Closed: g.Users > 0, Rate: peak, Mean: p.means[i]})
+		d.Groups = append(d.Groups, GroupDemand{Dispersion: dispersion(g), Name: g.Name, Closed: g.Users > 0, Rate: peak, Mean: p.means[i]})
 	}
 	for i := range p.Servers {
 		d.Servers = append(d.Servers, p.serverDemand(i, at, rates))
 	}
 	return d, nil
+}
+
+// dispersion is the index of dispersion of a group's arrivals, where its rate is one.
+func dispersion(g *user.Config) float64 {
+	if g.Law != user.MMPP || g.Bursts == nil || len(g.Rate) != 1 || g.Sine != nil {
+		return 0
+	}
+	return g.Bursts.Dispersion(g.Rate[0].Rate)
 }
 
 // serverDemand sums, at every corner of the rate curves, what the services on a server are asked for: the sum is linear in

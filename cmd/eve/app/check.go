@@ -60,6 +60,9 @@ func (a *App) tellPlan(plan *scenario.Plan) error {
 			what = "if nothing ever queued"
 		}
 		fmt.Fprintf(t, "\n%s\tasks %.4g/s %s; each request, in the mean:\n", g.Name, g.Rate, what)
+		if g.Dispersion > 0 {
+			fmt.Fprintf(t, "  its arrivals come in bursts: index of dispersion %.3g, where Poisson arrivals have 1\n", g.Dispersion)
+		}
 		for _, s := range g.Mean.Services() {
 			if s == "" {
 				continue // the client itself, which has no resources

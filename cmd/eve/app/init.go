@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -70,6 +71,28 @@ func (a *App) begin(name, file string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("init: %w", err), os.Remove(file))
 	}
+	for _, beside := range scenarios.Beside(name) {
+		if err := copyBeside(beside, filepath.Join(filepath.Dir(file), beside)); err != nil {
+			return fmt.Errorf("init: %w", err)
+		}
+	}
 	fmt.Fprintf(a.out, "%s is yours. Change it, then: eve check %[1]s; eve sim %[1]s; eve run %[1]s\n", file)
 	return nil
+}
+
+// copyBeside copies a file that a shipped scenario reads to where a copy of the scenario finds it, unless there is one.
+func copyBeside(name, to string) error {
+	b, err := fs.ReadFile(scenarios.FS(), name)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
 }
