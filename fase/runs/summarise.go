@@ -227,6 +227,12 @@ func missing(p *expr.Program, r expr.Reader) string {
 
 // warn adds what a reader should know before believing the results.
 func (s *Summary) warn(t *totals) {
+	for i := range t.plan.Clients {
+		if g := &t.plan.Clients[i]; g.Trace != nil && g.Trace.Skipped > 0 {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("client %s: %d of %d lines of %s were wrong and are left out, the first in %s",
+				g.Name, g.Trace.Skipped, g.Trace.Lines, g.Trace.File, g.Trace.Wrong))
+		}
+	}
 	for _, name := range s.Groups() {
 		c := s.Clients[name]
 		for _, r := range c.GeneratorReasons {
