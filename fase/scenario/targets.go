@@ -1,8 +1,12 @@
 package scenario
 
 import (
+	"cmp"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,14 +20,18 @@ type Target struct {
 	Name    string
 	Node    int // index of server and service alike: see Plan
 	Service int
-	URL     string // http://HOST:PORT; port 0 is any free one
+	URL     string // http://HOST:PORT or https://HOST:PORT; port 0 is any free one
 	Address string // HOST:PORT of URL
+	// Host is what its callers call it: the host and port of URL as written, where that is a name; empty: its address.
+	Host string
+	TLS  *TLS // of https; nil for http
 	// Kind is one of TargetKinds, which bring a command line and a configuration; empty for Exec, or for a server that runs
 	// already.
 	Kind    string
-	Engine  string // of kind eve
-	Workers int    // processes or threads that the kind is configured for; at least 1
-	Folder  string // of files that the kind serves below /files/; empty for none
+	Engine  string     // of kind eve
+	Workers int        // processes or threads that the kind is configured for; at least 1
+	Folder  string     // of files that the kind serves below /files/; empty for none
+	Site    []SiteFile // files of these sizes that the kind serves there instead
 	Exec    []string
 	Files   map[string]string // written to the target's own folder first, by plain name
 	Ready   Ready
@@ -33,6 +41,13 @@ type Target struct {
 	Serve bool
 
 	keys map[string]*node // where its keys are written; "" for its name
+}
+
+// TLS says how a target's certificate is checked, as load.TLS does.
+type TLS struct {
+	Insecure bool
+	CA       []byte
+	Name     string
 }
 
 // Ready says when a target is ready.
@@ -71,26 +86,35 @@ type rawTarget struct {
 	workers, pid                        spot[int]
 	exec                                []spot[string]
 	files                               []spotFile
+	site                                []SiteFile
 	http                                spot[string]
 	within                              spot[time.Duration]
 	via                                 spot[string]
+	ca, name                            spot[string]
+	insecure                            spot[bool]
 }
 
 type spotFile struct{ name, content string }
 
 func targetFields(t *rawTarget) []field {
 	return []field{
-		{key: "url", value: text(&t.url), help: "where it is, such as http://127.0.0.1:8080; of one that Eve starts port 0, the default there, is any free one"},
+		{key: "url", value: text(&t.url), help: "where it is, such as http://127.0.0.1:8080 or https://shop.example; of one that Eve starts port 0, the default there, is any free one"},
 		{key: "kind", value: choice(&t.kind, TargetKinds()...), help: "the server that is started, with a configuration that Eve brings; eve is Eve's own"},
 		{key: "engine", value: choice(&t.engine, Engines()...), def: Engines()[0], help: "kind eve: its I/O engine"},
 		{key: "workers", value: whole(&t.workers, 1, 256), def: "1", help: "kind: its workers, where the server has a notion of them"},
 		{key: "folder", value: text(&t.folder), help: "kind: a folder of files that it serves below /files/"},
+		{key: "site", value: site(&t.site), help: "kind: files of these sizes that are made for the run and served below /files/: {home.html: 12KiB, item_{1..50}.html: 8KiB}"},
 		{key: "exec", value: texts(&t.exec, "word", many), help: "the program that is started instead, and its arguments; {address}, {port} and {dir} stand for the target's address and its own folder"},
 		{key: "files", value: files(&t.files), help: "files written to that folder first, by name; the same words are replaced; of a kind, one of the same name takes the place of Eve's"},
 		{key: "ready", value: object("ready", []field{
 			{key: "http", value: text(&t.http), help: "the path that it answers, with a status below 500; a kind's default is /, and without one it is ready when it takes a connection"},
 			{key: "within", value: duration(&t.within, time.Millisecond, false), def: "10s", help: "how long that may take"},
 		}), help: "when it is ready"},
+		{key: "tls", value: object("tls", []field{
+			{key: "ca", value: text(&t.ca), help: "a file of certificates in PEM form, in the scenario's folder, that are trusted instead of the host's"},
+			{key: "insecure", value: truth(&t.insecure), def: "false", help: "any certificate will do"},
+			{key: "name", value: text(&t.name), help: "the name that is asked for (SNI) and verified; without it the URL's"},
+		}), help: "https: how its certificate is checked"},
 		{key: "pid", value: whole(&t.pid, 1, 1<<30), help: "the process to measure, of a server that runs already; without it whoever listens at the address on this host"},
 		{key: "via", value: text(&t.via), help: "a module through which clients reach it, such as a relay; without it they reach it directly"},
 		{key: "fallback", value: choice(&t.fallback, "none", "serve"), def: "none", help: "where the program is not installed: an error, or Eve's own server in its place"},
@@ -103,7 +127,7 @@ func (c *compiler) targets() {
 	for _, n := range c.raw.targets {
 		t := Target{
 			Name: n.name, Node: len(topo.Servers), Service: len(topo.Services), URL: n.v.url.v, Kind: n.v.kind.v,
-			Engine: n.v.engine.v, Workers: n.v.workers.v, Folder: n.v.folder.v, PID: n.v.pid.v,
+			Engine: n.v.engine.v, Workers: n.v.workers.v, Folder: n.v.folder.v, Site: n.v.site, PID: n.v.pid.v,
 			Ready: Ready{HTTP: n.v.http.v, Within: n.v.within.v},
 			Serve: n.v.fallback.v == "serve", Exec: plainTexts(n.v.exec), Files: map[string]string{}, keys: map[string]*node{"": n.at},
 		}
@@ -138,7 +162,8 @@ func (c *compiler) target(n *named[rawTarget], t *Target) {
 	written := func(key string) bool { return n.node.get(key) != nil }
 	started := t.Started() || written("kind") || written("exec")
 	if v.url.written() {
-		t.Address = c.address(v.url, started)
+		c.address(v.url, started, t)
+		c.tls(n, t)
 	} else if t.URL != "" {
 		t.Address = strings.TrimPrefix(t.URL, "http://")
 	} else if !started && !written("url") {
@@ -160,11 +185,15 @@ func (c *compiler) target(n *named[rawTarget], t *Target) {
 		{"engine", "kind: eve", t.Kind == "eve"},
 		{"workers", "kind", t.Kind != ""},
 		{"folder", "a kind other than eve", t.Kind != "" && t.Kind != "eve"},
+		{"site", "a kind other than eve", t.Kind != "" && t.Kind != "eve"},
 		{"files", "kind or exec", started},
 	} {
 		if at := n.node.get(k.key); at != nil && !k.ok {
 			c.at(at, fmt.Sprintf("`%s` goes with %s", k.key, k.with), "remove it")
 		}
+	}
+	if v.folder.written() && len(t.Site) > 0 {
+		c.at(n.node.get("site"), "`folder` and `site` are both served below /files/", "leave one out")
 	}
 	if v.pid.written() && started {
 		c.at(v.pid.at, "`pid` is of a server that runs already, and this one is started", "remove it")
@@ -183,8 +212,8 @@ func (c *compiler) reserved(files *node, kind string) {
 		switch name := e.key.text; {
 		case name == "output":
 			c.at(e.key, "the file output is where what the target prints is kept", "choose another name")
-		case name == "pages" && kind != "" && kind != "eve":
-			c.at(e.key, "pages is the folder of what the kind serves", "choose another name")
+		case (name == "pages" || name == "site") && kind != "" && kind != "eve":
+			c.at(e.key, name+" is the folder of what the kind serves", "choose another name")
 		}
 	}
 }
@@ -193,26 +222,59 @@ func validPath(s string) bool {
 	return strings.HasPrefix(s, "/") && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
-// address returns HOST:PORT of a target's URL.
-func (c *compiler) address(s spot[string], started bool) string {
-	const fix = "write it as http://HOST:PORT"
+// address reads a target's URL.
+func (c *compiler) address(s spot[string], started bool, t *Target) {
+	const fix = "write it as http://HOST:PORT or https://HOST:PORT"
 	u, err := url.Parse(s.v)
-	if err != nil || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
 		c.at(s.at, fmt.Sprintf("%q is not the URL of a target", clip(s.v)), fix)
-		return ""
+		return
 	}
 	port := u.Port()
-	if port == "" {
-		port = "80"
+	if u.Scheme == "https" {
+		t.TLS = new(TLS)
+		port = cmp.Or(port, "443")
+	}
+	port = cmp.Or(port, "80")
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil && !started {
+		t.Host = u.Host
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	switch {
 	case err != nil:
 		c.at(s.at, fmt.Sprintf("%q is not a port", clip(port)), fix)
-		return ""
+		return
 	case n == 0 && !started:
 		c.at(s.at, "port 0 is no port to call", "it stands for any free one where Eve starts the server")
-		return ""
+		return
 	}
-	return net.JoinHostPort(u.Hostname(), port)
+	t.Address = net.JoinHostPort(u.Hostname(), port)
+}
+
+// tls reads how the certificate of a target is checked.
+func (c *compiler) tls(n *named[rawTarget], t *Target) {
+	at, v := n.node.get("tls"), &n.v
+	switch {
+	case t.TLS == nil && at != nil:
+		c.at(at, "`tls` goes with an https URL", "write url: https://HOST:PORT, or remove it")
+		return
+	case t.TLS == nil:
+		return
+	case t.Kind != "":
+		c.at(v.url.at, fmt.Sprintf("kind %s speaks http", t.Kind), "write url: http://HOST:PORT, or start a server of your own: exec: [PROGRAM, …]")
+	case t.Serve:
+		c.at(v.fallback.at, "Eve's own server speaks http, and cannot take the place of one that speaks https", "remove it")
+	}
+	t.TLS.Insecure, t.TLS.Name = v.insecure.v, v.name.v
+	if !v.ca.written() {
+		return
+	}
+	data, err := c.read(v.ca.v)
+	if err == nil && !x509.NewCertPool().AppendCertsFromPEM(data) {
+		err = errors.New("it has no certificate in PEM form")
+	}
+	if err != nil {
+		c.at(v.ca.at, fmt.Sprintf("%q: %v", clip(v.ca.v), err), "name a file of the scenario's folder")
+	}
+	t.TLS.CA = data
 }

@@ -203,6 +203,11 @@ func command(t scenario.Target, address, dir string, descriptors int) ([]string,
 				return nil, err
 			}
 		}
+		if len(t.Site) > 0 {
+			if t.Folder, err = writeSite(dir, t.Site); err != nil {
+				return nil, err
+			}
+		}
 		i := slices.IndexFunc(kinds(), func(k kind) bool { return k.name == t.Kind })
 		if argv, err = kinds()[i].prepare(program, newSetting(t, address, dir, descriptors)); err != nil {
 			return nil, err

@@ -1,7 +1,9 @@
 package target
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -38,8 +40,24 @@ func Free(t scenario.Target) error {
 	return err
 }
 
-// probe asks a server once whether it is ready.
-func probe(ctx context.Context, address, path string) error {
+// resolve returns an address with its host name looked up, IPv4 first.
+func resolve(ctx context.Context, address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+	if err != nil {
+		ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	}
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(ips[0].Unmap().String(), port), nil
+}
+
+// probe asks a server once whether it is ready. Of https it does not check the certificate, which is its callers' business.
+func probe(ctx context.Context, t scenario.Target, address, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if path == "" {
@@ -50,12 +68,19 @@ func probe(ctx context.Context, address, path string) error {
 		return c.Close()
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
+	scheme := "http://"
+	if t.TLS != nil {
+		scheme = "https://"
+		name, _, _ := net.SplitHostPort(t.Host)
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, ServerName: cmp.Or(t.TLS.Name, name, t.Host)}
+	}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+address+path, nil)
 	if err != nil {
 		return err
 	}
+	r.Host = t.Host
 	a, err := client.Do(r)
 	if err != nil {
 		return err
@@ -69,14 +94,15 @@ func probe(ctx context.Context, address, path string) error {
 }
 
 // await probes a server until it is ready, has ended, or its time is over.
-func await(ctx context.Context, address string, r scenario.Ready, ended <-chan struct{}) error {
+func await(ctx context.Context, t scenario.Target, address string, ended <-chan struct{}) error {
+	r := t.Ready
 	ctx, cancel := context.WithTimeout(ctx, r.Within)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var last error // the latest that is no consequence of the time being over
 	for {
-		err := probe(ctx, address, r.HTTP)
+		err := probe(ctx, t, address, r.HTTP)
 		if err == nil {
 			return nil
 		}

@@ -70,7 +70,7 @@ func run(ctx context.Context, env *modules.Env) error {
 
 // Substitute returns Eve's own server in the place of a target.
 func Substitute(t scenario.Target) scenario.Target {
-	t.Kind, t.Engine, t.Exec, t.Files, t.Folder = "eve", scenario.Engines()[0], nil, nil, ""
+	t.Kind, t.Engine, t.Exec, t.Files, t.Folder, t.Site = "eve", scenario.Engines()[0], nil, nil, "", nil
 	t.Workers = 1
 	return t
 }
@@ -113,7 +113,7 @@ func own(ctx context.Context, env *modules.Env, t scenario.Target, dir string) e
 	}
 	defer k.stop()
 	what := fmt.Sprintf("%s (pid %d) ", title(t), k.pid)
-	switch err := await(ctx, address, t.Ready, k.ended); {
+	switch err := await(ctx, t, address, k.ended); {
 	case ctx.Err() != nil:
 		return nil
 	case errors.Is(err, errEnded):
@@ -131,9 +131,12 @@ func own(ctx context.Context, env *modules.Env, t scenario.Target, dir string) e
 
 // attach measures a server that runs already, where it is on this host.
 func attach(ctx context.Context, env *modules.Env, t scenario.Target) error {
-	err := probe(ctx, t.Address, "")
-	if t.Ready.HTTP != "" {
-		err = await(ctx, t.Address, t.Ready, nil)
+	address, err := resolve(ctx, t.Address)
+	if err == nil {
+		err = probe(ctx, t, address, "")
+	}
+	if address != "" && t.Ready.HTTP != "" {
+		err = await(ctx, t, address, nil)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -143,7 +146,7 @@ func attach(ctx context.Context, env *modules.Env, t scenario.Target) error {
 	}
 	pids := []int{t.PID}
 	if t.PID == 0 {
-		if pids, err = listeners(t.Address); err != nil {
+		if pids, err = listeners(address); err != nil {
 			return err
 		}
 	}
@@ -160,7 +163,7 @@ func attach(ctx context.Context, env *modules.Env, t scenario.Target) error {
 	} else {
 		env.Logf("%s is not measured: this host shows no process that listens there", t.Address)
 	}
-	return serve(ctx, env, t, t.Address, source, nil, gone)
+	return serve(ctx, env, t, address, source, nil, gone)
 }
 
 // serve tells where the server is, and measures it from T0 until ctx ends, or the server does, which is the error gone.
