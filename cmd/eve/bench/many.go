@@ -153,7 +153,7 @@ func (x *idlers) many(ctx context.Context, r *Report) error {
 
 // several is the rounds between two changes of the number of idle connections.
 func (x *idlers) several(l *heat) error {
-	for range pick(x.cfg, 5, 1) {
+	for range pick(x.cfg, 15, 1) {
 		if err := x.fireBeside(l); err != nil {
 			return err
 		}
