@@ -51,6 +51,13 @@ func (m meaning) text(b *strings.Builder) {
 	}
 }
 
+// Words says what the figures of a group mean, with the gates that they did not pass, for a terminal.
+func Words(name string, c runs.Client) string {
+	var b strings.Builder
+	meaning{Group: name, Words: c.Meaning, Gates: c.Gates}.text(&b)
+	return b.String()
+}
+
 // indent is the margin of a line of a paragraph: further ones stand in.
 func indent(line int, first string) string {
 	if line == 0 {

@@ -11,17 +11,14 @@ import (
 // changes says why the load of a group was not the same all through the window, or the system that it met; empty where they
 // were.
 func (t *totals) changes(plan *scenario.Plan, g *user.Config) string {
-	switch {
-	case g.Trace != nil:
-		return "arrivals come as the trace has them"
-	case g.Open() && g.Trace == nil && !t.sameRate(g):
-		return "the planned rate changes"
+	if why := planned(g, t.from, t.to); why != "" {
+		return why
 	}
 	for i := range plan.Clients {
 		switch other := &plan.Clients[i]; {
 		case other.Start > t.from && other.Start < t.to:
 			return other.Name + " began to ask at " + clock(other.Start.Seconds())
-		case other.Open() && other.Trace == nil && !t.sameRate(other):
+		case other.Trace == nil && planned(other, t.from, t.to) != "":
 			return "the planned rate of " + other.Name + " changes"
 		}
 	}
@@ -42,14 +39,20 @@ func (t *totals) changes(plan *scenario.Plan, g *user.Config) string {
 	return ""
 }
 
-// sameRate says whether the planned rate is one and the same in the window, but for the states of an MMPP, which come and go by
-// chance.
-func (t *totals) sameRate(g *user.Config) bool {
+// planned says why the load of a group changes by plan between two instants; empty where it does not, but for the states of
+// an MMPP, which come and go by chance.
+func planned(g *user.Config, from, to dsv.Instant) string {
+	switch {
+	case !g.Open():
+		return ""
+	case g.Trace != nil:
+		return "arrivals come as the trace has them"
+	}
 	const parts, same = 20, 1e-6
 	mean := *g
 	mean.Bursts, mean.Law = nil, user.Poisson
 	offered := mean.Offered()
-	at := func(i int) dsv.Instant { return t.from + (t.to-t.from)*dsv.Instant(i)/parts }
+	at := func(i int) dsv.Instant { return from + (to-from)*dsv.Instant(i)/parts }
 	before, first := offered(at(0)), math.NaN()
 	for i := 1; i <= parts; i++ {
 		now := offered(at(i))
@@ -58,8 +61,8 @@ func (t *totals) sameRate(g *user.Config) bool {
 			first = rate
 		}
 		if math.Abs(rate-first) > same*first {
-			return false
+			return "the planned rate changes"
 		}
 	}
-	return true
+	return ""
 }

@@ -155,36 +155,51 @@ func (t *totals) errors(group string, count func(dsv.Name) int64) map[string]int
 	return m
 }
 
-// accounting finds out where each request of the whole run is. Issued requests, those that ended, their causes, their samples,
-// those that were sent and those still under way at the end are counted apart, and must agree.
+// accounting finds out where each request of the whole run is.
 func (t *totals) accounting(group string) Accounting {
 	v := func(what string) dsv.Name { return dsv.Name(group + "." + what) }
-	issued, finished := t.countAll(v("issued")), t.countAll(v("requests"))
-	es := t.errors(group, t.countAll)
-	a := Accounting{
-		Issued: issued, Sent: int64(t.whole(v("send_lag")).Value.Hist.Count()),
-		Errors: es[AllErrors], Abandoned: es[service.Abandoned.String()], OK: finished - es[AllErrors], InFlight: issued - finished,
+	b := Books{
+		Issued: t.countAll(v("issued")), Sent: int64(t.whole(v("send_lag")).Value.Hist.Count()), Ended: t.countAll(v("requests")),
+		Errors: t.errors(group, t.countAll), Samples: int64(t.whole(v("latency")).Value.Hist.Count()), Left: -1,
 	}
-	byCause := int64(0)
-	for cause, n := range es {
-		if cause != AllErrors {
-			byCause += n
-		}
-	}
-	left := a.InFlight
 	if w := t.whole(v("unfinished")); !w.Empty() { // of a group that did not end in order it is not known
-		left = int64(w.Number())
+		b.Left = int64(w.Number())
 	}
-	samples := int64(t.whole(v("latency")).Value.Hist.Count())
+	return b.Accounting()
+}
+
+// Books are what was counted of a group's requests, each apart from the others.
+type Books struct {
+	Issued, Sent, Ended int64
+	Errors              map[string]int64 // by cause, and AllErrors
+	Samples             int64            // response times
+	Left                int64            // under way at the end; negative: not known
+}
+
+// Accounting finds out where each request is, and whether the books agree: issued = ok + errors + in flight, the causes add up
+// to the errors, and each request that ended has its response time.
+func (b Books) Accounting() Accounting {
+	a := Accounting{
+		Issued: b.Issued, Sent: b.Sent, Errors: b.Errors[AllErrors], Abandoned: b.Errors[service.Abandoned.String()],
+		OK: b.Ended - b.Errors[AllErrors], InFlight: b.Issued - b.Ended,
+	}
+	byCause := -a.Errors
+	for _, n := range b.Errors {
+		byCause += n
+	}
+	left := b.Left
+	if left < 0 {
+		left = a.InFlight
+	}
 	switch {
 	case a.InFlight < 0 || left != a.InFlight:
-		a.Broken = fmt.Sprintf("%d were issued, where %d ended and %d were under way at the end", issued, finished, left)
+		a.Broken = fmt.Sprintf("%d were issued, where %d ended and %d were under way at the end", b.Issued, b.Ended, left)
 	case a.OK < 0 || byCause != a.Errors:
-		a.Broken = fmt.Sprintf("of %d that ended %d were errors, where the causes add up to %d", finished, a.Errors, byCause)
-	case samples != finished:
-		a.Broken = fmt.Sprintf("%d ended, where there are %d response times", finished, samples)
-	case a.Sent > issued:
-		a.Broken = fmt.Sprintf("%d were sent, where %d were issued", a.Sent, issued)
+		a.Broken = fmt.Sprintf("of %d that ended %d were errors, where the causes add up to %d", b.Ended, a.Errors, byCause)
+	case b.Samples != b.Ended:
+		a.Broken = fmt.Sprintf("%d ended, where there are %d response times", b.Ended, b.Samples)
+	case a.Sent > b.Issued:
+		a.Broken = fmt.Sprintf("%d were sent, where %d were issued", a.Sent, b.Issued)
 	}
 	a.Balanced = a.Broken == ""
 	return a

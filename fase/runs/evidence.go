@@ -55,7 +55,8 @@ type Evidence struct {
 	// Offered is the integral of the rate of an open group; called with instants that never fall, and nil for the plan's
 	// own. Each call of it begins anew.
 	Offered func() func(at dsv.Instant) float64
-	// Changes says why the load was not the same all the time, empty where it was: "the planned rate changes".
+	// Changes says why the load was not the same all the time, empty where it was, or changed by the group's plan alone:
+	// "a rule acted".
 	Changes string
 	Lost    bool // measurements are known to be missing, so the books cannot be expected to balance
 	Virtual bool // of virtual time, in which no generator is late
@@ -64,6 +65,9 @@ type Evidence struct {
 // Judge adds to a Client, whose other fields are filled, what makes its figures believable: intervals, the arrivals' law,
 // the transient, steadiness, the gates, and the sentence that says it in words.
 func (e Evidence) Judge(c *Client) {
+	if e.Changes == "" {
+		e.Changes = planned(e.Group, e.From, e.To)
+	}
 	c.Gates = []Gate{e.books(c), e.generator(c)}
 	if e.Group.Open() {
 		law, gate := e.arrivals(c)

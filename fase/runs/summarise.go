@@ -69,7 +69,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	for _, e := range plan.Expect {
 		s.Expect = append(s.Expect, t.expect(e))
 	}
-	s.warn(t)
+	s.warn(plan, t)
 	s.Exit = s.ends(x).Exit()
 	return s
 }
@@ -226,9 +226,9 @@ func missing(p *expr.Program, r expr.Reader) string {
 }
 
 // warn adds what a reader should know before believing the results.
-func (s *Summary) warn(t *totals) {
-	for i := range t.plan.Clients {
-		if g := &t.plan.Clients[i]; g.Trace != nil && g.Trace.Skipped > 0 {
+func (s *Summary) warn(plan *scenario.Plan, t *totals) {
+	for i := range plan.Clients {
+		if g := &plan.Clients[i]; g.Trace != nil && g.Trace.Skipped > 0 {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("client %s: %d of %d lines of %s were wrong and are left out, the first in %s",
 				g.Name, g.Trace.Skipped, g.Trace.Lines, g.Trace.File, g.Trace.Wrong))
 		}
