@@ -26,7 +26,7 @@ func (t probeTable) head() {
 	case find.Errors:
 		share = "errors"
 	}
-	fmt.Fprintf(t.out, "%2s %-8s %9s %8s %8s  %-22s %s\n", "", "", "load", "for", t.limit.Name(), share, "verdict")
+	fmt.Fprintf(t.out, "%2s %-8s %9s %8s %8s  %-25s %s\n", "", "", "load", "for", t.limit.Name(), share, "verdict")
 }
 
 func (t probeTable) row(x find.Trial) {
@@ -42,9 +42,9 @@ func (t probeTable) row(x find.Trial) {
 	}
 	verdict := string(x.Verdict)
 	if x.Limited != "" {
-		verdict = "generator limited"
+		verdict = "limited"
 	}
-	fmt.Fprintf(t.out, "%2d %-8s %9s %8s %8s  %-22s %s\n", x.N, x.Purpose, loadText(x.Load, t.unit), spell(x.Took), value, share, verdict)
+	fmt.Fprintf(t.out, "%2d %-8s %9s %8s %8s  %-25s %s\n", x.N, x.Purpose, loadText(x.Load, t.unit), spell(x.Took), value, share, verdict)
 	for _, e := range x.Evidence[min(1, len(x.Evidence)):] {
 		fmt.Fprintf(t.out, "%3s  and %s: %s, %s\n", "", report.Clean(e.Limit.String()), figure(e.Limit, e.Value), e.Verdict)
 	}
