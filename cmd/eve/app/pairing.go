@@ -264,4 +264,9 @@ func (t *truth) tell() {
 	}
 }
 
-func milli(seconds float64) string { return fmt.Sprintf("%.3f ms", 1e3*seconds) }
+func milli(seconds float64) string {
+	if math.IsNaN(seconds) {
+		return "–"
+	}
+	return fmt.Sprintf("%.3f ms", 1e3*seconds)
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eve-emulation/eve/cmd/eve/bench"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/exact"
 	"github.com/eve-emulation/eve/fase/runs"
@@ -44,7 +45,13 @@ type truth struct {
 	seeds    []int64
 	duration time.Duration
 	out      string // folder of the run folders
+	kept     bool   // it stays
 	verdicts []verdict
+
+	load   bool          // the clients too
+	quick  bool          // of the clients: small settings
+	report *bench.Report // of the clients
+	files  []string      // that it left
 }
 
 func (a *App) truthCommand() *cobra.Command {
@@ -60,14 +67,17 @@ func (a *App) truthCommand() *cobra.Command {
 			"time Eve must hit it to the nanosecond. For real, the mean difference must lie within 3 % or 0.5 ms, whichever is\n" +
 			"more, with its whole confidence interval. Seconds in which the machine was disturbed do not count; with less than\n" +
 			"80 % of the seconds clean the run is not certified, whatever it measured.\n\n" +
+			"The case load is the clients: whether arrivals keep their instants and their law (G1), whether a server that stands\n" +
+			"still shows (G2), whether answers that never come count (G3), open against closed at the same throughput beside theory\n" +
+			"(G4), and whether they say that they are the limit before a quantile moves (G5).\n\n" +
 			"Exit code: 0 all pass; 5 a run is not certified or not conclusive, whatever the others say; 3 something differs.",
-		Example: "  eve bench truth\n  eve bench truth --only mm1 --seeds 7 --duration 120s --out truth",
+		Example: "  eve bench truth\n  eve bench truth --only load --out truth\n  eve bench truth --only mm1 --seeds 7 --duration 120s --out truth",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if err := t.choose(only); err != nil {
 				return wrong(err)
 			}
-			t.out = out
+			t.out, t.kept = out, out != "" || keep
 			if out == "" {
 				if t.out, err = os.MkdirTemp("", "eve-truth-"); err != nil {
 					return err
@@ -79,7 +89,11 @@ func (a *App) truthCommand() *cobra.Command {
 				}
 			}
 			err = t.run(c.Context())
+			err = errors.Join(t.tellClients(), err)
 			t.tell()
+			if c.Context().Err() != nil {
+				return &exitError{code: runs.ExitInterrupted}
+			}
 			if err != nil {
 				return err
 			}
@@ -92,6 +106,7 @@ func (a *App) truthCommand() *cobra.Command {
 	f.DurationVar(&t.duration, "duration", time.Minute, "length of each run, 5 s of warm-up included")
 	f.StringVar(&out, "out", "", "where to leave the run folders; default a temporary folder, removed at the end")
 	f.BoolVar(&keep, "keep", false, "leave the temporary folder")
+	f.BoolVar(&t.quick, "quick", false, "load: small settings, which try the machinery and measure nothing")
 	return c
 }
 
@@ -100,11 +115,11 @@ func caseNames() []string {
 	for _, c := range truthCases() {
 		names = append(names, c.name)
 	}
-	return names
+	return append(names, loadCase)
 }
 
 func (t *truth) choose(only []string) error {
-	t.cases = truthCases()
+	t.cases, t.load = truthCases(), len(only) == 0 || slices.Contains(only, loadCase)
 	if len(only) > 0 {
 		for _, name := range only {
 			if !slices.Contains(caseNames(), name) {
@@ -137,6 +152,9 @@ func (t *truth) run(ctx context.Context) error {
 				}
 			}
 		}
+	}
+	if t.load {
+		return t.clients(ctx)
 	}
 	return nil
 }
@@ -187,6 +205,9 @@ func (t *truth) samePlan(v *verdict) {
 // exit is how the command ends, in the order of all exit codes: a run that is not certified comes before one that differs.
 func (t *truth) exit() error {
 	var e runs.Ends
+	if t.report != nil {
+		e = t.report.Ends()
+	}
 	for _, v := range t.verdicts {
 		switch v.verdict {
 		case stat.Pass:

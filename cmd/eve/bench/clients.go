@@ -26,8 +26,10 @@ type guests struct {
 	Seed    uint64
 	Run     time.Duration
 
-	Law  user.Law
-	Rate []user.Point
+	Law    user.Law
+	Rate   []user.Point
+	Bursts *user.Bursts
+	Trace  *user.Trace
 
 	Users    int
 	Think    time.Duration // the mean of an exponential; 0: none
@@ -43,7 +45,8 @@ type guests struct {
 // visited is what guests did.
 type visited struct {
 	T0                   int64
-	Planned              int // arrivals of the plan that were due within Run; open only
+	Unready              bool // T0 had passed before they could begin: nothing was done
+	Planned              int  // arrivals of the plan that were due within Run; open only
 	Issued, Requests, OK int64
 	Errors               map[string]int64 // by cause
 	InFlight             int64
@@ -99,7 +102,7 @@ func (c *guests) config() (user.Config, error) {
 	}
 	block, _ := file.Request("guests")
 	g := user.Config{
-		Name: guestsName, Seed: c.Seed, Request: block, Law: c.Law, Rate: c.Rate, Users: c.Users, Patience: c.Patience, End: dsv.At(c.Run),
+		Name: guestsName, Seed: c.Seed, Request: block, Law: c.Law, Rate: c.Rate, Bursts: c.Bursts, Trace: c.Trace, Users: c.Users, Patience: c.Patience, End: dsv.At(c.Run),
 		Topology: &service.Topology{Servers: []string{"target"}, Services: []string{"target"}},
 		Services: []service.Config{{Name: "target", On: []int{0}}},
 	}
@@ -171,6 +174,9 @@ func (c *guests) run(ctx context.Context) (r visited, err error) {
 		return r, err
 	}
 	cpu, begun := mono.ProcessCPU(), mono.Now()
+	if r.Unready = begun > r.T0; r.Unready {
+		return r, nil // what came then would be late from the beginning
+	}
 	stats, err := l.Run(ctx)
 	if err != nil {
 		return r, err
