@@ -22,6 +22,8 @@ type GroupDemand struct {
 	Closed bool
 	Rate   float64  // per second, at its peak; closed: what the population asks for if nothing ever queues
 	Mean   rdr.Mean // of one request, or one session, by service
+	// Dispersion is the index of dispersion of the arrivals in the long run, where they come in bursts at one mean rate; else 0.
+	Dispersion float64
 }
 
 // A ServerDemand is what the open groups offer to one server, as shares of its capacity. A closed group asks less when it
