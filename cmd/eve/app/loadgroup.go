@@ -84,12 +84,13 @@ type loadRun struct {
 
 // newRun prepares a run. What it measures is handed to pump, which is nil until then.
 func (g *loadGroup) newRun(records bool) (*loadRun, error) {
-	set, err := dmm.NewSet(1, 1, loadSpecs(records))
+	share := loadShare(&g.cfg)
+	set, err := dmm.NewSet(1, 1, loadSpecs(records || share > 0))
 	if err != nil {
 		return nil, err
 	}
 	r := &loadRun{g: g, set: set, t0: mono.Now() + int64(20*time.Millisecond)}
-	r.pump = newLoadPump(set, g.cfg.Warmup)
+	r.pump = newLoadPump(set, g.cfg)
 	f := g.flags
 	spin := f.spin
 	if f.precision == "spin" && spin == 0 {
@@ -97,6 +98,9 @@ func (g *loadGroup) newRun(records bool) (*loadRun, error) {
 	}
 	for part := range f.threads {
 		c := g.cfg
+		if !records {
+			c.RecordShare = share // the arrivals of a sample are enough to test their law
+		}
 		if f.threads > 1 {
 			c.Part, c.Parts = part, f.threads
 		}
@@ -248,7 +252,7 @@ func (a *App) finishLoad(res result, f loadFlags) error {
 
 // exit is how the program ends for a result.
 func (r result) exit() error {
-	ends := runs.Ends{Interrupted: r.Interrupted, GeneratorLimited: r.Limited}
+	ends := runs.Ends{Interrupted: r.Interrupted, GeneratorLimited: r.Limited, BooksBroken: !r.Accounting.Balanced}
 	ends.ExpectFailed = r.Until != nil && r.Until.Verdict == find.Fail
 	if code := ends.Exit(); code != runs.ExitOK {
 		return &exitError{code: code}

@@ -25,7 +25,7 @@ func loadSpecs(records bool) []dmm.Spec {
 	}
 	add("histogram", "latency", "send_lag", "connect", "first_byte")
 	add("count", "requests", "errors", "issued", "late", "retries")
-	add("sum", "target")
+	add("sum", "target", "unfinished")
 	for _, c := range service.Causes() {
 		add("count", "errors_"+c.String())
 	}
@@ -40,6 +40,8 @@ type loadTotals struct {
 	counts map[string]int64 // by the leaf of the variable
 	hists  map[string]*dsv.HistSum
 	target float64
+	// unfinished is how many requests were under way at the end.
+	unfinished float64
 }
 
 func newLoadTotals() loadTotals {
@@ -56,8 +58,11 @@ func (t *loadTotals) add(leaf string, d *dsv.Delta) {
 	case dsv.Int:
 		t.counts[leaf] += d.Value.Int
 	default:
-		if leaf == "target" {
+		switch leaf {
+		case "target":
 			t.target += d.Value.Float
+		case "unfinished":
+			t.unfinished += d.Value.Float
 		}
 	}
 }
@@ -78,6 +83,7 @@ type loadPump struct {
 	second   func(n int, t *loadTotals) // called for each second that is over, in order
 	record   func(user.Record)          // called for each request that ended, where records are taken
 	inFlight func() int64
+	evidence *loadEvidence
 
 	mu       sync.Mutex // guards what follows
 	all      loadTotals
@@ -87,8 +93,8 @@ type loadPump struct {
 	deltas   []dsv.Delta
 }
 
-func newLoadPump(set *dmm.Set, warmup dsv.Instant) *loadPump {
-	return &loadPump{set: set, warmup: warmup, all: newLoadTotals(), measured: newLoadTotals(), now: newLoadTotals()}
+func newLoadPump(set *dmm.Set, c user.Config) *loadPump {
+	return &loadPump{set: set, warmup: c.Warmup, evidence: newLoadEvidence(c), all: newLoadTotals(), measured: newLoadTotals(), now: newLoadTotals()}
 }
 
 // advance collects what came until a while before an instant, so that windows are whole, and reports whether the run has
@@ -132,6 +138,9 @@ func (p *loadPump) take() {
 			p.records(d.Value.Bytes)
 			continue
 		}
+		if leaf == "latency" {
+			p.evidence.latency.Add(*d)
+		}
 		p.all.add(leaf, d)
 		p.now.add(leaf, d)
 		if d.T1 > p.warmup {
@@ -142,12 +151,14 @@ func (p *loadPump) take() {
 }
 
 func (p *loadPump) records(chunk []byte) {
-	if p.record == nil {
-		return
-	}
 	for b := range dmm.Records(chunk) {
-		if len(b) >= user.RecordSize {
-			p.record(user.DecodeRecord(b))
+		if len(b) < user.RecordSize {
+			continue
+		}
+		r := user.DecodeRecord(b)
+		p.evidence.record(r)
+		if p.record != nil {
+			p.record(r)
 		}
 	}
 }

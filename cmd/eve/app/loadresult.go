@@ -48,10 +48,15 @@ type result struct {
 	Arrivals     string             `json:"arrivals_sha256"`
 	Messages     []string           `json:"messages,omitempty"`
 	Interrupted  bool               `json:"interrupted"`
+	Accounting   runs.Accounting    `json:"accounting"`
 
-	requestsMeasured int64
-	limit            find.Limit
-	estimate         stat.Estimate
+	// What makes the figures believable, as in summary.json.
+	Meaning   string                   `json:"meaning"`
+	Gates     []runs.Gate              `json:"gates"`
+	Intervals map[string]runs.Estimate `json:"intervals"`
+	Transient *runs.Warmup             `json:"warmup"`
+	Steady    *runs.Steadiness         `json:"steady"`
+	Law       *runs.ArrivalLaw         `json:"arrivals_law,omitempty"`
 }
 
 // jsonGoal is what became of --until.
@@ -124,6 +129,7 @@ func (g *loadGroup) result(r *loadRun) result {
 		SendLag: x.SendLag, Response: x.Response, Generator: generator,
 	}.LimitReasons()
 	x.Limited = len(x.Reasons) > 0
+	g.judge(&x, p, generator, end)
 	return x
 }
 
@@ -210,6 +216,7 @@ func (a *App) tellResult(r result) error {
 	fmt.Fprintf(&b, "send lag   p50 %s   p99 %s   max %s   later than 1 ms: %d\ngenerator  %.2f s of CPU, %s of a processor, %d connections\n",
 		short(float64(r.SendLag.P50)), short(float64(r.SendLag.P99)), short(float64(r.SendLag.Max)), r.Late,
 		float64(r.CPUSeconds), report.Share(float64(r.Utilisation)), r.Connections)
+	fmt.Fprintf(&b, "\nwhat the figures mean\n%s", report.Words(loadName, runs.Client{Meaning: r.Meaning, Gates: r.Gates}))
 	for _, m := range r.Messages {
 		fmt.Fprintln(&b, "note:", report.Clean(m))
 	}
@@ -231,7 +238,7 @@ func tellGoal(b *strings.Builder, u *jsonGoal) {
 	} else {
 		fmt.Fprint(b, "not reached; ")
 	}
-	fmt.Fprintf(b, "%s, at 95 %%\n", estimateText(u.limit, u.estimate))
+	fmt.Fprintf(b, "%s\n", estimateText(u.limit, u.estimate))
 	switch u.Verdict {
 	case find.Pass:
 		fmt.Fprintf(b, "%s holds\n", u.limit)
