@@ -71,6 +71,8 @@ type rawClient struct {
 	idle        spot[int]
 	processes   spot[int]
 	sources     []spot[string]
+	connectIn   spot[time.Duration]
+	maxBody     spot[float64]
 	retry       rawRetry
 
 	rateLive, usersLive, thinkLive, patienceLive rawLive
@@ -199,6 +201,8 @@ func clientFields(c *rawClient) []field {
 		{key: "idle", value: whole(&c.idle, 0, 1_000_000), def: "0", help: "connections that are opened at the start and left idle, spread over the servers that the request calls first"},
 		{key: "processes", value: whole(&c.processes, 1, maxProcesses), help: "processes that share the group; without it as many as it takes: 19 000 connections and 50 000 requests per second for each"},
 		{key: "sources", value: texts(&c.sources, "address", many), help: "local addresses of its connections, such as [127.0.0.2, 127.0.0.3]; without it the system chooses, or addresses in 127/8 where there are many connections"},
+		{key: "connect_timeout", value: duration(&c.connectIn, time.Millisecond, false), def: "30s", help: "how long a connection may take until it stands, TLS included; then the request has failed"},
+		{key: "max_response", value: amount(&c.maxBody, sizeUnit(), bounds{1, 1 << 50, "at least 1B"}), def: "1GiB", help: "a longer answer is cut off, and the request has failed"},
 	}
 }
 

@@ -3,6 +3,7 @@ package user
 import (
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -15,6 +16,10 @@ type Connections struct {
 	Idle        int  // so many more are opened and left idle
 	// Sources are the local addresses of the connections of the whole group; none: whoever carries them chooses.
 	Sources []netip.Addr
+	// ConnectTimeout is how long a connection may take until it stands, and MaxBody how many bytes an answer may have; 0:
+	// whoever carries the calls has defaults.
+	ConnectTimeout time.Duration
+	MaxBody        int64
 }
 
 // Processes names the processes that share the group, by part: its own name, then NAME_2, NAME_3 and so on.

@@ -59,6 +59,9 @@ func run(ctx context.Context, env *modules.Env) error {
 		return err
 	}
 	d := &driver{env: env, topo: plan.Topology, nodes: make([]string, len(plan.Topology.Servers))}
+	if d.sites, err = sites(plan); err != nil {
+		return err
+	}
 	group := user.NewGroup(c, func(n dsv.Name) *dmm.Var { return env.Var(n) })
 	if err := d.learn(ctx, group); err != nil {
 		return err
@@ -73,6 +76,8 @@ func run(ctx context.Context, env *modules.Env) error {
 type driver struct {
 	env  *modules.Env
 	topo *service.Topology
+	// sites says how targets are spoken to.
+	sites []load.Site
 
 	mu    sync.Mutex // guards nodes, which the loop reads and the watch writes
 	nodes []string
@@ -110,6 +115,23 @@ func present(ctx context.Context, space dsv.Space, n dsv.Name) (dsv.Value, error
 	return u.Reading.Value, err
 }
 
+// sites says how the targets of a plan are spoken to.
+func sites(plan *scenario.Plan) ([]load.Site, error) {
+	list := make([]load.Site, len(plan.Topology.Servers))
+	for _, t := range plan.Targets {
+		list[t.Node].Host = t.Host
+		if t.TLS == nil {
+			continue
+		}
+		cfg, err := load.TLS{Insecure: t.TLS.Insecure, CA: t.TLS.CA, Name: t.TLS.Name}.Config()
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		list[t.Node].TLS = cfg
+	}
+	return list, nil
+}
+
 func (d *driver) place(m service.Mapping) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -130,6 +152,7 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 	l, err := load.New(load.Config{
 		T0: d.env.T0(), Groups: []load.Group{g}, Address: d.address, Services: d.topo.Services, End: c.End, Grace: time.Millisecond,
 		Spin: spin, Own: c.Connections.Own, Requests: c.Connections.PerRequests, Hold: c.Idle(), Sources: sources(c),
+		Sites: d.sites, ConnectTimeout: c.Connections.ConnectTimeout, MaxBody: c.Connections.MaxBody,
 	})
 	if err != nil {
 		return err
