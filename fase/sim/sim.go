@@ -99,6 +99,7 @@ func (s *Sim) build() {
 		cores = append(cores, h)
 	}
 	for _, c := range s.plan.Clients {
+		c.Part, c.Parts = 0, 1 // the parts of a group make the same requests as the whole
 		g := user.NewGroup(c, s.set.Var)
 		s.groups = append(s.groups, g)
 		cores = append(cores, g)
