@@ -53,6 +53,7 @@ type visited struct {
 	Balanced             bool
 	Seconds              float64 // of wall time
 	CPU, ThreadCPU       float64 // s: of the process, of the loop's thread
+	Utilisation          float64 // of a processor, by the loop's thread
 	Opened               uint64
 	Lag, Wake            quantiles // sent − due; how late the loop came
 	Response             quantiles // from due
@@ -182,7 +183,7 @@ func (c *guests) run(ctx context.Context) (r visited, err error) {
 		return r, err
 	}
 	r.CPU, r.Seconds = float64(mono.ProcessCPU()-cpu)/1e9, float64(mono.Now()-max(begun, r.T0))/1e9
-	r.ThreadCPU, r.Opened = stats.ThreadCPU.Seconds(), stats.Opened
+	r.ThreadCPU, r.Opened, r.Utilisation = stats.ThreadCPU.Seconds(), stats.Opened, stats.Utilisation()
 	r.Wake = quantiles{P50: runs.Number(stats.Lag.Quantile(0.5).Seconds()), P99: runs.Number(stats.Lag.Quantile(0.99).Seconds())}
 	c.tell(&r, &cfg, set, group)
 	if watched != nil {
@@ -222,6 +223,7 @@ func (c *guests) tell(r *visited, cfg *user.Config, set *dmm.Set, group *user.Gr
 	r.Limited = runs.Generated{
 		Open: len(c.Rate) > 0, Poisson: c.Law == user.Poisson, Planned: float64(r.Planned), Issued: r.Issued,
 		SendLag: runs.Lag{P50: r.Lag.P50, P99: r.Lag.P99, Max: r.Lag.Max}, Response: runs.Distribute(response),
+		Generator: &runs.Generator{Utilisation: runs.Number(r.Utilisation), Spin: runs.Number(c.Spin.Seconds())},
 	}.LimitReasons()
 }
 
