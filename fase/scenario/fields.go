@@ -199,7 +199,7 @@ func clientFields(c *rawClient) []field {
 		{key: "connections", value: choice(&c.connections, "shared", "own"), def: "shared", help: "whose connections are: taken by whoever asks next, the latest freed first, or each user's own (each session's in a group with a rate)"},
 		{key: "requests_per_connection", value: whole(&c.perRequests, 1, 1<<30), help: "a connection is closed after so many answers, and a new one opened when need be; without it there is no limit"},
 		{key: "idle", value: whole(&c.idle, 0, 1_000_000), def: "0", help: "connections that are opened at the start and left idle, spread over the servers that the request calls first"},
-		{key: "processes", value: whole(&c.processes, 1, maxProcesses), help: "processes that share the group; without it as many as it takes: 19 000 connections and 50 000 requests per second for each"},
+		{key: "processes", value: whole(&c.processes, 1, maxProcesses), help: "processes that share the group; without it as many as it takes: 19 000 connections and 40 000 requests per second for each"},
 		{key: "sources", value: texts(&c.sources, "address", many), help: "local addresses of its connections, such as [127.0.0.2, 127.0.0.3]; without it the system chooses, or addresses in 127/8 where there are many connections"},
 		{key: "connect_timeout", value: duration(&c.connectIn, time.Millisecond, false), def: "30s", help: "how long a connection may take until it stands, TLS included; then the request has failed"},
 		{key: "max_response", value: amount(&c.maxBody, sizeUnit(), bounds{1, 1 << 50, "at least 1B"}), def: "1GiB", help: "a longer answer is cut off, and the request has failed"},
