@@ -260,7 +260,7 @@ func (c *compiler) route(g *user.Config, t *rawTrace, log *trace.Log) {
 			}
 		}
 	}
-	if lost > 0 {
+	if lost > 0 && len(t.routes) == len(t.routesAt.entries) {
 		c.at(t.routesAt, fmt.Sprintf("%d distinct requests of %s fit no pattern, such as %s", lost, t.file.v, clip(example)), `add a last pattern "*" for all others, or a request: for them`)
 	}
 }
@@ -309,7 +309,9 @@ func (c *compiler) log(g *user.Config, t *rawTrace, until time.Duration) *trace.
 		c.at(t.file.at, err.Error(), "")
 		return nil
 	}
-	c.fits(g, t, log, until)
+	if !c.fits(t, log, until) {
+		return nil
+	}
 	log.Window(t.from.v, until)
 	var b bytes.Buffer
 	if err := log.Encode(&b); err != nil {
@@ -320,12 +322,12 @@ func (c *compiler) log(g *user.Config, t *rawTrace, until time.Duration) *trace.
 	return log
 }
 
-// fits warns where a log and a run are not of one length.
-func (c *compiler) fits(g *user.Config, t *rawTrace, log *trace.Log, until time.Duration) {
+// fits warns where a log and a run are not of one length; false where they have nothing in common.
+func (c *compiler) fits(t *rawTrace, log *trace.Log, until time.Duration) bool {
 	all := time.Duration(log.At[len(log.At)-1])
 	if all < t.from.v {
 		c.at(t.from.at, fmt.Sprintf("%s ends after %v", t.file.v, all.Round(time.Second)), "write an earlier `from`")
-		return
+		return false
 	}
 	long := time.Duration(math.Min(float64(all-t.from.v)/t.speed.v, float64(maxDuration)))
 	room := until - t.from.v
@@ -335,6 +337,7 @@ func (c *compiler) fits(g *user.Config, t *rawTrace, log *trace.Log, until time.
 	case float64(all-t.from.v) < 0.9*float64(room):
 		c.warn(t.file.at, fmt.Sprintf("%s lasts %v at this speed, shorter than the run: nothing arrives after it", t.file.v, long.Round(time.Millisecond)), "")
 	}
+	return true
 }
 
 // offered is about how much a trace offers: its rate in steps of a second at least, a thousand of them at most.
