@@ -132,7 +132,7 @@ func (d *reader) positioned(err error) error {
 	case errors.As(err, &own):
 		offset = own.offset
 	case errors.As(err, &syntax):
-		offset, msg = max(0, syntax.Offset-1), "this is not JSON: "+msg
+		offset, msg = d.broken(offset, msg), "this is not JSON: "+msg
 	case errors.As(err, &kind):
 		msg = fmt.Sprintf("%s is a %s, which an archive does not have there", orWhole(kind.Field), kind.Value)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -142,11 +142,21 @@ func (d *reader) positioned(err error) error {
 	return &Error{Line: line, Col: col, Msg: msg}
 }
 
+// broken is where text stops being JSON: the decoder tells it of what it has scanned alone, so the value is scanned again.
+func (d *reader) broken(begin int64, msg string) int64 {
+	rest, err := io.ReadAll(d.dec.Buffered())
+	var again *json.SyntaxError
+	if err == nil && errors.As(json.Unmarshal(rest, new(json.RawMessage)), &again) && again.Error() == msg {
+		return begin + again.Offset - 1
+	}
+	return begin
+}
+
 func orWhole(field string) string {
 	if field == "" {
 		return "what stands here"
 	}
-	return field
+	return strings.ToLower(field)
 }
 
 func (d *reader) wrong(format string, args ...any) error {
