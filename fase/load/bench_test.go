@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os/exec"
 	"regexp"
@@ -175,14 +176,17 @@ func BenchmarkBesideWrk(b *testing.B) {
 	if err != nil {
 		b.Skip("wrk is not installed")
 	}
+	crowd := func(b *testing.B, end dsv.Instant) load.Group {
+		return population(b, user.Config{Users: 64, End: end})
+	}
 	for _, tt := range []struct {
-		name  string
-		group func(b *testing.B, end dsv.Instant) load.Group
+		name      string
+		readiness bool
+		group     func(b *testing.B, end dsv.Instant) load.Group
 	}{
-		{"group", func(b *testing.B, end dsv.Instant) load.Group {
-			return population(b, user.Config{Users: 64, End: end})
-		}},
-		{"circle", func(_ *testing.B, end dsv.Instant) load.Group {
+		{"ring", false, crowd},
+		{"epoll", true, crowd},
+		{"ring-circle", false, func(_ *testing.B, end dsv.Instant) load.Group {
 			return &circle{request: service.Request{Service: -1}, users: 64, left: 1 << 40, end: end}
 		}},
 	} {
@@ -195,7 +199,7 @@ func BenchmarkBesideWrk(b *testing.B) {
 				end := dsv.At(time.Second)
 				l := open(b, load.Config{
 					T0: mono.Now(), Groups: []load.Group{tt.group(b, end)}, Address: to(address), Services: []string{"app"},
-					End: end, Grace: time.Second,
+					End: end, Grace: time.Second, Readiness: tt.readiness, Light: true,
 				})
 				s, err := l.Run(b.Context())
 				if err != nil || s.Answered != s.Issued {
@@ -213,6 +217,13 @@ func BenchmarkBesideWrk(b *testing.B) {
 
 // population is a group of users that ask an HTTP server for one page, with what a run measures of them.
 func population(t testing.TB, cfg user.Config) *user.Group {
+	t.Helper()
+	g, _ := measured(t, cfg)
+	return g
+}
+
+// measured is a population, and what was measured of it.
+func measured(t testing.TB, cfg user.Config) (*user.Group, *dmm.Set) {
 	t.Helper()
 	file, err := rdr.ParseFile("test.rdr", []byte(`request page { http app GET "/" }`), rdr.StartRequest)
 	if err != nil {
@@ -235,7 +246,7 @@ func population(t testing.TB, cfg user.Config) *user.Group {
 	}
 	g := user.NewGroup(cfg, set.Var)
 	g.Changed(0, 0, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: "server_1", State: service.Serving}}})
-	return g
+	return g, set
 }
 
 var wrkRequests = regexp.MustCompile(`(\d+) requests in`)
@@ -273,5 +284,37 @@ func BenchmarkLag(b *testing.B) {
 			b.ReportMetric(float64(s.Lag.Quantile(0.99)), "lag-p99-ns")
 			b.ReportMetric(s.Utilisation(), "utilisation")
 		})
+	}
+}
+
+// BenchmarkPace has a Poisson process of arrivals carried, b.N of them, and reports how late they were sent: asleep until each, and
+// polling for the last 60 µs.
+func BenchmarkPace(b *testing.B) {
+	address := reactor(b)
+	for _, rate := range []float64{10_000, 50_000} {
+		for _, spin := range []time.Duration{0, 60 * time.Microsecond} {
+			for _, readiness := range []bool{false, true} {
+				b.Run(fmt.Sprintf("rate=%g/spin=%v/readiness=%v", rate, spin, readiness), func(b *testing.B) {
+					end := dsv.At(time.Duration(float64(b.N) / rate * 1e9))
+					g, set := measured(b, user.Config{Rate: []user.Point{{Rate: rate}}, End: end})
+					l := open(b, load.Config{
+						T0: mono.Now(), Groups: []load.Group{g}, Address: to(address), Services: []string{"app"},
+						End: end, Grace: time.Second, Readiness: readiness, Light: true, Spin: spin,
+					})
+					s, err := l.Run(b.Context())
+					if err != nil || s.Answered != s.Issued {
+						b.Fatalf("got %v, %d of %d answered (%v); want an answer to each request", err, s.Answered, s.Issued, s.Messages)
+					}
+					lag := set.Var("crowd.send_lag").Read().Hist
+					b.ReportMetric(lag.Quantile(0.5)*1e6, "lag-p50-us")
+					b.ReportMetric(lag.Quantile(0.99)*1e6, "lag-p99-us")
+					b.ReportMetric(float64(s.Jitter.Quantile(0.5))/1e3, "jitter-p50-us")
+					b.ReportMetric(float64(s.Jitter.Quantile(0.99))/1e3, "jitter-p99-us")
+					b.ReportMetric(s.Utilisation(), "utilisation")
+					b.ReportMetric(float64(s.Opened), "connections")
+					b.ReportMetric(float64(s.Issued)/float64(b.N), "issued/planned")
+				})
+			}
+		}
 	}
 }

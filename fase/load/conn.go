@@ -84,6 +84,7 @@ func (l *Loop) connect(k *call) {
 	}
 	c.call, c.owner, k.conn = k, k.owner, c
 	k.pool.open++
+	l.begun++
 	if c.ring {
 		l.ring.Await(c.fd, netpoll.Out, l.ring.stands, ringID(c))
 	}
@@ -190,7 +191,7 @@ func (l *Loop) closeConn(c *conn) {
 	}
 	switch {
 	case c.ring:
-		l.ring.CloseFile(c.fd, c.armed || c.sending || c.state == opening)
+		l.ringClose(c)
 		c.pool.open--
 	case c.hold == nil:
 		_ = netpoll.Close(c.fd)

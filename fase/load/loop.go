@@ -52,6 +52,8 @@ type Loop struct {
 	watchers []Connecter // by group; nil for those that are none
 	pools    map[place]*pool
 	nodes    []node
+	waiting  []*pool             // with calls in line
+	begun    int                 // connects of this round
 	source   int                 // next of Config.Sources
 	owners   []list[conn, *conn] // idle connections by owner
 	holds    holds
@@ -241,6 +243,9 @@ func (l *Loop) loop() error {
 		}
 		l.readOn()
 		l.reportFailed()
+		if len(l.waiting) > 0 || l.begun > 0 {
+			l.serveWaiting()
+		}
 	}
 }
 
@@ -307,7 +312,7 @@ func (l *Loop) letters() {
 
 // until is how long the loop may wait for its sockets, as an instant of mono.
 func (l *Loop) until() int64 {
-	if len(l.failed) > 0 || len(l.unread) > 0 || l.stopped.Load() {
+	if len(l.failed) > 0 || len(l.unread) > 0 || l.begun >= connects || l.stopped.Load() {
 		return 0
 	}
 	t := l.driver.Next()

@@ -11,12 +11,13 @@ import (
 
 // A pool is the connections to one address, and the calls that wait for one.
 type pool struct {
-	to   netip.AddrPort
-	host string            // what Host says
-	tls  *tls.Config       // nil: plain
-	idle list[conn, *conn] // the latest freed first
-	line list[call, *call] // calls that wait, in order of issue
-	open int               // connections, those being opened included
+	to    netip.AddrPort
+	host  string            // what Host says
+	tls   *tls.Config       // nil: plain
+	idle  list[conn, *conn] // the latest freed first
+	line  list[call, *call] // calls that wait, in order of issue
+	waits bool              // it is in the loop's list of pools with a line
+	open  int               // connections, those being opened included
 }
 
 // A node remembers what the address of a server was, and its pool.
@@ -80,6 +81,11 @@ func (l *Loop) openPool(server int, address string) (*pool, error) {
 	return p, nil
 }
 
+// connects is how many connections are begun at most before the loop looks at its sockets again: opening one takes several times
+// as long as sending over one that an answer has just left. A loop that comes late to many calls would else open one for each,
+// and come later still.
+const connects = 16
+
 // assign gives a call a connection, or a place in the line. While there is a line no connection is idle, so nobody overtakes.
 func (l *Loop) assign(k *call) {
 	p := k.pool
@@ -90,18 +96,42 @@ func (l *Loop) assign(k *call) {
 		c := p.idle.first
 		p.idle.remove(c)
 		l.begin(c, k)
-	case l.cfg.Connections > 0 && p.open >= l.cfg.Connections:
+	case p.line.first != nil || !l.mayOpen(p):
 		p.line.pushBack(k)
+		if !p.waits {
+			p.waits = true
+			l.waiting = append(l.waiting, p)
+		}
 	default:
 		l.connect(k)
 	}
+}
+
+// mayOpen reports whether another connection may be opened now.
+func (l *Loop) mayOpen(p *pool) bool {
+	return l.begun < connects && (l.cfg.Connections == 0 || p.open < l.cfg.Connections)
+}
+
+// serveWaiting begins another round of connects.
+func (l *Loop) serveWaiting() {
+	l.begun = 0
+	n := 0
+	for _, p := range l.waiting {
+		if l.serve(p); p.line.first != nil {
+			l.waiting[n] = p
+			n++
+		} else {
+			p.waits = false
+		}
+	}
+	l.waiting = l.waiting[:n]
 }
 
 // serve gives connections to calls in line as far as there are.
 func (l *Loop) serve(p *pool) {
 	for p.line.first != nil && !l.closing {
 		k := p.line.first
-		if p.idle.first == nil && p.open >= l.cfg.Connections {
+		if p.idle.first == nil && !l.mayOpen(p) {
 			return
 		}
 		p.line.remove(k)

@@ -120,6 +120,9 @@ func (r *Ring) StopAccept(ev RingEvent, id uint64) { r.stop(opAccept, ev, id) }
 // StopReceive ends a Receive: its last completion comes soon, with ECANCELED unless another end was quicker.
 func (r *Ring) StopReceive(ev RingEvent, id uint64) { r.stop(opReceive, ev, id) }
 
+// StopAwait ends an Await that has not told yet, as StopReceive does a Receive.
+func (r *Ring) StopAwait(ev RingEvent, id uint64) { r.stop(opAwait, ev, id) }
+
 func (r *Ring) stop(op uint8, ev RingEvent, id uint64) {
 	e := r.queue(opCancel, 0)
 	e.opcode, e.fd, e.addr, e.flags = opcodeAsyncCancel, -1, uint64(op)<<opShift|tagged(ev, id), sqeSkipSuccess
