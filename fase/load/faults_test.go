@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eve-emulation/eve/fase/load"
 	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/step"
 	"github.com/eve-emulation/eve/rdr"
 )
 
@@ -161,3 +163,60 @@ func TestFailingConnections(t *testing.T) {
 		})
 	}
 }
+
+// One server that does everything wrong, each connection in its turn: each fault is counted as what it is, none is lost, none stops
+// the run, and the users who were answered go on.
+func TestFaultsTogether(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	plays := []struct {
+		play  script
+		cause service.Cause
+	}{
+		{reset, service.Reset},
+		{say(ok+"Connection: close\r\nContent-Length: 4\r\n\r\npong", 1), service.OK},
+		{func(_ *net.TCPConn, r *bufio.Reader, _ int) { request(r) }, service.Closed},
+		{say(ok+"Content-Length: 10\r\n\r\nabcd", 1), service.Truncated},
+		{say(pong+"more", 0), service.OK},
+		{endless(ok, "X-%d: and so on\r\n"), service.Oversized},
+		{endless(ok+"Transfer-Encoding: chunked\r\n\r\n", "4\r\nabcd\r\n%[1]x\r\n"), service.Malformed},
+		{endless(ok+"Transfer-Encoding: chunked\r\n\r\n", "4\r\nabcd\r\n%.0d"), service.Oversized},
+		{endless(ok+"\r\n", "endless %d"), service.Oversized},
+		{say("220 ready\r\n", 0), service.Malformed},
+		{hush, service.Abandoned},
+		{say("HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 0), service.OK},
+	}
+	const rounds = 4
+	address := serve(t, func(c *net.TCPConn, r *bufio.Reader, n int) { plays[n%len(plays)].play(c, r, n) })
+	for i := range 2 {
+		own, readiness := i == 1, i == 1
+		cs := &crowd{
+			t: t, request: service.Request{Method: "POST", Service: -1}, due: burst(5), again: true, limit: rounds * len(plays), patience: 2 * time.Second,
+		}
+		cfg := load.Config{Groups: []load.Group{cs}, Address: to(address), MaxBody: 100_000, Own: own, Readiness: readiness}
+		if own {
+			cfg.Groups = []load.Group{&solo{crowd: cs}}
+		}
+		l := open(t, start(cfg))
+		s, err := l.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Groups = []load.Group{cs}
+		audit(t, cfg, s)
+		want := map[service.Cause]int{}
+		for _, p := range plays {
+			want[p.cause] += rounds
+		}
+		if got, want := describe(cs.causes()), describe(want); got != want {
+			t.Errorf("own connections %v, epoll %v: got %s, want %s; messages %v", own, readiness, got, want, s.Messages)
+		}
+		if want := uint64(rounds * len(plays)); s.Opened != want || s.Issued != want {
+			t.Errorf("own connections %v, epoll %v: got %d requests over %d connections, want %d, none of which can be used again", own, readiness, s.Issued, s.Opened, want)
+		}
+	}
+}
+
+// solo is a crowd each of whose calls has a connection of its own.
+type solo struct{ *crowd }
+
+func (*solo) Owner(ref step.Ref) uint32 { return ref.Slot() }
