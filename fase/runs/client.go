@@ -42,7 +42,7 @@ func (t *totals) client(plan *scenario.Plan, g *user.Config) Client {
 	}
 	c.Sessions = t.sessions(g)
 	c.Throughput = t.perSecond(float64(c.Requests - c.Errors[AllErrors]))
-	if len(g.Rate) > 0 {
+	if g.Open() {
 		c.Model = "open"
 		c.TargetRate = t.perSecond(t.measured(v("target")).Number())
 	}
@@ -245,7 +245,7 @@ func (t *totals) limits(g *user.Config, c *Client, issued int64) []string {
 		issued = t.count(g.Begun())
 	}
 	return Generated{
-		Planned: t.measured(dsv.Name(g.Name + ".target")).Number(), Open: len(g.Rate) > 0, Poisson: g.Law == user.Poisson,
+		Planned: t.measured(dsv.Name(g.Name + ".target")).Number(), Open: g.Open(), Poisson: g.Varies(),
 		Issued: issued, Dropped: c.Dropped, SendLag: c.SendLag, Response: c.Response, Generator: c.Generator,
 	}.LimitReasons()
 }
