@@ -34,7 +34,7 @@ func (c *compiler) asks(g *user.Config, n named[rawClient]) {
 		c.at(n.at, fmt.Sprintf("client group %s has both %s", n.name, strings.Join(said, " and ")), "a group asks one request, a mix of requests, or sessions of pages")
 		return
 	case len(said) == 0:
-		c.at(n.at, fmt.Sprintf("client group %s does not say what it asks", n.name), "add `request:` (the name of a request in `requests:`), `mix:` or `sessions:`")
+		c.at(n.node, fmt.Sprintf("client group %s has no request", n.name), "add `request:` (the name of a request in `requests:`), `mix:` or `sessions:`")
 		return
 	case v.request.written():
 		g.Request = c.request(v.request)
