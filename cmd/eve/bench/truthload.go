@@ -214,7 +214,7 @@ func (x *sworn) arrivals(_ context.Context, r *Report) error {
 		Card: "G1", Title: "arrivals as planned and as sent", Head: "late p50", Also: []string{"p99", "planned", "sent", "seen", "A²", "p", "clean"},
 		Note: fmt.Sprintf("late: sent − due, over clean seconds; A², p: Anderson and Darling's test of %d gaps between sendings, spread over the run, against the exponential law of the rate", g1Samples),
 	}
-	chart := report.ChartPanel{Title: "gaps between sendings at 1000/s: share above", XLabel: "gap, mean = 1", LogY: true}
+	chart := report.ChartPanel{XLabel: "gap, mean = 1", LogY: true}
 	for _, a := range x.arrivings() {
 		x.cfg.say("G1: %s at %g/s for %v", a.name, a.rate, a.run)
 		g := guests{Run: a.run, Rate: []user.Point{{Rate: a.rate}}}
@@ -225,7 +225,7 @@ func (x *sworn) arrivals(_ context.Context, r *Report) error {
 		}
 		x.judgeArrivals(r, t, a, &got)
 		if a.rate == 1000 && a.name == "Poisson" || x.cfg.Quick && a.name == "Poisson" {
-			chart.Series = survival(&got, a.rate)
+			chart.Title, chart.Series = fmt.Sprintf("share of gaps above, at %s/s", report.Count(a.rate)), survival(&got, a.rate)
 		}
 	}
 	r.Tables = append(r.Tables, t)

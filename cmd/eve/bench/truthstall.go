@@ -26,6 +26,11 @@ func (x *sworn) omission(_ context.Context, r *Report) error {
 	freeze := run / 10
 	rate := pick(x.cfg, float64(stallRate), 500)
 	m := mischief{FreezeAt: int64(run*2/5 + time.Duration(0.5/rate*1e9)), Freeze: freeze}
+	// Where a process has threads, Linux takes some ten milliseconds to double its table of descriptors, which would be found in the
+	// responses: as many connections as will wait have been there before.
+	if _, err := x.run(guests{Users: int(1.2 * rate * freeze.Seconds()), Own: true, Think: 100 * time.Millisecond, Run: 400 * time.Millisecond}, mischief{}); err != nil {
+		return fmt.Errorf("G2: %w", err)
+	}
 	x.cfg.say("G2: a server that stands still for %v of %v", freeze, run)
 	g := guests{Run: run, Law: user.Constant, Rate: []user.Point{{Rate: rate}}}
 	honest, err := x.run(g, m)
