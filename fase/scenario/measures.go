@@ -230,7 +230,8 @@ func (s *standard) group(c *user.Config, own []string) {
 		s.add(own, "sum", g+".target", "1", "requests due: the integral of the target rate")
 	}
 	for _, v := range c.Settings() {
-		s.put(own, dmm.Spec{Name: dsv.Name(g + "." + v.Name), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9}}, v.Unit, v.Help)
+		// Nobody's own: whoever sets it writes it whole.
+		s.put(nil, dmm.Spec{Name: dsv.Name(g + "." + v.Name), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9}}, v.Unit, v.Help)
 	}
 	s.add(own, "count", g+".abandoned", "1", "requests whose user lost patience; errors_abandoned counts the same")
 	s.add(own, "sum", g+".unfinished", "1", "requests under way when the run ended, written then")
