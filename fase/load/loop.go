@@ -358,6 +358,9 @@ func (l *Loop) finish() {
 	l.closing = true
 	l.reportFailed()
 	l.abandonAll()
+	if l.poller != nil {
+		l.mail.attach(l.poller) // whoever posts from now on must not wake a ring that is closed
+	}
 	l.closeRing()
 	for _, c := range l.conns.all {
 		if c.state != shut {
