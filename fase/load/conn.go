@@ -29,8 +29,8 @@ type conn struct {
 	armed   bool        // the ring receives what comes
 	sending bool        // the ring sends a piece of a long request
 	began   dsv.Instant
-	rd      http1.ResponseReader
-	tunnel  *tunnel // nil: plain
+	rd      *http1.ResponseReader // while busy
+	tunnel  *tunnel               // nil: plain
 }
 
 type state uint8
@@ -110,8 +110,7 @@ func (l *Loop) dial(p *pool, ring bool) (*conn, error) {
 		return nil, err
 	}
 	c, slot := l.conns.take()
-	rd := c.rd
-	*c = conn{slot: slot, gen: c.gen, fd: fd, state: opening, pool: p, began: began, rd: rd, ring: ring}
+	*c = conn{slot: slot, gen: c.gen, fd: fd, state: opening, pool: p, began: began, ring: ring}
 	if ring {
 		l.stats.Open++
 		l.dialed.pushBack(c)
@@ -136,6 +135,7 @@ func (l *Loop) dial(p *pool, ring bool) (*conn, error) {
 func (l *Loop) begin(c *conn, k *call) {
 	c.state, c.call, k.conn = busy, k, c
 	c.written, c.first, c.broken = 0, 0, nil
+	l.lend(c)
 	c.rd.Reset(k.plain.head)
 	if c.ring {
 		l.queueSent(k)
@@ -144,6 +144,24 @@ func (l *Loop) begin(c *conn, k *call) {
 	}
 	l.markSent(k)
 	l.write(c)
+}
+
+// lend gives a connection a reader for the time that it is busy: one that is idle holds no memory for answers.
+func (l *Loop) lend(c *conn) {
+	n := len(l.readers)
+	if n == 0 {
+		c.rd = new(http1.ResponseReader)
+		return
+	}
+	c.rd, l.readers = l.readers[n-1], l.readers[:n-1]
+}
+
+// takeBack takes the reader of a connection that is not busy any more.
+func (l *Loop) takeBack(c *conn) {
+	if c.rd != nil {
+		l.readers = append(l.readers, c.rd)
+		c.rd = nil
+	}
 }
 
 // hangup is what tells that nothing more will come than what can be read now.
@@ -182,6 +200,7 @@ func (l *Loop) closeConn(c *conn) {
 		l.idlers(c).remove(c)
 	}
 	l.dialed.remove(c)
+	l.takeBack(c)
 	if c.call != nil {
 		c.call.conn = nil
 	}

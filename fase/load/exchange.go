@@ -149,6 +149,7 @@ func (l *Loop) complete(c *conn, a service.Answer, keep bool) {
 	c.served++
 	if keep && (l.cfg.Requests == 0 || int(c.served) < l.cfg.Requests) {
 		c.state, c.call = idle, nil
+		l.takeBack(c)
 		l.idlers(c).pushFront(c)
 	} else {
 		l.closeConn(c)

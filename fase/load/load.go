@@ -22,6 +22,10 @@ import (
 	"github.com/eve-emulation/eve/fase/step"
 )
 
+// Precise is what a loop polls that is to be exact, as Config.Spin: longer than most waits take to end when nothing else
+// runs.
+const Precise = 60 * time.Microsecond
+
 // A Group is what a Loop steps: a population of clients, as user.Group is. Its effects are Send and Abandon, and it may
 // be handed several inputs before its effects are taken. The slots of its Refs are dense: about as many as calls are in
 // flight at most, for the loop keeps a table of them. All methods are called on the loop's thread, with instants that

@@ -14,6 +14,7 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/step"
+	"github.com/eve-emulation/eve/internal/http1"
 	"github.com/eve-emulation/eve/internal/mono"
 	"github.com/eve-emulation/eve/internal/netpoll"
 )
@@ -48,8 +49,9 @@ type Loop struct {
 
 	calls    slab[call]
 	conns    slab[conn]
-	flights  [][]*call   // by group and slot
-	watchers []Connecter // by group; nil for those that are none
+	readers  []*http1.ResponseReader // that no connection has
+	flights  [][]*call               // by group and slot
+	watchers []Connecter             // by group; nil for those that are none
 	pools    map[place]*pool
 	nodes    []node
 	waiting  []*pool             // with calls in line

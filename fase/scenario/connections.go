@@ -24,7 +24,7 @@ const (
 // connections reads how a group uses its connections, and how many processes it takes.
 func (c *compiler) connections(g *user.Config, n named[rawClient]) {
 	v := &n.v
-	g.Connections = user.Connections{Own: v.connections.v == "own", PerRequests: v.perRequests.v, Idle: v.idle.v, ConnectTimeout: v.connectIn.v, MaxBody: int64(v.maxBody.v)}
+	g.Connections = user.Connections{Own: v.connections.v == "own", PerRequests: v.perRequests.v, Idle: v.idle.v, ConnectTimeout: v.connectIn.v, MaxBody: int64(v.maxBody.v), Precise: v.precision.v == "spin"}
 	c.sources(g, v.sources)
 	g.Parts = v.processes.v
 	if g.Users > 0 && g.Parts > g.Users {

@@ -68,6 +68,7 @@ type rawClient struct {
 	start, stop spot[time.Duration]
 	connections spot[string]
 	perRequests spot[int]
+	precision   spot[string]
 	idle        spot[int]
 	processes   spot[int]
 	sources     []spot[string]
@@ -197,6 +198,7 @@ func clientFields(c *rawClient) []field {
 		{key: "start", value: duration(&c.start, 0, false), def: "0s", help: "when the arrivals begin; users: when they come and begin to think"},
 		{key: "stop", value: duration(&c.stop, time.Nanosecond, false), help: "no request begins at or after it; without it the end of the run"},
 		{key: "connections", value: choice(&c.connections, "shared", "own"), def: "shared", help: "whose connections are: taken by whoever asks next, the latest freed first, or each user's own (each session's in a group with a rate)"},
+		{key: "precision", value: choice(&c.precision, "sleep", "spin"), def: "sleep", help: "how the generator keeps time: asleep until a request is due, or polling for the last 60 µs, which is exact and costs the CPU"},
 		{key: "requests_per_connection", value: whole(&c.perRequests, 1, 1<<30), help: "a connection is closed after so many answers, and a new one opened when need be; without it there is no limit"},
 		{key: "idle", value: whole(&c.idle, 0, 1_000_000), def: "0", help: "connections that are opened at the start and left idle, spread over the servers that the request calls first"},
 		{key: "processes", value: whole(&c.processes, 1, maxProcesses), help: "processes that share the group; without it as many as it takes: 19 000 connections and 40 000 requests per second for each"},

@@ -20,6 +20,8 @@ type Connections struct {
 	// whoever carries the calls has defaults.
 	ConnectTimeout time.Duration
 	MaxBody        int64
+	// Precise has whoever carries the calls poll, instead of sleep, just before each is due.
+	Precise bool
 }
 
 // Processes names the processes that share the group, by part: its own name, then NAME_2, NAME_3 and so on.

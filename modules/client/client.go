@@ -149,10 +149,14 @@ func (d *driver) address(node int) string {
 }
 
 func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin time.Duration) error {
+	if c.Connections.Precise {
+		spin = max(spin, load.Precise)
+	}
 	l, err := load.New(load.Config{
 		T0: d.env.T0(), Groups: []load.Group{g}, Address: d.address, Services: d.topo.Services, End: c.End, Grace: time.Millisecond,
 		Spin: spin, Own: c.Connections.Own, Requests: c.Connections.PerRequests, Hold: c.Idle(), Sources: sources(c),
 		Sites: d.sites, ConnectTimeout: c.Connections.ConnectTimeout, MaxBody: c.Connections.MaxBody,
+		Light: runtime.GOMAXPROCS(0) > 1,
 	})
 	if err != nil {
 		return err

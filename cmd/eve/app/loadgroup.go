@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -118,7 +119,7 @@ func (g *loadGroup) newRun(records bool) (*loadRun, error) {
 		l, err := load.New(load.Config{
 			T0: r.t0, Groups: []load.Group{group}, Address: func(node int) string { return g.addresses[node] }, Sites: g.sites,
 			Services: g.services, End: c.End, Grace: time.Second, Spin: spin, Connections: limit, Requests: f.perConnection,
-			ConnectTimeout: f.connect,
+			ConnectTimeout: f.connect, Light: runtime.GOMAXPROCS(0) > f.threads,
 		})
 		if err != nil {
 			return nil, err
