@@ -70,7 +70,13 @@ type Search struct {
 	tries  int // confirmations that did not pass
 	why    string
 	sure   int // the confirmation that passed, by index + 1
+
+	limited int // probes in a row in which something else was the limit
 }
+
+// A load at which something else was the limit is tried once more, in case that passes; and so many probes of that kind in a
+// row end a search.
+const mostLimited = 6
 
 // confirmations is how often a search tries to confirm before it gives up.
 const confirmations = 6
@@ -139,6 +145,15 @@ func (s *Search) Tell(o Outcome, limited string) {
 		t.Verdict = Inconclusive
 	}
 	s.trials = append(s.trials, t)
+	if limited == "" {
+		s.limited = 0
+	} else if s.limited++; s.limited%2 == 1 {
+		s.plan(t.Load, t.Purpose)
+		return
+	} else if s.limited >= mostLimited && s.low == 0 {
+		s.give("the generator was the limit at every load, down to %s", t.Load)
+		return
+	}
 	if t.holds() {
 		s.low = max(s.low, t.Load)
 	} else {

@@ -107,6 +107,22 @@ func TestGeneratorLimit(t *testing.T) {
 	}
 }
 
+// TestBusyHost has every probe limited by something else: the search gives up instead of going down for ever.
+func TestBusyHost(t *testing.T) {
+	s, err := find.NewSearch(find.Config{Limits: limits(t, "p99 < 20ms"), Start: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tried []float64
+	for p, more := s.Next(); more; p, more = s.Next() {
+		tried = append(tried, p.Load)
+		s.Tell(find.Outcome{Verdict: find.Pass, Took: time.Second}, "the host is busy")
+	}
+	if a := s.Answer(); len(tried) != 6 || tried[1] != 1000 || a.Load != 0 || a.Limited == "" || a.Why == "" {
+		t.Errorf("got %+v after %v, want each load twice, three of them, and why", a, tried)
+	}
+}
+
 func TestWrongSearches(t *testing.T) {
 	ls := limits(t, "p99 < 20ms")
 	for _, cfg := range []find.Config{

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/eve-emulation/eve/fase/find"
 	"github.com/eve-emulation/eve/fase/report"
@@ -49,7 +50,7 @@ func (t probeTable) row(x find.Trial) {
 		fmt.Fprintf(t.out, "%3s  and %s: %s, %s\n", "", report.Clean(e.Limit.String()), figure(e.Limit, e.Value), e.Verdict)
 	}
 	if x.Limited != "" {
-		fmt.Fprintf(t.out, "%3s  %s\n", "", report.Clean(x.Limited))
+		fmt.Fprintln(t.out, folded("    ", report.Clean(x.Limited)))
 	}
 }
 
@@ -116,11 +117,32 @@ func tellAnswer(out io.Writer, a find.Answer, cfg find.Config, trials []find.Tri
 		fmt.Fprintln(&b, "a higher load was not tried: --most")
 	}
 	if a.Limited != "" {
-		fmt.Fprintln(&b, "generator limited: a higher load could not be offered:", report.Clean(a.Limited))
+		fmt.Fprintln(&b, folded("", "generator limited: a higher load could not be offered: "+report.Clean(a.Limited)))
 	}
 	if interrupted {
 		fmt.Fprintln(&b, "interrupted")
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// folded breaks a text at words, so that no line is wider than 79 columns; every line begins with indent.
+func folded(indent, text string) string {
+	var b strings.Builder
+	width := 0
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i > 0 && width+1+n > 79:
+			b.WriteString("\n" + indent + word)
+			width = len(indent) + n
+		case i > 0:
+			b.WriteString(" " + word)
+			width += 1 + n
+		default:
+			b.WriteString(indent + word)
+			width = len(indent) + n
+		}
+	}
+	return b.String()
 }
