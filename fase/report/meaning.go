@@ -73,7 +73,7 @@ const textWidth = 118
 func wrap(s string, n int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Split(s, " ") {
+	for word := range strings.SplitSeq(s, " ") {
 		switch {
 		case line == "":
 			line = word

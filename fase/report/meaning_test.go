@@ -50,7 +50,7 @@ func TestMeaning(t *testing.T) {
 	if strings.Contains(text, "1234 issued") || strings.Contains(text, "\x1b") {
 		t.Errorf("terminal: got a gate that was passed, or a control character, in\n%s", text)
 	}
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if strings.HasPrefix(line, "  ") && len([]rune(line)) > 124 {
 			t.Errorf("terminal: got a line of %d characters: %s", len([]rune(line)), line)
 		}

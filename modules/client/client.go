@@ -182,7 +182,7 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 			err = nil
 		}
 		g.Settle(min(d.env.Now(), c.End))
-		return errors.Join(err, d.tell(context.WithoutCancel(ctx), c, stats))
+		return errors.Join(err, d.tell(context.WithoutCancel(ctx), c, stats, spin))
 	})
 	return work.Wait()
 }
@@ -215,11 +215,11 @@ func sources(c user.Config) []netip.Addr {
 }
 
 // tell writes what it cost to emulate the group.
-func (d *driver) tell(ctx context.Context, c user.Config, s load.Stats) error {
+func (d *driver) tell(ctx context.Context, c user.Config, s load.Stats, spin time.Duration) error {
 	g := runs.Generator{
 		CPU: runs.Number(s.ThreadCPU.Seconds()), Utilisation: runs.Number(s.Utilisation()), ProcessCPU: runs.Number(s.ProcessCPU.Seconds()),
 		JitterP50: runs.Number(s.Jitter.Quantile(0.5).Seconds()), JitterP99: runs.Number(s.Jitter.Quantile(0.99).Seconds()),
-		JitterMax:   runs.Number(s.Jitter.Max().Seconds()),
+		JitterMax:   runs.Number(s.Jitter.Max().Seconds()), Spin: runs.Number(spin.Seconds()),
 		Connections: s.Opened, Idle: s.Held, IdleLost: s.HeldLost, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 	}
 	for _, m := range s.Messages {
