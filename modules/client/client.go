@@ -219,7 +219,7 @@ func (d *driver) tell(ctx context.Context, c user.Config, s load.Stats, spin tim
 	g := runs.Generator{
 		CPU: runs.Number(s.ThreadCPU.Seconds()), Utilisation: runs.Number(s.Utilisation()), ProcessCPU: runs.Number(s.ProcessCPU.Seconds()),
 		JitterP50: runs.Number(s.Jitter.Quantile(0.5).Seconds()), JitterP99: runs.Number(s.Jitter.Quantile(0.99).Seconds()),
-		JitterMax:   runs.Number(s.Jitter.Max().Seconds()), Spin: runs.Number(spin.Seconds()),
+		JitterMax: runs.Number(s.Jitter.Max().Seconds()), Spin: runs.Number(spin.Seconds()),
 		Connections: s.Opened, Idle: s.Held, IdleLost: s.HeldLost, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 	}
 	for _, m := range s.Messages {
