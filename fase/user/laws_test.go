@@ -75,6 +75,9 @@ func TestPoissonGapsAreExponential(t *testing.T) {
 // of states are nearly independent; the relative standard error of a variance of n is sqrt((2+k)/n) with k the excess kurtosis,
 // here below 6, so 3 %, and that of the mean count is sqrt(I/(n·m)), so 0.9 % or less; four of each are allowed.
 func TestBurstsHaveTheDispersionOfTheClosedForm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million draws of one goroutine: long under the race detector, which learns nothing from them")
+	}
 	const n, window = 8000, 5 * time.Second
 	for _, tt := range []struct {
 		name   string
@@ -98,6 +101,9 @@ func TestBurstsHaveTheDispersionOfTheClosedForm(t *testing.T) {
 
 // Three states, over windows so long that the index of dispersion is that of the long run but for 3 %.
 func TestBurstsOfThreeStates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million draws of one goroutine: long under the race detector, which learns nothing from them")
+	}
 	const n, window, rate = 3000, 20 * time.Second, 20
 	b := &user.Bursts{States: []user.Burst{{1, 200 * time.Millisecond}, {0, 100 * time.Millisecond}, {8, 50 * time.Millisecond}}}
 	cfg := user.Config{Seed: 3, Law: user.MMPP, Bursts: b, Rate: []user.Point{{Rate: rate}}, End: dsv.At(n * window)}
@@ -329,7 +335,7 @@ func TestBurstsOfNextToNothing(t *testing.T) {
 		within(t, 5*time.Second, func() {
 			cfg := user.Config{
 				Law: user.MMPP, Bursts: &user.Bursts{States: []user.Burst{{0, 10 * time.Millisecond}, {1, time.Millisecond}}},
-				Sine: &user.Sine{Amplitude: 1, Period: 10 * time.Millisecond}, Rate: []user.Point{{Rate: rate}}, End: dsv.At(time.Hour),
+				Sine: &user.Sine{Amplitude: 1, Period: 10 * time.Millisecond}, Rate: []user.Point{{Rate: rate}}, End: dsv.At(time.Minute),
 			}
 			if got := sends(newGroup(t, cfg), cfg.End, 1); len(got) != 0 {
 				t.Errorf("rate %v: sent at %v, want nothing", rate, got)
