@@ -51,7 +51,7 @@ var layout = []struct {
 	{"fase/user", []string{"dsv", "dmm", "rdr", "fase/step", "fase/stat", "fase/service", "fase/session"}},
 	{"fase/adapt", []string{"dsv", "dmm", "dmm/expr", "evekernel/egs", "fase/step", "fase/stat", "fase/service"}},
 	{"fase/scenario", []string{"dsv", "dmm", "dmm/expr", "dmm/recipe", "dmm/wasm", "rdr", "fase/step", "fase/machine", "fase/admit", "fase/service", "fase/user", "fase/session", "fase/adapt", "fase/files", "fase/trace", "fase/usage"}},
-	{"fase/runs", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/usage"}},
+	{"fase/runs", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/session", "fase/adapt", "fase/scenario", "fase/usage"}},
 	{"fase/runs/runstest", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
 	{"fase/sim", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/files"}},
 	{"fase/report", []string{"dsv", "dmm", "fase/stat", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/usage"}},

@@ -67,7 +67,9 @@ func number(set *dmm.Set, name string) float64 {
 	return x
 }
 
-func count(set *dmm.Set, name string) uint64 { return set.Var(dsv.Name("crowd." + name)).Read().Hist.Count() }
+func count(set *dmm.Set, name string) uint64 {
+	return set.Var(dsv.Name("crowd." + name)).Read().Hist.Count()
+}
 
 // emulate steps a group against a host until the run's end, and stops there.
 func emulate(cfg user.Config, set *dmm.Set, until time.Duration) []user.Record {
