@@ -86,7 +86,7 @@ func (l Limit) String() string {
 // "p99 < 20ms and errors < 0.1%". <= is taken for <.
 func ParseLimits(text string) ([]Limit, error) {
 	var ls []Limit
-	for _, part := range strings.Split(text, " and ") {
+	for part := range strings.SplitSeq(text, " and ") {
 		l, err := parseLimit(part)
 		if err != nil {
 			return nil, err

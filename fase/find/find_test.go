@@ -1,6 +1,7 @@
 package find_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/eve-emulation/eve/fase/find"
@@ -31,15 +32,15 @@ func TestLimits(t *testing.T) {
 		{"p99 < 1s and", ""},
 	} {
 		ls, err := find.ParseLimits(test.text)
-		got := ""
+		var got strings.Builder
 		for i, l := range ls {
 			if i > 0 {
-				got += " and "
+				got.WriteString(" and ")
 			}
-			got += l.String()
+			got.WriteString(l.String())
 		}
-		if got != test.want || (err == nil) != (test.want != "") {
-			t.Errorf("%q: got %q, %v, want %q", test.text, got, err, test.want)
+		if got.String() != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%q: got %q, %v, want %q", test.text, got.String(), err, test.want)
 		}
 	}
 }
