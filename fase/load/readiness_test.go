@@ -14,7 +14,7 @@ func TestReadiness(t *testing.T) {
 	if testing.Short() || os.Getenv(onReadiness) != "" {
 		t.Skip("all tests once more")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.timeout=2m")
 	cmd.Env = append(os.Environ(), onReadiness+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("tests on epoll: %v\n%s", err, out)
