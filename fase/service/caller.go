@@ -174,6 +174,15 @@ func (c *Caller) Owner(ref step.Ref) Op {
 	return Op{}
 }
 
+// Began is from when a call counts: when its request was due, for one made at once, else when it was made. It is 0 when the
+// call has ended.
+func (c *Caller) Began(ref step.Ref) dsv.Instant {
+	if k := c.lookup(ref); k != nil {
+		return k.began
+	}
+	return 0
+}
+
 // Node is the server that a call was sent to.
 func (c *Caller) Node(ref step.Ref) int32 {
 	if k := c.lookup(ref); k != nil {

@@ -14,6 +14,10 @@ import (
 // Late is how much later than due a request may be sent before it is counted as late.
 const Late = time.Millisecond
 
+// Before is an instant before a run: that at which a group is told what holds from the beginning. Nothing is due at it, so that
+// nothing is asked of a server before the run begins.
+const Before dsv.Instant = -1
+
 // accrue is how often a group brings its continuous measurements up to date.
 const accrue = 100 * time.Millisecond
 
@@ -66,7 +70,10 @@ const (
 	eventAgain // Ref: a request that waits for its next attempt
 )
 
-// NewGroup returns a group without any mapping: hand it the present ones by Changed.
+// unsent is when a request was sent that has not been.
+const unsent dsv.Instant = -1
+
+// NewGroup returns a group without any mapping: hand it the present ones by Changed, at [Before].
 func NewGroup(cfg Config, vars service.Vars) *Group {
 	g := &Group{cfg: cfg, rate: cfg.curve(), offered: cfg.curve()}
 	c := service.NewCaller(cfg.Topology, cfg.Services, -1, step.Send, step.Abandon, g.effect, vars)
@@ -181,7 +188,7 @@ func (g *Group) begin(due dsv.Instant, key rdr.Key, user, n uint64) {
 		g.enter(due, key, user, n)
 		return
 	}
-	g.ask(request{key: key, user: user, n: n, due: due, sent: -1})
+	g.ask(request{key: key, user: user, n: n, due: due, sent: unsent})
 }
 
 // ask begins a request.
@@ -309,11 +316,11 @@ func (g *Group) Sent(at dsv.Instant, ref step.Ref) {
 		return
 	}
 	s := &g.requests[x]
-	if s.sent >= 0 {
+	if s.sent != unsent || s.measured {
 		return
 	}
 	s.sent = at
-	lag := at.Sub(s.due)
+	lag := at.Sub(g.run.Calls.Began(ref)) // what a request does before its first call is no lag
 	g.meters.lag.Write(at, lag.Seconds())
 	if lag > Late {
 		g.meters.late.Write(at, 1)

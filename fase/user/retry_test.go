@@ -37,7 +37,7 @@ var books = []string{"issued", "requests", "errors", "abandoned", "retries", "re
 
 func newBench(t *testing.T, cfg user.Config, reply func(*bench, step.Effect) (service.Answer, time.Duration)) *bench {
 	t.Helper()
-	specs := []dmm.Spec{{Name: "crowd.latency", Manipulator: "histogram"}, {Name: "crowd.in_flight", Manipulator: "mean"}}
+	specs := []dmm.Spec{{Name: "crowd.latency", Manipulator: "histogram"}, {Name: "crowd.send_lag", Manipulator: "histogram"}, {Name: "crowd.in_flight", Manipulator: "mean"}}
 	for _, n := range books {
 		specs = append(specs, dmm.Spec{Name: dsv.Name("crowd." + n), Manipulator: "count"})
 	}

@@ -94,7 +94,7 @@ func (g *Group) visit(at dsv.Instant, w uint32) {
 	k := &g.walks.all[w]
 	k.state = visits
 	g.walks.pages[g.page(k)].visits.Write(at, 1)
-	g.ask(request{key: PageKey(k.key, int(k.nth)), user: k.user, n: k.n, due: at, sent: -1, walk: w})
+	g.ask(request{key: PageKey(k.key, int(k.nth)), user: k.user, n: k.n, due: at, sent: unsent, walk: w})
 }
 
 // page is the page that a session is at, or goes to.

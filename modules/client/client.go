@@ -96,7 +96,7 @@ func (d *driver) learn(ctx context.Context, g *user.Group) error {
 			return err
 		}
 		d.place(m)
-		g.Changed(0, svc, m)
+		g.Changed(user.Before, svc, m)
 	}
 	return nil
 }

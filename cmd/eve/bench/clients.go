@@ -156,7 +156,7 @@ func (c *guests) run(ctx context.Context) (r visited, err error) {
 		return r, err
 	}
 	group := user.NewGroup(cfg, set.Var)
-	group.Changed(0, 0, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: "target", State: service.Serving}}})
+	group.Changed(user.Before, 0, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: "target", State: service.Serving}}})
 	var carried eveload.Group = group
 	var watched *stamper
 	if c.Stamps {
