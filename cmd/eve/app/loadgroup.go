@@ -107,10 +107,10 @@ func (g *loadGroup) newRun(records bool) (*loadRun, error) {
 		}
 		group := user.NewGroup(c, set.Var)
 		for svc, name := range c.Topology.Services {
-			group.Changed(0, svc, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: name, State: service.Serving}}})
+			group.Changed(user.Before, svc, service.Mapping{Epoch: 1, Replicas: []service.Replica{{Server: name, State: service.Serving}}})
 		}
 		for _, s := range g.steps {
-			group.Set(0, s.at, user.UsersSetting, s.users)
+			group.Set(user.Before, s.at, user.UsersSetting, s.users)
 		}
 		limit := f.connections / f.threads
 		if part < f.connections%f.threads {
