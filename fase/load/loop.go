@@ -25,6 +25,9 @@ const slice = 100_000
 // chunk is how many sockets are served on one reading of the clock, at least.
 const chunk = 16
 
+// descriptors is for how many the process's table is made: all that one process is planned to open, in 256 KiB.
+const descriptors = 32 << 10
+
 // A Loop carries the calls of its groups. New makes it, Run runs it, once. Post, Changed and Stats may be called by any
 // goroutine but the loop's own.
 type Loop struct {
@@ -177,6 +180,7 @@ func (l *Loop) run(ctx context.Context) error {
 	p.Spin(int64(l.cfg.Spin))
 	p.Light(l.cfg.Light)
 	l.poller = p
+	_ = netpoll.Reserve(descriptors) // where it cannot be had, connections come late, not wrong
 	if err := l.openRing(); err != nil {
 		return fmt.Errorf("run load: %w", err)
 	}
