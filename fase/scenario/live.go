@@ -177,10 +177,18 @@ func (c *compiler) settable(name dsv.Name) bool {
 
 func (c *compiler) whatSettable(name dsv.Name) string {
 	known := c.plan.Settings()
+	if group, what, _ := strings.Cut(string(name), "."); what == user.RateSetting && c.replayed(group) {
+		return "its arrivals are those of a trace"
+	}
 	if _, ok := c.vars[name]; ok {
 		return "it is a measurement; set the rate, users, think time, patience or a weight of a client group, or a variable of a module"
 	}
 	return didYouMean(string(name), known)
+}
+
+// replayed reports whether the arrivals of a group are those of a trace.
+func (c *compiler) replayed(group string) bool {
+	return slices.ContainsFunc(c.raw.clients, func(n named[rawClient]) bool { return n.name == group && n.v.trace.at != nil })
 }
 
 // Settings lists the variables of client groups that may be set: GROUP.rate, GROUP.users and so on.

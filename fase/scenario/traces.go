@@ -198,8 +198,11 @@ func (c *compiler) replay(g *user.Config, n named[rawClient]) {
 		return // told already
 	}
 	g.Law = user.Replay
-	last := math.Min(float64(t.from.v)+float64(g.End-dsv.At(v.start.v))*t.speed.v, math.MaxInt64)
-	log := c.log(g, t, time.Duration(last))
+	until := time.Duration(math.MaxInt64)
+	if last := float64(t.from.v) + float64(g.End-dsv.At(v.start.v))*t.speed.v; last < math.MaxInt64 {
+		until = time.Duration(last)
+	}
+	log := c.log(g, t, until)
 	if log == nil {
 		return
 	}

@@ -137,6 +137,34 @@ func TestSecondsAreSpread(t *testing.T) {
 	if got := p.Clients[0].Trace.Due; !slices.Equal(got, instants(0, 0, 0, 0, 0, 2*time.Second)) {
 		t.Errorf("unspread: got %v", got)
 	}
+	// A wider spread ends where the next line comes.
+	if p, err = replayed(t, "{request: page, trace: {file: log, spread: 1h}}", log); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Clients[0].Trace.Due[:5]; !slices.IsSorted(got) || got[4] >= dsv.At(2*time.Second) || got[4] < dsv.At(time.Second) {
+		t.Errorf("spread over an hour: got %v, want all before the next line, at 2 s", got)
+	}
+}
+
+// A trace at a great speed has all its lines in a long run: what the run has room for is more than nanoseconds count.
+func TestGreatSpeeds(t *testing.T) {
+	p, err := replayed(t, "{request: page, trace: {file: log, speed: 1000000}}", "0\n1000000\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.Clients[0].Trace.Due, instants(0, time.Second); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	src := strings.Replace(string(p.Text), "duration: 10s", "duration: 20h", 1)
+	p, err = scenario.Load("test.yaml", []byte(src), scenario.Options{
+		OpenFile: func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("0\n1000000\n")), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.Clients[0].Trace.Due, instants(0, time.Second); !slices.Equal(got, want) {
+		t.Errorf("in a run of 20 h: got %v, want %v", got, want)
+	}
 }
 
 // Lines that are wrong are mistakes of the log, or counted.

@@ -48,9 +48,9 @@ func TestSteadyRequestsAllocateNothing(t *testing.T) {
 		w.host.Changed(0, 0, m)
 		w.group.Changed(0, 0, m)
 		d := step.NewDriver(w, w.host, w.group)
-		at := dsv.At(20 * time.Second) // until everything has been as large before
+		at := dsv.At(12 * time.Second) // until everything has been as large before
 		d.Run(at)
-		n := testing.AllocsPerRun(10, func() {
+		n := testing.AllocsPerRun(4, func() {
 			at = at.Add(time.Second)
 			d.Run(at)
 		})

@@ -66,13 +66,18 @@ func (t *Trace) Mean() (rdr.Mean, error) {
 const spreadNode = 0x5970
 
 // Spread moves the arrivals of a trace that share a time to instants of their own within the grain that times have, such as
-// the second of an access log: uniform ones, by their keys, in the order of the arrivals, which is what a Poisson process would
-// have done within it. Times are nanoseconds, none before the one before it, and stay in order.
+// the second of an access log, or until the next time of the trace, if that comes earlier: uniform ones, by their keys, in the
+// order of the arrivals, which is what a Poisson process would have done within it. Times are nanoseconds, none before the one
+// before it, and stay in order.
 func (c *Config) Spread(at []int64, grain time.Duration) {
 	for i := 0; i < len(at); {
 		end := i + 1
 		for end < len(at) && at[end] == at[i] {
 			end++
+		}
+		room := int64(grain)
+		if end < len(at) {
+			room = min(room, at[end]-at[i])
 		}
 		// Sums of exponential gaps over the sum of one more are the order statistics of uniforms.
 		all := c.Key(uint64(i), 0).Mix(spreadNode).Mix(1).Exp()
@@ -82,7 +87,7 @@ func (c *Config) Spread(at []int64, grain time.Duration) {
 		base, sum := at[i], 0.0
 		for n := i; n < end; n++ {
 			sum += c.Key(uint64(n), 0).Mix(spreadNode).Exp()
-			at[n] = base + min(int64(sum/all*float64(grain)), int64(grain)-1)
+			at[n] = base + min(int64(sum/all*float64(room)), room-1)
 		}
 		i = end
 	}
