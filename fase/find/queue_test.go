@@ -66,18 +66,21 @@ func TestFalsePasses(t *testing.T) {
 		{"sequential", find.TestConfig{Most: 20 * time.Second}, 0.1},
 		{"confirmation", find.TestConfig{Most: 20 * time.Second, Whole: true}, 0.1},
 	} {
-		test.cfg.Limits = limits(t, "p99 < 20ms")
-		count := map[find.Verdict]int{}
-		for i := range runs {
-			count[probe(t, test.cfg, holdsUpTo, rand.New(rand.NewPCG(uint64(i), 1))).Verdict]++
-		}
-		n := float64(runs)
-		if got := float64(count[find.Pass]) / n; got > 0.01+2*math.Sqrt(0.01*0.99/n) {
-			t.Errorf("%s: %.3f of probes at the limit pass, want at most 0.01", test.name, got)
-		}
-		if got := float64(count[find.Fail]) / n; got > test.fails+2*math.Sqrt(0.05*0.95/n) {
-			t.Errorf("%s: %.3f of probes at the limit fail, want at most %.2f", test.name, got, test.fails)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.cfg.Limits = limits(t, "p99 < 20ms")
+			count := map[find.Verdict]int{}
+			for i := range runs {
+				count[probe(t, test.cfg, holdsUpTo, rand.New(rand.NewPCG(uint64(i), 1))).Verdict]++
+			}
+			n := float64(runs)
+			if got := float64(count[find.Pass]) / n; got > 0.01+2*math.Sqrt(0.01*0.99/n) {
+				t.Errorf("%.3f of probes at the limit pass, want at most 0.01", got)
+			}
+			if got := float64(count[find.Fail]) / n; got > test.fails+2*math.Sqrt(0.05*0.95/n) {
+				t.Errorf("%.3f of probes at the limit fail, want at most %.2f", got, test.fails)
+			}
+		})
 	}
 }
 
@@ -177,6 +180,7 @@ func TestHiccup(t *testing.T) {
 
 // TestSearch finds the limit of the queue in virtual time, in ten of ten.
 func TestSearch(t *testing.T) {
+	t.Parallel()
 	seeds := uint64(10)
 	if testing.Short() || raceDetector {
 		seeds = 2
@@ -202,6 +206,7 @@ func TestSearch(t *testing.T) {
 
 // TestUntil measures the queue until its p90 is known to 5 %: intervals of 95 % hold the truth about that often.
 func TestUntil(t *testing.T) {
+	t.Parallel()
 	goal, err := find.ParseGoal("p90 < 10ms ± 5%")
 	if err != nil {
 		t.Fatal(err)

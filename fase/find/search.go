@@ -239,7 +239,7 @@ func (s *Search) likely() float64 {
 	z := student(normal(alpha), 28) + normal(0.2)
 	for load := c.at; ; load *= 0.998 {
 		y := c.slope * (load - c.at)
-		if y < -2 { // a share is never worth more below: too short a run
+		if y < -2 || load < c.at/2 { // a share is never worth more below, or the line is too flat: too short a run
 			return load
 		}
 		// What the share is worth grows with the length of the run, and with the share.

@@ -123,6 +123,28 @@ func TestBusyHost(t *testing.T) {
 	}
 }
 
+// TestFlatLine has evidence that hardly depends on the load, so that no load is far enough below the line: the search still
+// ends.
+func TestFlatLine(t *testing.T) {
+	ls := limits(t, "p99 < 20ms")
+	s, err := find.NewSearch(find.Config{Limits: ls, Start: 1000, Probe: time.Second, Confirm: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	probes := 0
+	for p, more := s.Next(); more; p, more = s.Next() {
+		probes++
+		share := 0.01 * math.Pow(p.Load/800, 0.3)
+		s.Tell(find.Outcome{
+			Verdict: find.Inconclusive, Took: time.Second,
+			Evidence: []find.Evidence{{Limit: ls[0], Share: share, Allowed: 0.01, Effective: 20, Verdict: find.Inconclusive}},
+		}, "")
+	}
+	if a := s.Answer(); probes > 30 || a.Confirmed || a.Why == "" {
+		t.Errorf("got %+v after %d probes, want no load that is confirmed, and why", a, probes)
+	}
+}
+
 func TestWrongSearches(t *testing.T) {
 	ls := limits(t, "p99 < 20ms")
 	for _, cfg := range []find.Config{
