@@ -97,6 +97,9 @@ func (l *Loop) assign(k *call) {
 		p.idle.remove(c)
 		l.begin(c, k)
 	case p.line.first != nil || !l.mayOpen(p):
+		if l.cfg.Connections > 0 && p.open >= l.cfg.Connections {
+			l.stats.Queued++
+		}
 		p.line.pushBack(k)
 		if !p.waits {
 			p.waits = true

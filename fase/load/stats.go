@@ -17,6 +17,7 @@ type Stats struct {
 	InFlight  uint64   // calls without an end yet
 
 	Messages []Message // what is behind the causes Malformed, NoRoute and Other
+	Queued   uint64    // calls that waited because Config.Connections were in use
 	Retried  uint64    // calls sent again because a kept connection turned out to be closed
 
 	Opened   uint64 // connections that were established

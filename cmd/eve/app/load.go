@@ -23,7 +23,8 @@ type loadFlags struct {
 	targets, method, body, rdr string
 	headers                    []string
 
-	rate, arrive, stages              string
+	rate, arrive, stages, trace       string
+	speed                             float64
 	users                             int
 	think, duration, warmup, patience time.Duration
 	seed                              uint64
@@ -84,8 +85,10 @@ func (f *loadFlags) flags(c *cobra.Command) {
 	fl.StringVarP(&f.body, "body", "d", "", "the body: a `TEXT`, or @FILE")
 	fl.StringVar(&f.rdr, "rdr", "", "post this `RDR` to an emulated server, as 'cpu 1ms reply 1KiB'")
 
-	fl.StringVarP(&f.rate, "rate", "r", "", "open: requests per second, as `2000/s`")
-	fl.StringVar(&f.arrive, "arrive", "poisson", "open: `LAW` of the arrivals, poisson or constant")
+	fl.StringVarP(&f.rate, "rate", "r", "", "open: requests per second, as `2000/s`, or a sine: '300/s ± 200/s every 10s'")
+	fl.StringVar(&f.arrive, "arrive", "poisson", "open: `LAW` of the arrivals: poisson, constant, or bursts: 'mmpp FACTOR:STAY,…'")
+	fl.StringVar(&f.trace, "trace", "", "open: requests are due when the lines of this `FILE` were: CSV, or an access log, plain or gzip'd")
+	fl.Float64Var(&f.speed, "speed", 1, "--trace: so many times as fast")
 	fl.IntVarP(&f.users, "users", "u", 0, "closed: `N` users, each waiting for its answer")
 	fl.StringVar(&f.stages, "stages", "", "rate, or with --users users, over time: `'10s:100/s,30s:100/s..500/s'`")
 	fl.DurationVar(&f.think, "think", 0, "closed: time between an answer and the next request, exponential with this mean")
@@ -127,10 +130,16 @@ const (
 func (f *loadFlags) check() error {
 	open, closed := f.rate != "", f.users != 0
 	switch {
-	case !open && !closed && f.stages == "" && f.find.text == "":
+	case !open && !closed && f.stages == "" && f.trace == "" && f.find.text == "":
 		return errors.New("want --rate N/s (an open group) or --users N (a closed one)")
 	case open && closed:
 		return errors.New("--rate is of an open group and --users of a closed one: want one of them")
+	case f.trace != "" && (open || closed || f.stages != "" || f.find.text != "" || f.arrive != "poisson"):
+		return errors.New("--trace says when requests are due: it does not go with --rate, --users, --stages, --arrive and --find")
+	case !(f.speed >= 1e-3 && f.speed <= 1e6):
+		return fmt.Errorf("--speed %g: want 0.001 to 1000000", f.speed)
+	case f.speed != 1 && f.trace == "":
+		return errors.New("--speed is of --trace FILE")
 	case f.users < 0 || f.users > maxUsers:
 		return fmt.Errorf("--users %d: want 1 to %d", f.users, maxUsers)
 	case f.duration <= 0:
@@ -185,6 +194,9 @@ func (f *loadFlags) prepare(ctx context.Context, args []string, given func(strin
 	}
 	length, err := f.arrivals(g)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.bound(); err != nil {
 		return nil, err
 	}
 	if length == 0 || given("duration") {
@@ -276,15 +288,15 @@ func serviceIn(path string) (string, bool) {
 
 // arrivals sets the rate, or the users, over time, and returns how long stages take.
 func (f *loadFlags) arrivals(g *loadGroup) (length time.Duration, err error) {
-	switch f.arrive {
-	case "poisson":
-	case "constant":
-		g.cfg.Law = user.Constant
-	default:
-		return 0, fmt.Errorf("--arrive %s: want poisson or constant", f.arrive)
+	if g.cfg.Law, g.cfg.Bursts, err = parseLaw(f.arrive); err != nil {
+		return 0, fmt.Errorf("--arrive %s: %w", f.arrive, err)
 	}
 	closed := f.users > 0 || f.stages != "" && !strings.Contains(f.stages, "/") && f.rate == ""
 	switch {
+	case closed && f.arrive != "poisson":
+		return 0, errors.New("--arrive is of an open group: want --rate N/s with it")
+	case f.trace != "":
+		return f.replay(g)
 	case f.stages != "":
 		ps, length, err := parseStages(f.stages, !closed)
 		if err != nil {
@@ -297,11 +309,11 @@ func (f *loadFlags) arrivals(g *loadGroup) (length time.Duration, err error) {
 		g.cfg.Users, g.steps = population(ps)
 		return length, nil
 	case f.rate != "":
-		rate, err := parseRate(f.rate)
-		if err != nil || rate == 0 {
-			return 0, fmt.Errorf("--rate %s: want requests per second, as 2000/s", f.rate)
+		rate, sine, err := parseSwing(f.rate)
+		if err != nil {
+			return 0, fmt.Errorf("--rate %w", err)
 		}
-		g.cfg.Rate = []user.Point{{Rate: rate}}
+		g.cfg.Rate, g.cfg.Sine = []user.Point{{Rate: rate}}, sine
 	case f.users == 0: // --find begins somewhere
 		g.cfg.Rate = []user.Point{{Rate: findStart}}
 	}

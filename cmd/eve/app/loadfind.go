@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -34,7 +35,12 @@ func (a *App) findLoad(ctx context.Context, g *loadGroup, f loadFlags) error {
 	if f.quiet {
 		v.title = ""
 	}
-	s := loadSearch{g: g, whole: whole, bound: limits[0].Bound, warmup: f.warmup}
+	s := loadSearch{g: g, whole: whole, bound: math.Inf(1), warmup: f.warmup}
+	for _, l := range limits {
+		if l.Metric != find.Errors { // its bound is no time
+			s.bound = min(s.bound, l.Bound)
+		}
+	}
 	if screen := newScreen(a.err); screen.terminal() && !f.quiet {
 		s.screen = screen
 	}
@@ -45,7 +51,7 @@ func (a *App) findLoad(ctx context.Context, g *loadGroup, f loadFlags) error {
 type loadSearch struct {
 	g      *loadGroup
 	whole  bool
-	bound  float64
+	bound  float64 // the least of response times, seconds; +Inf: none
 	warmup time.Duration
 	screen *screen // nil: nothing is shown of a probe that runs
 	before *find.Verdict

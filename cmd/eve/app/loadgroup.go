@@ -37,6 +37,8 @@ type loadGroup struct {
 	steps     []populationStep
 	flags     *loadFlags
 	goal      *find.Goal
+	// connections may be open to a server.
+	connections int
 }
 
 // reachTimeout bounds the time until a server answers.
@@ -112,8 +114,8 @@ func (g *loadGroup) newRun(records bool) (*loadRun, error) {
 		for _, s := range g.steps {
 			group.Set(user.Before, s.at, user.UsersSetting, s.users)
 		}
-		limit := f.connections / f.threads
-		if part < f.connections%f.threads {
+		limit := g.connections / f.threads
+		if part < g.connections%f.threads {
 			limit++
 		}
 		l, err := load.New(load.Config{

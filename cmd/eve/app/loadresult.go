@@ -13,7 +13,6 @@ import (
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/stat"
-	"github.com/eve-emulation/eve/fase/user"
 )
 
 // result is what `eve load` measured: since the warm-up, but the accounting is of the whole run.
@@ -113,11 +112,16 @@ func (g *loadGroup) result(r *loadRun) result {
 		x.InFlight += int64(group.InFlight())
 	}
 	x.addStats(r.stats)
+	if note := g.queued(r.stats); note != "" {
+		x.Messages = append(x.Messages, note)
+	}
 	window := math.Max((end - g.cfg.Warmup).Seconds(), 1e-9)
 	x.AchievedRate = runs.Number(float64(m.counts["issued"]) / window)
 	planned := 0.0
-	if len(g.cfg.Rate) > 0 {
-		planned = offered(g.cfg.Rate, end) - offered(g.cfg.Rate, min(g.cfg.Warmup, end))
+	if g.cfg.Open() {
+		offered := g.cfg.Offered()
+		before := offered(min(g.cfg.Warmup, end))
+		planned = offered(end) - before
 		x.TargetRate = new(runs.Number(planned / window))
 	}
 	generator := &runs.Generator{Utilisation: x.Utilisation}
@@ -125,7 +129,7 @@ func (g *loadGroup) result(r *loadRun) result {
 		generator.Spin = runs.Number(max(g.flags.spin, spinShare).Seconds())
 	}
 	x.Reasons = runs.Generated{
-		Open: len(g.cfg.Rate) > 0, Poisson: g.cfg.Law == user.Poisson, Planned: planned, Issued: m.counts["issued"],
+		Open: g.cfg.Open(), Poisson: g.cfg.Varies(), Planned: planned, Issued: m.counts["issued"],
 		SendLag: x.SendLag, Response: x.Response, Generator: generator,
 	}.LimitReasons()
 	x.Limited = len(x.Reasons) > 0

@@ -104,21 +104,3 @@ func population(ps []user.Point) (first int, steps []populationStep) {
 	}
 	return first, steps
 }
-
-// offered is how many requests a curve of rates is to issue until an instant.
-func offered(ps []user.Point, until dsv.Instant) float64 {
-	sum := 0.0
-	for i, p := range ps {
-		end, rate := until, p.Rate
-		if i+1 < len(ps) {
-			end = min(until, ps[i+1].At)
-			if d := ps[i+1].At - p.At; d > 0 {
-				rate = p.Rate + (ps[i+1].Rate-p.Rate)*float64(end-p.At)/float64(d)
-			}
-		}
-		if end > p.At {
-			sum += (p.Rate + rate) / 2 * (end - p.At).Seconds()
-		}
-	}
-	return sum
-}

@@ -62,7 +62,7 @@ func (v *loadView) lines(at dsv.Instant, columns int) []string {
 	}
 	lines := []string{gauge(min(at, end).Seconds()/end.Seconds(), columns-len(clock)-1) + " " + clock}
 	rates := []string{fmt.Sprintf("sent %s/s", report.Count(float64(now.issued-was.issued)/span))}
-	if len(v.g.cfg.Rate) > 0 {
+	if v.g.cfg.Open() {
 		rates = []string{fmt.Sprintf("asked %s/s", report.Count((now.target-was.target)/span)), rates[0]}
 	}
 	rates = append(rates, fmt.Sprintf("answered %s/s", report.Count(float64(now.ended-was.ended)/span)), fmt.Sprintf("in flight %d", inFlight))

@@ -28,7 +28,7 @@ type serveFlags struct {
 	threads, helpers, queue         int
 	backlog                         int
 	speed                           float64
-	remote                          bool
+	remote, any                     bool
 	policy, get                     string
 	seed                            uint64
 	limit, pool                     int
@@ -84,6 +84,7 @@ func (a *App) serveCommand() *cobra.Command {
 	fl.IntVar(&f.pool, "pool", 0, "requests that wait for service; those beyond are refused with 503 (no bound)")
 	fl.StringVar(&f.get, "get", "", "what a GET demands: an `RDR`, as 'cpu exp(1ms) reply 1KiB' (nothing)")
 	fl.Uint64Var(&f.seed, "seed", 0, "the seed of demands that are drawn for requests without a key, as those of GET (another one each time)")
+	fl.BoolVar(&f.any, "any", false, "answer any method outside /rdr as a GET is answered, not GET and HEAD alone")
 	fl.BoolVar(&f.remote, "allow-remote", false, "listen on an address that others can reach")
 	return c
 }
@@ -133,6 +134,7 @@ func (f *serveFlags) config() (server.Config, error) {
 		},
 		Seed: cmp.Or(f.seed, uint64(os.Getpid())),
 		Get:  get,
+		Any:  f.any,
 	}, nil
 }
 

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,7 +28,7 @@ type simSearch struct {
 	a      *App
 	arg    string
 	o      overrides
-	group  string
+	of     string // the group, or the service, that the conditions are on
 	path   string // of the value that is varied
 	whole  bool
 	seed   uint64
@@ -62,31 +64,38 @@ func (a *App) findSimulated(ctx context.Context, arg string, s settings, f findF
 	return a.search(ctx, cfg, searchView{title: title, unit: unitOf(x.whole), json: f.json}, x.probe)
 }
 
-// vary finds what is varied: the group of the conditions, and the path of its rate or its users. start is its present value.
+// vary finds what the conditions are on, a group or a service, and what is varied: the path of the rate or the users of that
+// group, or of the only one. start is its present value.
 func (x *simSearch) vary(plan *scenario.Plan, limits []find.Limit, path string) (start float64, err error) {
 	for _, l := range limits {
-		group := strings.TrimSuffix(strings.TrimSuffix(l.Of, ".latency"), ".errors")
+		of := strings.TrimSuffix(strings.TrimSuffix(l.Of, ".latency"), ".errors")
 		switch {
-		case group == "" && len(plan.Clients) == 1:
-			group = plan.Clients[0].Name
-		case group == "":
+		case of == "" && len(plan.Clients) == 1:
+			of = plan.Clients[0].Name
+		case of == "":
 			return 0, fmt.Errorf("--find '%s': say of which group, as %s(%s.latency); there are %s", l, l.Name(), plan.Clients[0].Name, groupNames(plan))
 		}
-		if x.group != "" && x.group != group {
-			return 0, fmt.Errorf("--find: conditions on %s and on %s; want them on one group of clients", x.group, group)
+		if x.of != "" && x.of != of {
+			return 0, fmt.Errorf("--find: conditions on %s and on %s; want them on one group of clients, or one service", x.of, of)
 		}
-		x.group = group
+		x.of = of
 	}
-	c := clientOf(plan, x.group)
+	c := clientOf(plan, x.of)
+	if c == nil && slices.Contains(plan.Topology.Services, x.of) {
+		if len(plan.Clients) > 1 && path == "" {
+			return 0, fmt.Errorf("--find: %s is a service: say whose load is varied, as --vary clients.%s.rate; there are %s", x.of, plan.Clients[0].Name, groupNames(plan))
+		}
+		c = &plan.Clients[0]
+	}
 	if c == nil {
-		return 0, fmt.Errorf("--find: no group of clients is called %s; there are %s", x.group, groupNames(plan))
+		return 0, fmt.Errorf("--find: no group of clients is called %s; there are %s, and the services %s", x.of, groupNames(plan), strings.Join(plan.Topology.Services, ", "))
 	}
 	x.seed, x.warmup = plan.Seed, plan.Warmup
 	x.path = path
 	if path == "" {
-		x.path = "clients." + x.group + ".rate"
+		x.path = "clients." + c.Name + ".rate"
 		if len(c.Rate) == 0 {
-			x.path = "clients." + x.group + ".users"
+			x.path = "clients." + c.Name + ".users"
 		}
 	}
 	name, what, ok := strings.Cut(strings.TrimPrefix(x.path, "clients."), ".")
@@ -142,7 +151,10 @@ func (x *simSearch) probe(ctx context.Context, p find.Probe) (find.Outcome, stri
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	tap := &tap{Space: dsv.NewStore(nil), group: x.group, test: test, from: dsv.At(x.warmup), over: stop}
+	tap := &tap{
+		Space: dsv.NewStore(nil), of: x.of, test: test, from: dsv.At(x.warmup), over: stop,
+		service: clientOf(plan, x.of) == nil,
+	}
 	s, err := sim.New(ctx, plan, tap)
 	if err != nil {
 		return find.Outcome{}, "", err
@@ -154,13 +166,14 @@ func (x *simSearch) probe(ctx context.Context, p find.Probe) (find.Outcome, stri
 	return test.Outcome(), "", err
 }
 
-// A tap is a space that hands what a group's clients met to a test, on its way to a store.
+// A tap is a space that hands what a group's clients met, or the callers of a service, to a test, on its way to a store.
 type tap struct {
 	dsv.Space
-	group   string
+	of      string
 	test    *find.Test
 	from    dsv.Instant
 	issued  int64
+	service bool
 	over    func()
 	decided atomic.Bool
 }
@@ -172,19 +185,48 @@ func (t *tap) Sync(ctx context.Context, deltas []dsv.Delta) error {
 		d := &deltas[i]
 		at = max(at, d.T1)
 		switch d.Name {
-		case dsv.Name(t.group + ".records"):
+		case dsv.Name(t.of + ".records"):
 			feedRecords(t.test, d.Value.Bytes, t.from)
-		case dsv.Name(t.group + ".issued"):
+		case dsv.Name(t.of + ".issued"):
 			if d.T1 > t.from {
 				t.issued += d.Value.Int
 				t.test.Issued(d.T1, t.issued)
 			}
 		}
 	}
+	if t.service {
+		t.calls(deltas)
+	}
 	if t.test.Look(at) && !t.decided.Swap(true) {
 		t.over()
 	}
 	return t.Space.Sync(ctx, deltas)
+}
+
+// calls feeds the calls of a service to the test, window by window. Which of them failed is not known: those that were answered
+// fastest are taken for it, so that none is missed above a bound.
+func (t *tap) calls(deltas []dsv.Delta) {
+	failed := map[dsv.Instant]int64{}
+	var windows []*dsv.Delta
+	for i := range deltas {
+		switch d := &deltas[i]; {
+		case d.T1 <= t.from:
+		case d.Name == dsv.Name(t.of+".errors"):
+			failed[d.T1] += d.Value.Int
+		case d.Name == dsv.Name(t.of+".latency"):
+			windows = append(windows, d)
+		}
+	}
+	slices.SortStableFunc(windows, func(a, b *dsv.Delta) int { return cmp.Compare(a.T1, b.T1) })
+	for _, d := range windows {
+		d.Value.Hist.Buckets(func(b int, n uint64) bool {
+			for range n {
+				t.test.Add(d.T1-1, dsv.BucketMid(b), failed[d.T1] > 0)
+				failed[d.T1]--
+			}
+			return true
+		})
+	}
 }
 
 // feedRecords feeds the requests of a chunk of records to a test; those that were due before from are no part of it.
