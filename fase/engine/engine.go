@@ -233,6 +233,9 @@ func (r Registry) Kind(name string) (Kind, bool) {
 	return Kind{}, false
 }
 
+// descriptors is for how many the process's table is made, in 256 KiB: see netpoll.Reserve.
+const descriptors = 32 << 10
+
 // Names returns the names of the engines, in order.
 func (r Registry) Names() []string {
 	names := make([]string, len(r))
@@ -254,6 +257,7 @@ func (r Registry) Listen(cfg Config, handler func(loop int) Handler) (Engine, er
 			if k.MaxLoops > 0 && cfg.Reactors > k.MaxLoops {
 				return nil, fmt.Errorf("listen %s: %d loops; engine %s has at most %d", cfg.Listen, cfg.Reactors, k.Name, k.MaxLoops)
 			}
+			_ = netpoll.Reserve(descriptors) // where it cannot be had, some connections are taken late
 			return k.Listen(cfg, handler)
 		}
 	}
