@@ -21,6 +21,7 @@ type conn struct {
 	written int64 // bytes of the call's request
 	owner   uint32
 	served  uint32      // whole answers before this call
+	turn    uint32      // of the loop in which this call was put on the connection
 	hold    *hold       // it is one of those left idle
 	first   dsv.Instant // when the first byte of this call's answer was seen; 0: none has come
 	hungup  bool        // the poller has told of the end of the stream, which it does once
@@ -134,7 +135,7 @@ func (l *Loop) dial(p *pool, ring bool) (*conn, error) {
 // begin sends a call over an open connection.
 func (l *Loop) begin(c *conn, k *call) {
 	c.state, c.call, k.conn = busy, k, c
-	c.written, c.first, c.broken = 0, 0, nil
+	c.written, c.first, c.broken, c.turn = 0, 0, nil, l.turns
 	l.lend(c)
 	c.rd.Reset(k.plain.head)
 	if c.ring {
@@ -179,10 +180,7 @@ func (l *Loop) event(ev netpoll.Event) {
 	case shaking:
 		l.handshaken(c, ev.Events)
 	case idle:
-		// The server closes it, or speaks without having been asked. A writable edge alone means nothing.
-		if ev.Events&^netpoll.Out != 0 && (ev.Events&hangup != 0 || !l.quiet(c)) {
-			l.closeConn(c)
-		}
+		l.unasked(c, ev.Events)
 	default:
 		if ev.Events&netpoll.Out != 0 && (c.written < c.call.total() || c.tunnel.unsent()) && c.broken == nil {
 			l.write(c)
@@ -191,6 +189,14 @@ func (l *Loop) event(ev netpoll.Event) {
 			c.hungup = c.hungup || ev.Events&hangup != 0
 			l.read(c)
 		}
+	}
+}
+
+// unasked acts on an event of an idle connection: the server closes it, or speaks without having been asked. A writable edge alone
+// means nothing.
+func (l *Loop) unasked(c *conn, ev netpoll.Events) {
+	if ev&^netpoll.Out != 0 && (ev&hangup != 0 || !l.quiet(c)) {
+		l.closeConn(c)
 	}
 }
 

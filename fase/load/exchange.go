@@ -167,14 +167,30 @@ func (l *Loop) lost(c *conn, err error) {
 	k := c.call
 	if c.served > 0 && c.first == 0 && (k.plain.safe || c.written < k.total()) {
 		// The server closed a kept connection at about the time it was used. The new one is not kept: this happens once.
-		l.stats.Retried++
-		p := c.pool
-		l.closeConn(c)
-		l.connect(k)
-		l.serve(p)
+		l.move(c)
 		return
 	}
 	l.complete(c, service.Answer{Cause: l.lostCause(c, err), Bytes: c.rd.Bytes}, false)
+}
+
+// move closes a connection and sends its call over a new one.
+func (l *Loop) move(c *conn) {
+	k, p := c.call, c.pool
+	l.stats.Retried++
+	l.closeConn(c)
+	l.connect(k)
+	l.serve(p)
+}
+
+// stale acts on what happened to a kept connection before its call was put on it, in the same turn: the server had closed it, and has
+// not seen the call, or it has spoken without having been asked, and that is nobody's answer (RFC 9112, section 9.3).
+func (l *Loop) stale(c *conn, spoke bool) {
+	if spoke && !c.call.plain.safe {
+		l.note("malformed answer: it came before its request")
+		l.complete(c, service.Answer{Cause: service.Malformed}, false)
+		return
+	}
+	l.move(c)
 }
 
 // lostCause classes how a busy connection ended before its answer did.

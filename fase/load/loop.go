@@ -59,6 +59,7 @@ type Loop struct {
 	nodes    []node
 	waiting  []*pool             // with calls in line
 	begun    int                 // connects of this round
+	turns    uint32              // waits of the ring that have ended
 	source   int                 // next of Config.Sources
 	owners   []list[conn, *conn] // idle connections by owner
 	holds    holds
@@ -261,6 +262,11 @@ func (l *Loop) turn() error {
 	events, err := l.poller.Wait(until)
 	if err != nil {
 		return err
+	}
+	for _, ev := range events { // before a call is sent over a connection that is idle no more
+		if c := l.find(connRef(ev.Tag)); c != nil && c.state == idle {
+			l.unasked(c, ev.Events)
+		}
 	}
 	l.tick()
 	if len(events) == 0 && until > before {

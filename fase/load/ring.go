@@ -93,7 +93,9 @@ func (l *Loop) ringTurn() error {
 	if err != nil {
 		return err
 	}
+	l.turns++
 	s.Unsent() // before anything else may be sent to the same sockets
+	s.Peek(s.received, l.ringUnasked)
 	l.tick()
 	if !found && until > before {
 		l.woke(until)
@@ -205,6 +207,8 @@ func (l *Loop) ringReceived(ev *netpoll.Completion) {
 	}
 	c.armed = ev.More
 	switch {
+	case c.state == busy && c.turn == l.turns && ev.Err != syscall.ENOBUFS: // it came before the call that is there now
+		l.stale(c, ev.N > 0)
 	case ev.N > 0 && c.state == busy:
 		l.stats.BytesIn += uint64(ev.N)
 		l.feed(c, ev.Data)
@@ -218,6 +222,14 @@ func (l *Loop) ringReceived(ev *netpoll.Completion) {
 	}
 	if l.ringConn(ev.ID) == c && !c.armed {
 		l.ringReceive(c)
+	}
+}
+
+// ringUnasked closes an idle connection that the server has closed, or over which it speaks without having been asked.
+func (l *Loop) ringUnasked(ev *netpoll.Completion) {
+	if c := l.ringConn(ev.ID); c != nil && c.state == idle && ev.Err != syscall.ENOBUFS {
+		c.armed = ev.More
+		l.closeConn(c)
 	}
 }
 

@@ -211,6 +211,16 @@ func (r *Ring) Unsent() {
 	r.arena.old = r.arena.done
 }
 
+// Peek shows a function what Dispatch is to hand to the handler of an event.
+func (r *Ring) Peek(event RingEvent, fn func(c *Completion)) {
+	q := r.ready[r.handlers[event].priority]
+	for i := range q {
+		if q[i].event == event {
+			fn(&q[i])
+		}
+	}
+}
+
 // Dispatch hands what Wait found to the handlers of its events: first what is Unsent, then by priority. What a completion brought
 // is given back afterwards.
 func (r *Ring) Dispatch() {
