@@ -30,12 +30,19 @@ var greeting = []byte("Eve emulates this server. POST a resource demand request 
 // gets reports whether a request is a GET, or a HEAD, of which the engine sends no body.
 func gets(r *engine.Request) bool { return r.Is("GET") || r.Is("HEAD") }
 
+// plain reports whether a request is answered as a GET of no file is.
+func (f *front) plain(r *engine.Request) bool {
+	return gets(r) || f.s.cfg.Any && !isRDR(r.Path())
+}
+
 // simple answers whatever needs no machine: a GET of no file, and what is neither GET nor RDR.
 func (f *front) simple(l engine.Loop, ref engine.Ref, r *engine.Request) bool {
 	switch {
-	case gets(r) && (f.s.cfg.Get != nil || f.asksFile(r)):
+	case gets(r) && f.asksFile(r):
 		return false
-	case gets(r):
+	case f.plain(r) && f.s.cfg.Get != nil:
+		return false
+	case f.plain(r):
 		l.Respond(ref, engine.Response{Body: greeting})
 	case !r.Is("POST"):
 		l.Respond(ref, engine.Response{Status: 405, Header: allow, Body: []byte("GET, HEAD or POST\n")})
@@ -87,7 +94,7 @@ func (f *front) decode(r *engine.Request) (req service.Request, refusal engine.R
 	switch {
 	case gets(r) && f.asksFile(r):
 		return f.decodeFile(r)
-	case gets(r):
+	case f.plain(r):
 		req.Block, req.Key = f.s.cfg.Get, f.key()
 		return req, engine.Response{}
 	}

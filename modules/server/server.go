@@ -25,6 +25,7 @@ type Config struct {
 	Engine  engine.Config
 	Seed    uint64       // of requests that bring no key
 	Get     *rdr.Block   // what a GET of no file executes; nil: nothing, a greeting is its answer
+	Any     bool         // a request of any method outside /rdr is answered as a GET is, as by a stand-in of a real server
 	Limits  rdr.Limits   // of what a request may ask for
 	Vars    service.Vars // what is measured; nil: nothing
 	Scratch string       // folder for the files that disk demands really use; default the system's

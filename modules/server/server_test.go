@@ -141,6 +141,39 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestAnyMethod asks a server that stands in for a real one what visitors ask those.
+func TestAnyMethod(t *testing.T) {
+	get, err := rdr.ParseBlock("get", []byte("cpu 1us reply 77B"), rdr.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*rdr.Block{nil, get} {
+		t.Run(fmt.Sprintf("get %v", b != nil), func(t *testing.T) {
+			s := listen(t, func(c *server.Config) { c.Any, c.Get = true, b })
+			url := serve(t, s)
+			s.Start(mono.Now())
+			_, page := ask(t, "GET", url+"/", "")
+			for _, c := range []struct {
+				method, path, body string
+				status             int
+				says               string
+			}{
+				{"POST", "/cart", "item=7", 200, page},
+				{"PUT", "/rdrx", strings.Repeat("x", 100_000), 200, page},
+				{"DELETE", "/files/none", "", 200, page},
+				{"OPTIONS", "/", "", 200, page},
+				{"POST", "/rdr", "cpu 1us reply 5B", 200, ""},
+				{"POST", "/rdr/db", "cpu 1us", 404, "no service db"},
+				{"DELETE", "/rdr", "", 405, "GET, HEAD or POST"},
+			} {
+				if res, body := ask(t, c.method, url+c.path, c.body); res.StatusCode != c.status || !strings.Contains(body, c.says) {
+					t.Errorf("%s %s: got %d %.100q, want %d %.100q", c.method, c.path, res.StatusCode, body, c.status, c.says)
+				}
+			}
+		})
+	}
+}
+
 func TestTakesItsTime(t *testing.T) {
 	for _, m := range []machine.Config{
 		{Run: machine.Hold},

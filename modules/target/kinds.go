@@ -193,7 +193,7 @@ func command(t scenario.Target, address, dir string, descriptors int) ([]string,
 			argv = append(argv, t.Expand(a, address, dir))
 		}
 	case "eve":
-		argv = []string{program, "serve", "--listen", address, "--engine", t.Engine, "--allow-remote"}
+		argv = []string{program, "serve", "--listen", address, "--engine", t.Engine, "--allow-remote", "--any"}
 		if t.Workers > 1 {
 			argv = append(argv, "--reactors", strconv.Itoa(t.Workers))
 		}
