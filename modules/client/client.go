@@ -166,12 +166,24 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 	work.Go(func() error {
 		return modules.Follow(watching, d.env.Space(), "map.*", func(u dsv.Update) { d.remap(l, u) })
 	})
+	var late overdue
 	for _, s := range c.Settings() {
+		name := dsv.Name(c.Name + "." + s.Name)
+		var last dsv.Revision // a watch that was cut off begins with what is known
 		work.Go(func() error {
-			return modules.Follow(watching, d.env.Space(), c.Name+"."+s.Name, func(u dsv.Update) {
+			return modules.Follow(watching, d.env.Space(), string(name), func(u dsv.Update) {
+				if u.Reading.Revision == last {
+					return
+				}
+				last = u.Reading.Revision
 				// Counted from when it was written, so that all parts of the group change at one instant.
 				from := u.Reading.T1.Add(adapt.Notice)
-				l.Post(func(at dsv.Instant) { g.Set(at, from, s.Name, u.Reading.Value.Float) })
+				l.Post(func(at dsv.Instant) {
+					if u.Reading.T1 > 0 {
+						late.see(name, at.Sub(from))
+					}
+					g.Set(at, from, s.Name, u.Reading.Value.Float)
+				})
 			})
 		})
 	}
@@ -182,9 +194,34 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 			err = nil
 		}
 		g.Settle(min(d.env.Now(), c.End))
-		return errors.Join(err, d.tell(context.WithoutCancel(ctx), c, stats, spin))
+		return errors.Join(err, d.tell(context.WithoutCancel(ctx), c, stats, spin, late.told()))
 	})
 	return work.Wait()
+}
+
+// overdue keeps account of changes of settings that this process heard of after the instant at which they apply: it is behind
+// the others of its group until then. It belongs to the loop's thread.
+type overdue struct {
+	count int
+	most  time.Duration
+	name  dsv.Name // of the latest
+}
+
+func (o *overdue) see(name dsv.Name, late time.Duration) {
+	if late <= 0 {
+		return
+	}
+	if o.count++; late > o.most {
+		o.most, o.name = late, name
+	}
+}
+
+// told says it in words; nothing where there was none.
+func (o *overdue) told() []string {
+	if o.count == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d changes of settings applied late, because this process heard of them late: %s by %v", o.count, o.name, o.most.Round(time.Microsecond))}
 }
 
 // manyPorts is how many connections one address has to one server before it gets slow: a connect looks for a free port among
@@ -215,12 +252,12 @@ func sources(c user.Config) []netip.Addr {
 }
 
 // tell writes what it cost to emulate the group.
-func (d *driver) tell(ctx context.Context, c user.Config, s load.Stats, spin time.Duration) error {
+func (d *driver) tell(ctx context.Context, c user.Config, s load.Stats, spin time.Duration, notes []string) error {
 	g := runs.Generator{
 		CPU: runs.Number(s.ThreadCPU.Seconds()), Utilisation: runs.Number(s.Utilisation()), ProcessCPU: runs.Number(s.ProcessCPU.Seconds()),
 		JitterP50: runs.Number(s.Jitter.Quantile(0.5).Seconds()), JitterP99: runs.Number(s.Jitter.Quantile(0.99).Seconds()),
 		JitterMax: runs.Number(s.Jitter.Max().Seconds()), Spin: runs.Number(spin.Seconds()),
-		Connections: s.Opened, Idle: s.Held, IdleLost: s.HeldLost, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
+		Messages: notes, Connections: s.Opened, Idle: s.Held, IdleLost: s.HeldLost, Retried: s.Retried, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 	}
 	for _, m := range s.Messages {
 		g.Messages = append(g.Messages, fmt.Sprintf("%s (%d times)", m.Text, m.Count))
