@@ -66,8 +66,8 @@ func indent(line int, first string) string {
 	return first + "  "
 }
 
-// textWidth is where lines of prose end on a terminal, about.
-const textWidth = 118
+// textWidth is where lines of prose end, so that they fit a terminal of 80 columns with their margin.
+const textWidth = 76
 
 // wrap breaks a sentence into lines of at most n characters, where it has spaces.
 func wrap(s string, n int) []string {

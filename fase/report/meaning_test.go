@@ -21,7 +21,7 @@ func told() *runs.Summary {
 			Gates: []runs.Gate{
 				{Gate: runs.BooksGate, Verdict: stat.Pass, Words: "1234 issued = 1234 ok"},
 				{Gate: runs.GeneratorGate, Verdict: stat.Fail, Words: "the generator was the limit: <it> was late"},
-				{Gate: runs.SteadyGate, Verdict: stat.Fail, Words: "a quarter of the window is +23 % from the mean"},
+				{Gate: runs.SteadyGate, Verdict: stat.Fail, Words: "the mean of a quarter is 23 % above that of all"},
 				{Gate: runs.IntervalGate, Verdict: stat.Inconclusive, Words: "too few\x1b[2J requests"},
 			},
 			FirstByte: &runs.Distribution{P50: 0.0123}, Connect: &runs.Distribution{P50: 0.000321},
@@ -37,7 +37,7 @@ func TestMeaning(t *testing.T) {
 	}
 	text := b.String()
 	for _, want := range []string{
-		"crowd: mean 23.1 ± 0.4 ms (95 %)", "✗ steady: a quarter of the window is +23 %", "? interval: too few",
+		"crowd: mean 23.1 ± 0.4 ms (95 %)", "✗ steady: the mean of a quarter is 23 % above", "? interval: too few",
 		"first byte p50", "12.3 ms", "321 µs", "850 µs", "25.0 %", "50.0 %",
 	} {
 		if !strings.Contains(text, want) {
@@ -50,9 +50,10 @@ func TestMeaning(t *testing.T) {
 	if strings.Contains(text, "1234 issued") || strings.Contains(text, "\x1b") {
 		t.Errorf("terminal: got a gate that was passed, or a control character, in\n%s", text)
 	}
-	for line := range strings.SplitSeq(text, "\n") {
-		if strings.HasPrefix(line, "  ") && len([]rune(line)) > 124 {
-			t.Errorf("terminal: got a line of %d characters: %s", len([]rune(line)), line)
+	words := report.Words("crowd", runs.Client{Meaning: strings.Repeat("a mean of many words; ", 20), Gates: told().Clients["crowd"].Gates})
+	for line := range strings.SplitSeq(words, "\n") {
+		if n := len([]rune(line)); n > 80 {
+			t.Errorf("terminal: got a line of %d characters, want at most 80: %s", n, line)
 		}
 	}
 }

@@ -281,7 +281,8 @@ func (g Generated) LimitReasons() []string {
 	}{{"median", g.SendLag.P50, g.Response.P50}, {"p99", g.SendLag.P99, g.Response.P99}} {
 		if float64(q.lag) > MaxSendLag && float64(q.lag) > MaxLagShare*float64(q.response) {
 			rs = append(rs, fmt.Sprintf("the %s of its send lag, %s, is more than %s and more than %s of the %s of the response time, %s",
-				q.name, seconds(float64(q.lag)), seconds(MaxSendLag), percent(MaxLagShare), q.name, seconds(float64(q.response))))
+				q.name, seconds(float64(q.lag)), seconds(MaxSendLag), percent(MaxLagShare), q.name, seconds(float64(q.response)))+
+				g.host(float64(q.lag)))
 			break
 		}
 	}
@@ -289,4 +290,16 @@ func (g Generated) LimitReasons() []string {
 		rs = append(rs, fmt.Sprintf("its loop used %s of a processor, which is more than %s", percent(float64(u.Utilisation)), percent(MaxUtilisation)))
 	}
 	return rs
+}
+
+// hostShare is which share of a lag the jitter of sleeps has from which on the host is named beside it.
+const hostShare = 0.5
+
+// host says that the host made the generator late, where the ends of its sleeps alone were about as late as it was: the host is busy
+// with other work, or its hypervisor is.
+func (g Generated) host(lag float64) string {
+	if g.Generator == nil || float64(g.Generator.JitterP99) < hostShare*lag {
+		return ""
+	}
+	return fmt.Sprintf("; the host was not quiet: sleeps ended up to %s late (p99)", seconds(float64(g.Generator.JitterP99)))
 }

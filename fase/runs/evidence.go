@@ -175,8 +175,7 @@ func (e *Evidence) steady(c *Client, window cells) Gate {
 	case e.Changes != "":
 		g.Verdict, g.Words = stat.Inconclusive, e.Changes+", so response times need not stay at one level"
 	case s.Verdict == stat.Fail:
-		g.Words = fmt.Sprintf("response times do not stay at one level: a quarter of the window is %s from the mean (chance explains it with p = %.2g)",
-			signed(s.Drift), s.P)
+		g.Words = fmt.Sprintf("response times do not stay at one level: %s (chance explains it with p = %.2g)", quarter(s.Drift), s.P)
 	case s.Verdict == stat.Inconclusive:
 		g.Words = "too few requests ended to tell whether response times stay at one level"
 	}

@@ -340,6 +340,7 @@ func TestMeaning(t *testing.T) {
 		{"a short one", queue{seconds: 0.3}, []string{"too few to say how exact", "too short to tell whether it is steady"}},
 		{"nothing", queue{seconds: 1, gap: func(*rand.Rand) float64 { return 2 }}, []string{"no request ended"}},
 		{"a generator that is late", queue{seconds: 60, lag: func(int, *rand.Rand) float64 { return 0.02 }}, []string{"the generator was the limit: "}},
+		{"a busy queue in little time", queue{seconds: 30, rho: 0.9}, []string{" (95 %) at best, of "}},
 		{"a run that drifts", queue{seconds: 120, slower: func(at float64) float64 { return 1 + at/120 }}, []string{"not steady"}},
 		{"a rate that rises", queue{seconds: 60, rate: []user.Point{{Rate: 20}, {At: sec(60), Rate: 180}}}, []string{"the planned rate changes, so these are figures of the whole of it"}},
 		{"one without end", queue{seconds: 60, rho: 1.2}, []string{"not steady"}},
@@ -374,5 +375,22 @@ func TestEvidenceIsComplete(t *testing.T) {
 	}
 	if got := fmt.Sprint(m["arrivals_law"].(map[string]any)["law"]); got != "poisson" {
 		t.Errorf("got law %s, want poisson", got)
+	}
+}
+
+// A generator that a busy host made late says so; one that was late by itself does not.
+func TestHostIsNamed(t *testing.T) {
+	for _, tt := range []struct {
+		jitter runs.Number
+		want   bool
+	}{{0.0016, true}, {0.0015, true}, {0.0014, false}, {0, false}} {
+		g := runs.Generated{
+			SendLag: runs.Lag{P50: 5e-5, P99: 0.003}, Response: runs.Distribution{P50: 0.002, P99: 0.008},
+			Generator: &runs.Generator{JitterP99: tt.jitter},
+		}
+		rs := g.LimitReasons()
+		if len(rs) != 1 || strings.Contains(rs[0], "the host was not quiet") != tt.want {
+			t.Errorf("jitter %v: got %q, want the host named: %v", tt.jitter, rs, tt.want)
+		}
 	}
 }

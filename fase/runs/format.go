@@ -36,11 +36,3 @@ func round(x float64, digits int) string {
 	}
 	return strconv.FormatFloat(x, 'g', digits, 64)
 }
-
-// signed writes a share with its sign: "+4.2 %".
-func signed(x float64) string {
-	if x > 0 {
-		return "+" + percent(x)
-	}
-	return percent(x)
-}

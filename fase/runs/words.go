@@ -33,8 +33,8 @@ func (e *Evidence) figures(c *Client) string {
 	case mean.TooShort && mean.Batches == 0:
 		return fmt.Sprintf("mean %s of only %d requests: too few to say how exact that is", seconds(float64(c.Response.Mean)), c.Response.Count)
 	case mean.TooShort:
-		return fmt.Sprintf("mean %s of %d requests, off by more than ± %s (95 %%), as they depend on one another too much for so few",
-			seconds(float64(c.Response.Mean)), c.Response.Count, seconds(mean.half()))
+		return fmt.Sprintf("mean %s (95 %%) at best, of %d requests: they depend on one another too much for so few to say how exact that is",
+			plusMinus(float64(c.Response.Mean), mean.half()), c.Response.Count)
 	}
 	s := "mean " + plusMinus(float64(c.Response.Mean), mean.half()) + " (95 %)"
 	if !p99.TooShort && p99.Batches > 0 {
@@ -52,7 +52,7 @@ func (e *Evidence) level(c *Client) string {
 	case e.Changes != "":
 		return e.Changes + ", so these are figures of the whole of it and of no level"
 	case c.Steady.Verdict == stat.Fail:
-		return fmt.Sprintf("not steady: a quarter of the window is %s from the mean", signed(float64(c.Steady.Drift)))
+		return "not steady: " + quarter(float64(c.Steady.Drift))
 	case c.Steady.Verdict == stat.Inconclusive:
 		return "too short to tell whether it is steady"
 	case float64(c.Warmup.MSER5) > e.To.Seconds()/2:
@@ -63,6 +63,15 @@ func (e *Evidence) level(c *Client) string {
 		}
 		return "steady from " + clock(from) + " on"
 	}
+}
+
+// quarter says how far the quarter of the window that is farthest off is from all of it.
+func quarter(drift float64) string {
+	side := "above"
+	if drift < 0 {
+		side = "below"
+	}
+	return fmt.Sprintf("the mean of a quarter of the window is %s %s that of all", percent(math.Abs(drift)), side)
 }
 
 func (e Estimate) half() float64 { return float64(e.High-e.Low) / 2 }
