@@ -185,7 +185,10 @@ func TestFaultsTogether(t *testing.T) {
 		{hush, service.Abandoned},
 		{say("HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 0), service.OK},
 	}
-	const rounds = 4
+	rounds := 4
+	if testing.Short() {
+		rounds = 1
+	}
 	address := serve(t, func(c *net.TCPConn, r *bufio.Reader, n int) { plays[n%len(plays)].play(c, r, n) })
 	for i := range 2 {
 		own, readiness := i == 1, i == 1

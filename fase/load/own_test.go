@@ -245,6 +245,9 @@ func TestWhoLeavesHangsUp(t *testing.T) {
 
 // TestHeldConnections leaves connections idle beside those that are used; the server closes some.
 func TestHeldConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for two seconds")
+	}
 	const held, closed, active = 200, 7, 3
 	var mu sync.Mutex
 	opened := 0
