@@ -154,7 +154,7 @@ func (s *Search) Tell(o Outcome, limited string) {
 		s.give("the generator was the limit at every load, down to %s", t.Load)
 		return
 	}
-	if t.holds() {
+	if t.Limited == "" && t.Holds() {
 		s.low = max(s.low, t.Load)
 	} else {
 		s.high = min(s.high, t.Load)
@@ -167,22 +167,6 @@ func (s *Search) Tell(o Outcome, limited string) {
 	default:
 		s.step()
 	}
-}
-
-// holds says what a trial leans to.
-func (t *Trial) holds() bool {
-	if t.Verdict != Inconclusive {
-		return t.Verdict == Pass
-	}
-	if t.Limited != "" || len(t.Evidence) == 0 {
-		return false
-	}
-	for _, e := range t.Evidence {
-		if !(e.Share < e.Allowed) {
-			return false
-		}
-	}
-	return true
 }
 
 // step chooses what to try after a probe that was no confirmation.

@@ -191,6 +191,19 @@ type Outcome struct {
 	P50, P99 float64       // seconds, of all requests, failed or not
 }
 
+// Holds reports whether the limits hold as far as the probe tells: it passed, or is inconclusive and leans to it.
+func (o *Outcome) Holds() bool {
+	if o.Verdict != Inconclusive {
+		return o.Verdict == Pass
+	}
+	for _, e := range o.Evidence {
+		if !(e.Share < e.Allowed) {
+			return false
+		}
+	}
+	return len(o.Evidence) > 0
+}
+
 // Outcome returns what the probe found so far.
 func (t *Test) Outcome() Outcome {
 	n, failed := t.series.Count()

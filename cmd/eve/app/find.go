@@ -78,6 +78,13 @@ func (a *App) search(ctx context.Context, cfg find.Config, v searchView, probe p
 		fmt.Fprintln(say, v.title)
 		t.head()
 	}
+	var file *os.File // made before the search, so that a mistake costs nothing
+	if v.json != "" && v.json != "-" {
+		if file, err = os.Create(v.json); err != nil {
+			return wrong(fmt.Errorf("--json %q: %w", v.json, cause(err)))
+		}
+		defer file.Close()
+	}
 	interrupted := false
 	for p, more := s.Next(); more; p, more = s.Next() {
 		o, limited, err := probe(ctx, p)
@@ -94,10 +101,9 @@ func (a *App) search(ctx context.Context, cfg find.Config, v searchView, probe p
 		}
 	}
 	answer := s.Answer()
+	var lost error
 	if v.json != "" {
-		if err := a.writeSearch(v.json, searchJSON(cfg, s.Trials(), answer, interrupted)); err != nil {
-			return err
-		}
+		lost = a.writeSearch(file, searchJSON(cfg, s.Trials(), answer, interrupted))
 	}
 	if v.json != "-" {
 		if v.title != "" {
@@ -110,10 +116,10 @@ func (a *App) search(ctx context.Context, cfg find.Config, v searchView, probe p
 		}
 	}
 	ends := runs.Ends{Interrupted: interrupted, GeneratorLimited: answer.Limited != "", ExpectFailed: answer.Load == 0}
-	if code := ends.Exit(); code != runs.ExitOK {
+	if code := ends.Exit(); lost == nil && code != runs.ExitOK {
 		return &exitError{code: code}
 	}
-	return nil
+	return lost
 }
 
 // jsonSearch is a search as --json writes it.
@@ -163,16 +169,12 @@ type jsonEvidence struct {
 	Verdict   find.Verdict `json:"verdict"`
 }
 
-// writeSearch writes a search to a file, or to the standard output.
-func (a *App) writeSearch(name string, j jsonSearch) error {
-	if name == "-" {
+// writeSearch writes a search to a file, which it closes, or without one to the standard output.
+func (a *App) writeSearch(file *os.File, j jsonSearch) error {
+	if file == nil {
 		return writeJSON(a.out, j)
 	}
-	out, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writeJSON(out, j), out.Close())
+	return errors.Join(writeJSON(file, j), file.Close())
 }
 
 func searchJSON(cfg find.Config, trials []find.Trial, a find.Answer, interrupted bool) jsonSearch {

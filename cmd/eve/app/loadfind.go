@@ -113,7 +113,8 @@ func (s *loadSearch) probe(ctx context.Context, p find.Probe) (find.Outcome, str
 		return o, "", err
 	}
 	limited := ""
-	if res := g.result(r); res.Limited {
+	// Lag only adds to response times: a load that holds in spite of it does without.
+	if res := g.result(r); res.Limited && (res.short || !o.Holds()) {
 		limited = res.Reasons[0]
 	}
 	return o, limited, nil

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -235,22 +234,21 @@ func (a *App) measure(ctx context.Context, g *loadGroup, f loadFlags) error {
 	if note := g.explain(ctx, res); note != "" {
 		res.Messages = append(res.Messages, note)
 	}
-	return errors.Join(a.finishLoad(res, f), outs.close(r), res.exit())
+	if lost := errors.Join(a.finishLoad(res, f, outs), outs.close(r)); lost != nil {
+		return lost // which is told, whatever else the result has to say
+	}
+	return res.exit()
 }
 
 // finishLoad prints the result.
-func (a *App) finishLoad(res result, f loadFlags) error {
-	if f.json == "" {
-		return a.tellResult(res)
-	}
-	if f.json == "-" {
+func (a *App) finishLoad(res result, f loadFlags, outs *loadOutputs) error {
+	switch {
+	case f.json == "-":
 		return writeJSON(a.out, res)
+	case outs.json != nil:
+		outs.note(writeJSON(outs.json, res))
 	}
-	out, err := os.Create(f.json)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writeJSON(out, res), out.Close(), a.tellResult(res))
+	return a.tellResult(res)
 }
 
 // exit is how the program ends for a result.
@@ -266,6 +264,9 @@ func (r result) exit() error {
 // explain asks once more when every answer was a refusal, to tell what the server says.
 func (g *loadGroup) explain(ctx context.Context, r result) string {
 	t := g.targets[0]
+	if r.OK == 0 && r.Errors[service.TLS.String()] > 0 && !g.flags.insecure {
+		return "--cacert FILE trusts certificates that this host does not know, --insecure takes any"
+	}
 	if r.OK > 0 || r.Errors[service.Status.String()] == 0 || strings.HasPrefix(t.at.Address, "https://") {
 		return ""
 	}

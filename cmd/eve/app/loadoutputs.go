@@ -20,6 +20,7 @@ import (
 // loadOutputs are the files that a load writes as it goes.
 type loadOutputs struct {
 	each bool // request
+	json *outFile
 	csv  *outFile
 	log  *outFile
 	hlog *hdrhistogram.HistogramLogWriter
@@ -48,6 +49,11 @@ func (o *outFile) close() error { return errors.Join(o.Flush(), o.f.Close()) }
 func openOutputs(f loadFlags, g *loadGroup, t0 int64) (*loadOutputs, error) {
 	o := &loadOutputs{each: f.csvEach == "request", wall: time.Now().Add(time.Duration(t0 - mono.Now())).UnixMilli()}
 	var err error
+	if f.json != "" && f.json != "-" {
+		if o.json, err = createOut(f.json); err != nil {
+			return nil, fmt.Errorf("--json %w", err)
+		}
+	}
 	if f.csv != "" {
 		if o.csv, err = createOut(f.csv); err != nil {
 			return nil, fmt.Errorf("--csv %w", err)
@@ -116,8 +122,10 @@ func (o *loadOutputs) record(r user.Record) {
 
 // close writes what is left.
 func (o *loadOutputs) close(r *loadRun) error {
-	if o.csv != nil {
-		o.note(o.csv.close())
+	for _, out := range []*outFile{o.json, o.csv} {
+		if out != nil {
+			o.note(out.close())
+		}
 	}
 	if o.log != nil {
 		o.note(o.log.close())

@@ -56,6 +56,8 @@ type result struct {
 	Transient *runs.Warmup             `json:"warmup"`
 	Steady    *runs.Steadiness         `json:"steady"`
 	Law       *runs.ArrivalLaw         `json:"arrivals_law,omitempty"`
+
+	short bool // it issued fewer than were planned
 }
 
 // jsonGoal is what became of --until.
@@ -128,10 +130,10 @@ func (g *loadGroup) result(r *loadRun) result {
 	if g.flags.precision != "" || g.flags.spin > 0 {
 		generator.Spin = runs.Number(max(g.flags.spin, spinShare).Seconds())
 	}
-	x.Reasons = runs.Generated{
-		Open: g.cfg.Open(), Poisson: g.cfg.Varies(), Planned: planned, Issued: m.counts["issued"],
-		SendLag: x.SendLag, Response: x.Response, Generator: generator,
-	}.LimitReasons()
+	offer := runs.Generated{Open: g.cfg.Open(), Poisson: g.cfg.Varies(), Planned: planned, Issued: m.counts["issued"]}
+	x.short = len(offer.LimitReasons()) > 0
+	offer.SendLag, offer.Response, offer.Generator = x.SendLag, x.Response, generator
+	x.Reasons = offer.LimitReasons()
 	x.Limited = len(x.Reasons) > 0
 	g.judge(&x, p, generator, end)
 	return x
