@@ -9,6 +9,8 @@ import (
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/load"
+	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/fase/step"
 	"github.com/eve-emulation/eve/fase/user"
 )
 
@@ -65,4 +67,63 @@ func TestMemoryOfUsers(t *testing.T) {
 		}
 	}
 	t.Errorf("memory of a user who thinks: got %.0f bytes, want at most %d", each, most)
+}
+
+// A counted is a population in which something is done at every so-manieth answer, on the loop's thread.
+type counted struct {
+	*user.Group
+	answers, every int
+	do             func()
+}
+
+func (c *counted) Answer(at dsv.Instant, ref step.Ref, a service.Answer) {
+	if c.answers++; c.answers%c.every == 0 {
+		c.do()
+	}
+	c.Group.Answer(at, ref, a)
+}
+
+// TestMemoryHoldsItsLevel lets users ask who do not think, so that as many calls are under way from the beginning as ever can be. What
+// requests leave behind would be more with every few thousand of them; what grows to a peak once does not grow each time.
+func TestMemoryHoldsItsLevel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tens of thousands of requests")
+	}
+	const users, each, times = 200, 5000, 5
+	const most = 8 * each // bytes: less than any one thing that a request could leave behind
+	for _, test := range []struct {
+		name string
+		cfg  load.Config
+	}{
+		{"kept connections", load.Config{}},
+		{"on epoll", load.Config{Readiness: true}},
+		{"connections of few requests", load.Config{Requests: 7}},
+		{"users with connections of their own", load.Config{Own: true, Requests: 7}},
+		{"in line", load.Config{Connections: 20}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var levels []int64
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			end := dsv.At(time.Hour)
+			c := &counted{Group: population(t, user.Config{Users: users, End: end}), every: each, do: func() {
+				if levels = append(levels, heap()); len(levels) > times {
+					cancel()
+				}
+			}}
+			cfg := test.cfg
+			cfg.Groups, cfg.Address, cfg.Services, cfg.End = []load.Group{c}, to(reactor(t)), []string{"app"}, end
+			s, _ := open(t, start(cfg)).Run(ctx)
+			if s.Failed() > 0 || len(levels) <= times {
+				t.Fatalf("got %d answers, errors %v (%v); want %d answers", s.Answered, s.Errors, s.Messages, each*(times+1))
+			}
+			least := levels[1] - levels[0]
+			for i := range times {
+				least = min(least, levels[i+1]-levels[i])
+			}
+			if least > most {
+				t.Errorf("memory after every %d requests: got %d, at least %d bytes more each time, want at most %d", each, levels, least, most)
+			}
+		})
+	}
 }
