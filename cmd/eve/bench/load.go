@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/user"
 )
 
@@ -56,8 +57,52 @@ type runner struct {
 
 	perRequest, perCPU, rate, load, server, p50, p99 []float64
 	achieved, lag50, lag99, seen50, seen99           []float64
-	lost, limited                                    int
+	quiet                                            []bool // of Eve's rounds: nobody disturbed the machine
+	lost, limited, limitedQuiet                      int    // limitedQuiet: of quiet rounds
 	reasons                                          []string
+}
+
+// quietRounds is how many rounds without disturbance a verdict on times takes.
+const quietRounds = 3
+
+// undisturbed keeps the figures of quiet rounds: all, and false, where they are too few.
+func (c *runner) undisturbed(of []float64) ([]float64, bool) {
+	var kept []float64
+	for i, x := range of {
+		if i < len(c.quiet) && c.quiet[i] {
+			kept = append(kept, x)
+		}
+	}
+	if len(kept) < quietRounds {
+		return of, false
+	}
+	return kept, true
+}
+
+// late claims that a time of quiet rounds is at most the bound. Of a machine that is disturbed only a time that is short says something.
+func (c *runner) late(name string, of []float64, bound float64) Shape {
+	kept, ok := c.undisturbed(of)
+	return unlessDisturbed(AtMost(loadCard, name, NewFigure(Seconds, kept...), bound), ok)
+}
+
+// within claims that Eve was the limit in none of the quiet rounds, or in none of all.
+func (c *runner) within(name string) Shape {
+	kept, ok := c.undisturbed(c.rate)
+	broken := c.limited
+	if ok {
+		broken = c.limitedQuiet
+	}
+	s := Always(loadCard, name, broken, len(kept))
+	s.Hard = false
+	return unlessDisturbed(s, ok)
+}
+
+// unlessDisturbed leaves a verdict that something took too long to machines that were quiet.
+func unlessDisturbed(s Shape, quiet bool) Shape {
+	if !quiet && s.Verdict == HoldsNot {
+		return certified(s, 0)
+	}
+	return s
 }
 
 // clients starts a process of Eve's clients, as modules are started.
@@ -79,15 +124,22 @@ func (x *gallop) round(ctx context.Context, c *runner, address string, pid int) 
 	var f shot
 	if c.rival == nil {
 		c.crowd.Address = address
-		if err = c.part.call("run", c.crowd, &v); err != nil {
+		probe := runs.StartProbe()
+		err = c.part.call("run", c.crowd, &v)
+		quiet := probe.Stop(began).CleanAt(0, time.Since(began).Seconds())
+		if err != nil {
 			return v, fmt.Errorf("%s: %w", c.name, err)
 		}
 		f = v.shot()
 		c.lost += v.unaccounted()
+		c.quiet = append(c.quiet, quiet)
 		c.lag50, c.lag99 = append(c.lag50, float64(v.Lag.P50)), append(c.lag99, float64(v.Lag.P99))
 		if len(v.Limited) > 0 {
 			c.limited++
 			c.reasons = v.Limited
+			if quiet {
+				c.limitedQuiet++
+			}
 		}
 	} else {
 		s := c.salvo

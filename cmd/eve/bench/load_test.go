@@ -279,3 +279,27 @@ func TestLoadPeers(t *testing.T) {
 		t.Errorf("got %v, want the names", err)
 	}
 }
+
+// Times are judged by the rounds in which nobody disturbed the machine; without enough of them a time that is short still holds.
+func TestVerdictsOfDisturbedRounds(t *testing.T) {
+	const y, n = true, false
+	for _, test := range []struct {
+		name         string
+		late         []float64
+		limited      []bool
+		quiet        []bool
+		want, within bench.Verdict
+	}{
+		{"quiet and short", []float64{1, 1, 1, 1}, []bool{n, n, n, n}, []bool{y, y, y, y}, bench.Holds, bench.Holds},
+		{"quiet and long", []float64{9, 9, 9, 9}, []bool{n, y, n, n}, []bool{y, y, y, y}, bench.HoldsNot, bench.HoldsNot},
+		{"long where disturbed", []float64{9, 1, 1, 1}, []bool{y, n, n, n}, []bool{n, y, y, y}, bench.Holds, bench.Holds},
+		{"long where quiet", []float64{1, 9, 9, 9}, []bool{n, n, n, y}, []bool{n, y, y, y}, bench.HoldsNot, bench.HoldsNot},
+		{"disturbed and long", []float64{9, 9, 9, 9}, []bool{n, y, n, n}, []bool{n, y, n, y}, bench.Inconclusive, bench.Inconclusive},
+		{"disturbed and short", []float64{1, 1, 1, 1}, []bool{n, n, n, n}, []bool{n, n, n, n}, bench.Holds, bench.Holds},
+	} {
+		late, within := bench.Rounds(test.late, test.limited, test.quiet, 2)
+		if late.Verdict != test.want || within.Verdict != test.within {
+			t.Errorf("%s: got %s and %s, want %s and %s", test.name, late.Verdict, within.Verdict, test.want, test.within)
+		}
+	}
+}

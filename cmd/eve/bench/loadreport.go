@@ -94,8 +94,7 @@ func (x *gallop) reportPaced(r *Report, all []*runner, rate int) {
 	}{{poissonRunner, 50e-6, 150e-6}, {spinRunner, 2e-6, 60e-6}} {
 		c := runnerOf(all, g.name)
 		r.Shapes = append(r.Shapes,
-			goal(AtMost(loadCard, g.name+": send lag, p50", NewFigure(Seconds, c.lag50...), g.p50)),
-			goal(AtMost(loadCard, g.name+": send lag, p99", NewFigure(Seconds, c.lag99...), g.p99)))
+			goal(c.late(g.name+": send lag, p50", c.lag50, g.p50)), goal(c.late(g.name+": send lag, p99", c.lag99, g.p99)))
 	}
 }
 
@@ -121,9 +120,7 @@ func (x *gallop) reportSteps(r *Report, rates []int, all [][]*runner) {
 		}
 		t.Rows = append(t.Rows, row)
 		if rate == steady {
-			s := goal(Always(loadCard, fmt.Sprintf("rounds at %s/s in which eve was the limit", report.Count(steady)), e.limited, len(e.rate)))
-			s.Hard = false
-			r.Shapes = append(r.Shapes, s)
+			r.Shapes = append(r.Shapes, goal(e.within(fmt.Sprintf("rounds at %s/s in which eve was the limit", report.Count(steady)))))
 			if err := limitedBy(e); err != nil {
 				r.Notes = append(r.Notes, fmt.Sprintf("at %s/s: %v", report.Count(steady), err))
 			}
@@ -159,7 +156,7 @@ func (x *gallop) reportMany(r *Report, users int, think time.Duration, c *runner
 			NewFigure(Seconds, float64(v.Response.P50)), NewFigure(Seconds, float64(v.Response.P99)), NewFigure(One, float64(v.Opened)), NewFigure(Bytes, v.Resident),
 		}}},
 	})
-	limited := goal(Always(loadCard, "the clients of so many users are the limit", c.limited, 1))
+	limited := goal(unlessDisturbed(Always(loadCard, "the clients of so many users are the limit", c.limited, 1), c.quiet[0]))
 	limited.Hard = false
 	r.Shapes = append(r.Shapes,
 		Always(loadCard, "requests of so many users that failed, or that are unaccounted for", c.lost, int(v.Issued)), limited,
