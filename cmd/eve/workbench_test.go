@@ -79,8 +79,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"exits": {2, exits}, "start": {2, start}, "await": {2, await}, "signal": {2, signal}, "killmodule": {1, killModule},
 		"ends": {2, ends}, "alone": {0, alone}, "taken": {1, taken}, "free": {1, free}, "json": {3, jsonValue},
 		"kernelof": {2, kernelOf}, "stdoutof": {2, stdoutOf}, "mode": {2, mode},
-		"program": {3, program},
-		"tiny":    {2, tiny}, "fifo": {1, fifo}, "send": {3, send}, "audit": {3, audit},
+		"program": {3, program}, "secure": {2, secure},
+		"tiny": {2, tiny}, "fifo": {1, fifo}, "send": {3, send}, "audit": {3, audit},
 	}
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, c := range cmds {
