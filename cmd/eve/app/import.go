@@ -22,7 +22,7 @@ func (a *App) importCommand() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.importHAR())
+	c.AddCommand(a.importHAR(), a.importBPEL(), a.importTraces())
 	return c
 }
 
