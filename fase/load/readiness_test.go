@@ -3,8 +3,11 @@ package load_test
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/load"
 )
 
@@ -34,6 +37,19 @@ func TestBurst(t *testing.T) {
 	for n := range c.samples {
 		if x := &c.samples[n]; x.sent < x.due || x.first < x.sent || x.done < x.first {
 			t.Errorf("call %d: due %d, sent %d, first byte %d, done %d", n, x.due, x.sent, x.first, x.done)
+		}
+	}
+}
+
+// TestSentOneByOne has calls due at once over connections that stand: each has left at an instant of its own, in order.
+func TestSentOneByOne(t *testing.T) {
+	const calls = 12
+	c := &crowd{t: t, due: append(burst(calls), slices.Repeat([]dsv.Instant{dsv.At(200 * time.Millisecond)}, calls)...)}
+	c.request.Service = -1
+	carry(t, start(load.Config{Groups: []load.Group{c}, Address: to(reactor(t))}))
+	for n := calls + 1; n < 2*calls; n++ {
+		if a, b := c.samples[n-1].sent, c.samples[n].sent; b <= a {
+			t.Errorf("call %d: sent at %d, want later than the one before, at %d", n, b, a)
 		}
 	}
 }

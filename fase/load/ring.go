@@ -6,6 +6,7 @@ import (
 	"io"
 	"syscall"
 
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/internal/netpoll"
 )
 
@@ -104,23 +105,34 @@ func (l *Loop) ringTurn() error {
 	return nil
 }
 
-// stamp notes when the calls are sent that are queued.
+// stamp notes when the calls are sent that are queued. A single one is sent by the next system call. Several are sent here, one after the
+// other: the first when that begins, and each of the others as much later as its place says, so that arrivals which a late wake-up
+// has come upon together are not told to have left at one instant.
 func (l *Loop) stamp() {
 	n := l.ring.queued
 	if n == 0 {
 		return
 	}
 	l.ring.queued = 0
-	at := max(l.clock(), l.now)
-	for i := len(l.sents) - n; i < len(l.sents); i++ {
-		l.sents[i].at = at
+	begin := max(l.clock(), l.now)
+	took := dsv.Instant(0)
+	if n > 1 {
+		l.ring.Submit()
+		took = max(l.clock()-begin, 0)
+	}
+	queued := l.sents[len(l.sents)-n:]
+	for i := range queued {
+		queued[i].at = begin + took*dsv.Instant(i)/dsv.Instant(n)
 	}
 }
 
 // submit has what is queued sent now.
 func (l *Loop) submit() {
-	if l.ring != nil && l.ring.queued > 0 {
-		l.stamp()
+	if l.ring == nil || l.ring.queued == 0 {
+		return
+	}
+	single := l.ring.queued == 1
+	if l.stamp(); single {
 		l.ring.Submit()
 	}
 }
