@@ -239,7 +239,10 @@ func (x *sworn) reportGate(r *Report, steps []*gateStep) {
 	r.Tables = append(r.Tables, t)
 	s := Always("G5", "rates at which a quantile had moved by 10 % and the clients did not say that they were the limit", silent, len(steps))
 	s.Hard = false
-	if !tripped || serverFull {
+	if len(steps) > 0 && steps[0].limited { // of what it moved since there is nothing to tell
+		s.Verdict = Inconclusive
+		s.Rule += ", and the clients must not be the limit at the first rate"
+	} else if !tripped || serverFull {
 		s.Verdict = Inconclusive
 		s.Rule += ", and the clients must be the limit before the server is"
 	} else if s.Verdict == HoldsNot {
