@@ -274,7 +274,9 @@ func (x *contest) claims(connections int) []claim {
 		{"uring", nginx, 1.1},
 		{"uring", gnetPeer, 1},
 		{"uring", loopPeer, 1},
-	}, func(c claim) bool { return !slices.Contains(x.engines, c.engine) || !slices.Contains(x.cfg.Peers, c.peer) })
+	}, func(c claim) bool {
+		return !slices.Contains(x.engines, c.engine) || !slices.Contains(x.cfg.Peers, c.peer)
+	})
 }
 
 func (x *contest) speedShapes(heats []*heat, n int) []Shape {
