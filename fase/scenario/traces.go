@@ -173,7 +173,7 @@ func (c *compiler) plain(target spot[string]) *rdr.Block {
 		c.at(target.at, fmt.Sprintf("there is no target %q", clip(target.v)), fix)
 		return nil
 	}
-	f, err := rdr.ParseFile("trace", []byte(fmt.Sprintf("request line { http %s GET \"/\" }", target.v)), rdr.StartRequest)
+	f, err := rdr.ParseFile("trace", fmt.Appendf(nil, "request line { http %s GET \"/\" }", target.v), rdr.StartRequest)
 	if err == nil {
 		err = rdr.Linker{AnyFile: true}.Link(f)
 	}

@@ -67,21 +67,21 @@ func TestTraces(t *testing.T) {
 			if g.Law != user.Replay || !slices.Equal(g.Trace.Due, tt.want) {
 				t.Errorf("due: got %v of law %v, want %v", g.Trace.Due, g.Law, tt.want)
 			}
-			asks := ""
+			var asks strings.Builder
 			for _, i := range g.Trace.Ask {
 				a := g.Trace.Asks[i]
 				if a.Request == nil {
-					asks += a.Method + " " + a.Path + ";"
+					asks.WriteString(a.Method + " " + a.Path + ";")
 					continue
 				}
 				m, err := a.Request.Mean()
 				if err != nil {
 					t.Fatal(err)
 				}
-				asks += fmt.Sprintf("%.0fms;", m.Of("s").CPU*1e3)
+				fmt.Fprintf(&asks, "%.0fms;", m.Of("s").CPU*1e3)
 			}
-			if asks != tt.asks {
-				t.Errorf("asks: got %s, want %s", asks, tt.asks)
+			if asks.String() != tt.asks {
+				t.Errorf("asks: got %s, want %s", asks.String(), tt.asks)
 			}
 			if _, ok := g.Setting(user.RateSetting); ok {
 				t.Error("the rate of a trace can be set")

@@ -321,11 +321,11 @@ func (w *walker) update(s spot[string]) (session.Update, bool) {
 
 // splitUpdate divides an update; op is empty where there is none.
 func splitUpdate(s string) (name, op, rest string) {
-	i := strings.IndexByte(s, '=')
-	if i < 0 {
+	name, rest, ok := strings.Cut(s, "=")
+	if !ok {
 		return "", "", ""
 	}
-	name, op, rest = s[:i], "=", s[i+1:]
+	op = "="
 	if n := strings.TrimRight(name, "+-"); len(n) == len(name)-1 {
 		op, name = name[len(n):]+"=", n
 	}
