@@ -162,6 +162,9 @@ func gate(s *runs.Summary, name runs.GateName) runs.Gate {
 }
 
 func TestGatesFire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector, and of one goroutine")
+	}
 	poisson := func(mean float64) func(r *rand.Rand) float64 {
 		return func(r *rand.Rand) float64 { return mean * r.ExpFloat64() }
 	}
@@ -275,6 +278,9 @@ func until(end, factor float64) func(at float64) float64 {
 
 // TestCorrelatedBatches has a response time that follows the one before for so long that 20 batches are alike.
 func TestCorrelatedBatches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector, and of one goroutine")
+	}
 	fired := 0
 	for seed := range uint64(10) {
 		s := queue{seed: seed, seconds: 60, smooth: 0.9995}.run(t)
@@ -331,6 +337,9 @@ func TestFalseAlarms(t *testing.T) {
 }
 
 func TestMeaning(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector, and of one goroutine")
+	}
 	for _, tt := range []struct {
 		name  string
 		queue queue
