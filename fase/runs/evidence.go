@@ -124,6 +124,9 @@ func (e *Evidence) generator(c *Client) Gate {
 // kept says in figures how a generator kept its plan.
 func kept(c *Client) string {
 	s := fmt.Sprintf("it issued %s requests/s", round(float64(c.AchievedRate), 4))
+	if c.Sessions != nil && !c.Sessions.Mix { // which are what was planned
+		s = fmt.Sprintf("it began %s sessions/s", round(float64(c.Sessions.Rate), 4))
+	}
 	if t := float64(c.TargetRate); t > 0 {
 		s += fmt.Sprintf(" of %s/s planned", round(t, 4))
 	}
