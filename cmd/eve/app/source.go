@@ -111,21 +111,16 @@ const maxInput = 16 << 20
 
 // readBelow reads a regular file that lies in dir, whatever its path says.
 func readBelow(dir, path string) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
+	f, err := openBelow(dir, path)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	info, err := root.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	case info.Size() > maxInput:
-		return nil, fmt.Errorf("%s: %d bytes; at most %d", path, info.Size(), maxInput)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxInput+1))
+	if err == nil && len(b) > maxInput {
+		return nil, fmt.Errorf("%s: at most %d bytes", path, maxInput)
 	}
-	return root.ReadFile(path)
+	return b, err
 }
 
 // openBelow opens a regular file that lies in dir, whatever its path says.
