@@ -217,7 +217,7 @@ type body struct {
 	set  bool
 }
 
-func (f *Frame) list() [12]body {
+func (f *Frame) list() [13]body {
 	return [...]body{
 		{"batch", f.Batch != nil},
 		{"ack", f.Ack != nil},
@@ -228,6 +228,7 @@ func (f *Frame) list() [12]body {
 		{"peers", f.Peers != nil},
 		{"gap", f.Gap != nil},
 		{"tick", f.Tick != nil},
+		{"act", f.Act != nil},
 		{"hello", f.Hello != nil},
 		{"welcome", f.Welcome != nil},
 		{"bye", f.Bye != nil},

@@ -46,6 +46,7 @@ type Frame struct {
 	Evt     *Evt     `json:"evt,omitempty"`
 	Peers   *Peers   `json:"peers,omitempty"`
 	Tick    *Tick    `json:"tick,omitempty"`
+	Act     *Act     `json:"act,omitempty"`
 	Bye     *Bye     `json:"bye,omitempty"`
 }
 
@@ -187,9 +188,22 @@ type Gap struct {
 	Oldest Uint `json:"oldest"`
 }
 
-// Tick steps a program in virtual time.
+// Tick asks a program that controls a run, at an instant of real or of virtual time, what to do. It travels on the standard
+// input of the program, and the Act that answers it on the standard output, one frame a line.
 type Tick struct {
-	At Int `json:"at"`
+	At       Int                 `json:"at"`
+	N        Uint                `json:"n,omitempty"`        // of the tick, from 1
+	Readings map[string]*float64 `json:"readings,omitempty"` // in base units, by the names of the scenario; nil for what is unknown
+	Replicas map[string]int      `json:"replicas,omitempty"` // by service: how many serve, as the mapping says
+}
+
+// Act answers the Tick of the same N: what to do, or a number for what the scenario has the program control. Neither is
+// nothing to do.
+type Act struct {
+	N       Uint     `json:"n"`
+	Actions []string `json:"actions,omitempty"` // as rules write them: "scale app to 3"
+	Value   *float64 `json:"value,omitempty"`
+	Why     string   `json:"why,omitempty"` // kept with the decisions that follow
 }
 
 // Bye ends a connection in order. A Code says that the reason is an error.
