@@ -87,21 +87,33 @@ func (c *compiler) services() {
 		if len(n.v.on) == 0 && n.node.get("on") != nil {
 			c.at(n.at, fmt.Sprintf("service %s is on no server", n.name), "write on: [SERVER]")
 		}
-		for _, on := range n.v.on {
-			i := topo.Server(on.v)
-			switch {
-			case i < 0:
-				c.at(on.at, fmt.Sprintf("there is no server %q", clip(on.v)), didYouMean(on.v, topo.Servers))
-				continue
-			case slices.Contains(cfg.On, i):
-				c.at(on.at, fmt.Sprintf("service %s is on %s twice", n.name, on.v), "")
-			case c.plan.Servers[i].Standby:
-				c.at(on.at, fmt.Sprintf("server %s is on standby: it carries nothing at the start", on.v), "remove its `state: standby`, or let a rule replicate the service there")
+		at := c.places(&cfg, n.v.on)
+		c.replicas(&cfg, &n.v.replicas)
+		for k, i := range cfg.On {
+			if c.plan.Servers[i].Standby {
+				c.at(at[k], fmt.Sprintf("server %s is on standby: it carries nothing at the start", topo.Servers[i]), "remove its `state: standby`, or let a rule replicate the service there")
 			}
-			cfg.On = append(cfg.On, i)
 		}
 		c.plan.Services = append(c.plan.Services, cfg)
 	}
+}
+
+// places reads the servers of a service, and returns where each is written.
+func (c *compiler) places(cfg *service.Config, on []spot[string]) (at []*node) {
+	for _, s := range on {
+		servers := c.plan.Called(s.v)
+		if servers == nil {
+			c.at(s.at, fmt.Sprintf("there is no server %q", clip(s.v)), didYouMean(s.v, c.serverNames()))
+		}
+		for _, i := range servers {
+			if slices.Contains(cfg.On, i) {
+				c.at(s.at, fmt.Sprintf("service %s is on %s twice", cfg.Name, c.plan.Topology.Servers[i]), "")
+			}
+			cfg.On = append(cfg.On, i)
+			at = append(at, s.at)
+		}
+	}
+	return at
 }
 
 func plainTexts(ts []spot[string]) []string {

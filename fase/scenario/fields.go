@@ -30,6 +30,7 @@ type rawScenario struct {
 }
 
 type rawServer struct {
+	count              spot[int]
 	cpus               spot[int]
 	speed              spot[float64]
 	discipline, run    spot[string]
@@ -47,6 +48,7 @@ type rawServer struct {
 
 type rawService struct {
 	on       []spot[string]
+	replicas rawReplicas
 	size     spot[float64]
 	balance  spot[string]
 	requests rawRequests
@@ -146,6 +148,7 @@ func scenarioFields(s *rawScenario) []field {
 
 func serverFields(s *rawServer) []field {
 	return []field{
+		{key: "count", value: whole(&s.count, 1, many), help: "so many servers that are alike: NAME_1, NAME_2 and so on; lists of servers name all of them by NAME"},
 		{key: "cpus", value: whole(&s.cpus, 1, 4096), def: "1", help: "processors"},
 		{key: "speed", value: amount(&s.speed, plainUnit(), bounds{0.001, 1000, "from 0.001 to 1000"}), def: "1", help: "cpu demands are divided by it"},
 		{key: "discipline", value: choice(&s.discipline, machine.Disciplines()...), def: "fcfs", help: "order at the processors: first come first served, processor sharing, shortest job first, highest priority first, earliest deadline first, or whatever the operating system does with the threads of the engine"},
@@ -175,7 +178,8 @@ func serverFields(s *rawServer) []field {
 
 func serviceFields(s *rawService) []field {
 	return []field{
-		{key: "on", value: texts(&s.on, "server", many), need: true, help: "the servers that hold it at the start, such as [server_1]"},
+		{key: "on", value: texts(&s.on, "server", many), need: true, help: "the servers that may hold it, in order, such as [server_1]; at the start all of them do, or those that `replicas` says"},
+		{key: "replicas", value: replicas(&s.replicas), help: "how many of them hold it: a number at the start, or {start: 2, least: 1, most: 8}"},
 		{key: "size", value: amount(&s.size, sizeUnit(), bounds{0, 1 << 50, "at most 1024TiB"}), def: "0", help: "what a move or a replication copies"},
 		{key: "balance", value: choice(&s.balance, "random", "least", "first"), def: "random", help: "how callers pick a replica: by weight, the one with the least outstanding calls of the caller, or always the first, so that the others get what it forwards"},
 		{key: "requests", value: requests(&s.requests), help: "its operations, for `call SERVICE.NAME`: RDR text, or a list of .rdr files"},

@@ -91,6 +91,7 @@ type compiler struct {
 
 func (c *compiler) compile() error {
 	c.header()
+	c.farms()
 	c.participants()
 	c.servers()
 	c.fileSets()
@@ -163,7 +164,7 @@ func (c *compiler) participants() {
 			c.at(at, fmt.Sprintf("%q is not a name", clip(name)), fmt.Sprintf("a name is at most %d small letters, digits and _, and begins with a letter", maxName))
 		case slices.Contains(reserved(), name):
 			c.at(at, fmt.Sprintf("the name %q is reserved", name), "choose another one")
-		case what != "server" && slices.Contains(parts(), name):
+		case what != "server" && what != "farm of servers" && slices.Contains(parts(), name):
 			c.at(at, fmt.Sprintf("a %s cannot be called %q: servers have variables of that name", what, name), "choose another name")
 		case seen[name] != "":
 			c.at(at, fmt.Sprintf("the name %q is taken by a %s", name, seen[name]), "clients, services, servers, targets and modules share one namespace")
@@ -172,7 +173,13 @@ func (c *compiler) participants() {
 			seen[name] = what
 		}
 	}
-	for _, n := range c.raw.servers {
+	for _, f := range c.plan.Farms {
+		check(f.Name, c.raw.servers[f.Servers[0]].at, "farm of servers")
+	}
+	for i, n := range c.raw.servers {
+		if slices.ContainsFunc(c.plan.Farms, func(f Farm) bool { return slices.Contains(f.Servers, i) && !validName(f.Name) }) {
+			continue // told of the farm
+		}
 		check(n.name, n.at, "server")
 	}
 	for _, n := range c.raw.services {

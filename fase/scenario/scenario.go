@@ -34,6 +34,7 @@ type Plan struct {
 
 	Topology *service.Topology
 	Servers  []Server         // by index; without the targets
+	Farms    []Farm           // servers that one name stands for
 	Services []service.Config // by index; the targets included
 	Clients  []user.Config
 	Files    []*filesets.Set // by number; every server has them

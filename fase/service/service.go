@@ -50,8 +50,14 @@ const (
 
 // Config describes one service.
 type Config struct {
-	Name    string
-	On      []int         // servers that hold it at the start
+	Name string
+	On   []int // servers that hold it at the start
+	// Candidates are the servers that may hold it, in the order in which they are taken; On are the first Start of them. Nil: On.
+	// Start, Least and Most are how many hold it at the start, at least and at most, as far as actions and controllers go; all are 0
+	// without Candidates.
+	Candidates         []int
+	Start, Least, Most int
+
 	Size    machine.Bytes // what a move or a replication copies
 	Balance Balance
 }
