@@ -16,7 +16,7 @@ type Grant struct {
 }
 
 // Burner is a station whose departures are inputs: it grants at most c slices at a time, somebody consumes them for
-// real, and Met ends them. Processor sharing grants slices of 1 ms in turn; every other discipline grants the whole demand
+// real, and Met ends them. Processor sharing grants slices of 1 ms in turn, and one that preempts by rank; every other discipline grants the whole demand
 // at once, to the first in line, and that of the operating system all of them. A server is busy from the Begin of a grant to its
 // Met: until then whoever is to consume it does something else.
 type Burner struct {
@@ -24,12 +24,12 @@ type Burner struct {
 	most    int   // grants at a time
 	slice   int64 // 0: whole demands
 	line    line
+	byLeft  bool      // the line goes by what is left of a demand
 	running []granted // demand is what is left beyond the grant
 	grants  []Grant
 	outs    []Grant
-	gone    []Job
-	out     []Job
-	use     use
+	departures
+	use use
 }
 
 // granted is a job that has a grant of n; key is where it stood in the line.
@@ -38,6 +38,7 @@ type granted struct {
 	n     int64
 	key   key
 	begun bool
+	since dsv.Instant // when its consumption began
 }
 
 // NewBurner returns a station of c servers; slice is the largest grant, 0 for whole demands.
@@ -68,6 +69,21 @@ func NewRankedBurner(c int) *Burner {
 	return b
 }
 
+// NewPreemptiveBurner returns a station of c servers with a line by rank, which grants slices of 1 ms: what has begun gives way
+// to what stands before it at the end of its slice.
+func NewPreemptiveBurner(c int) *Burner {
+	b := NewRankedBurner(c)
+	b.slice = Slice
+	return b
+}
+
+// NewSRPTBurner is NewPreemptiveBurner with a line by what is left of each demand.
+func NewSRPTBurner(c int) *Burner {
+	b := NewPreemptiveBurner(c)
+	b.byLeft = true
+	return b
+}
+
 // Arrive implements Station.
 func (b *Burner) Arrive(at dsv.Instant, job Job, demand int64) { b.ArriveRanked(at, job, demand, 0) }
 
@@ -75,7 +91,10 @@ func (b *Burner) Arrive(at dsv.Instant, job Job, demand int64) { b.ArriveRanked(
 func (b *Burner) ArriveRanked(at dsv.Instant, job Job, demand, rank int64) {
 	b.use.upTo(at)
 	b.use.present++
-	b.line.push(waiting{job, demand}, rank)
+	if b.byLeft {
+		rank = demand
+	}
+	b.line.push(waiting{job: job, demand: demand, came: at}, rank)
 	b.grant()
 }
 
@@ -125,10 +144,10 @@ func (b *Burner) Begin(at dsv.Instant, job Job) (g Grant, ok bool) {
 		if first, ok := b.line.peek(); ok && first.rank < r.key.rank {
 			w, k, _ := b.line.pop()
 			r.demand += r.n
-			b.line.putBack(r.waiting, r.key)
+			b.line.insert(r.waiting, r.key)
 			*r = b.granted(w, k)
 		}
-		r.begun = true
+		r.begun, r.since = true, at
 		b.count()
 		return Grant{r.job, r.n}, true
 	}
@@ -149,11 +168,19 @@ func (b *Burner) Met(at dsv.Instant, job Job) {
 			continue
 		}
 		b.running = append(b.running[:i], b.running[i+1:]...)
-		if w.demand > 0 {
-			b.line.push(w.waiting, 0)
-		} else {
+		if w.begun {
+			w.served += int64(at - w.since)
+		}
+		switch {
+		case w.demand == 0:
 			b.use.present--
-			b.gone = append(b.gone, job)
+			b.add(job, Stay{int64(at-w.came) - w.served, w.served})
+		case b.byLeft:
+			b.line.push(w.waiting, w.demand)
+		case b.line.ranked:
+			b.line.insert(w.waiting, w.key)
+		default:
+			b.line.push(w.waiting, 0)
 		}
 		b.grant()
 		return
@@ -183,9 +210,6 @@ func (b *Burner) Next() dsv.Instant { return dsv.Never }
 
 // Advance implements Station.
 func (b *Burner) Advance(dsv.Instant) {}
-
-// Departed implements Station.
-func (b *Burner) Departed() []Job { return takeJobs(&b.gone, &b.out) }
 
 // Use implements Station.
 func (b *Burner) Use(at dsv.Instant) (busy, present float64) { return b.use.take(at) }

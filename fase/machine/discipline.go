@@ -5,7 +5,7 @@ import "github.com/eve-emulation/eve/dsv"
 // Discipline orders the jobs of a CPU.
 type Discipline uint8
 
-// The disciplines. All but PS and OS let a job that has begun end.
+// The disciplines. All but PS and OS let a job that has begun end, unless they preempt.
 const (
 	FCFS     Discipline = iota // first come first served
 	PS                         // processor sharing

@@ -8,9 +8,18 @@ type line struct {
 	heap   ranks
 }
 
-func (l *line) push(w waiting, rank int64) {
+func (l *line) push(w waiting, rank int64) { l.insert(w, l.key(rank)) }
+
+// key is that of a job which comes now.
+func (l *line) key(rank int64) key {
+	l.heap.seq++
+	return key{rank, l.heap.seq}
+}
+
+// insert puts a job where its key has it; in a line that is not ranked, at the end.
+func (l *line) insert(w waiting, k key) {
 	if l.ranked {
-		l.heap.push(w, rank)
+		l.heap.insert(w, k)
 		return
 	}
 	l.fifo.push(w)
@@ -32,9 +41,6 @@ func (l *line) peek() (k key, ok bool) {
 	}
 	return l.heap.items[0].key, true
 }
-
-// putBack returns to a ranked line what pop has taken, to where it stood.
-func (l *line) putBack(w waiting, k key) { l.heap.insert(w, k) }
 
 // remove takes a job out of the line, in O(log n) when it is ranked; false when it does not wait.
 func (l *line) remove(job Job) bool {
@@ -58,25 +64,19 @@ type key struct {
 	seq  uint64
 }
 
+func (k key) before(o key) bool { return k.rank < o.rank || k.rank == o.rank && k.seq < o.seq }
+
 type ranked struct {
 	key
 	waiting
 }
 
-func (h *ranks) less(i, j int) bool {
-	x, y := &h.items[i], &h.items[j]
-	return x.rank < y.rank || x.rank == y.rank && x.seq < y.seq
-}
+func (h *ranks) less(i, j int) bool { return h.items[i].before(h.items[j].key) }
 
 // put stores an item and notes its place.
 func (h *ranks) put(i int, x ranked) {
 	h.items[i] = x
 	h.places[x.job.Slot()] = int32(i + 1)
-}
-
-func (h *ranks) push(w waiting, rank int64) {
-	h.seq++
-	h.insert(w, key{rank, h.seq})
 }
 
 func (h *ranks) insert(w waiting, k key) {

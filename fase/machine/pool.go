@@ -37,7 +37,7 @@ func (p *Pool) Acquire(at dsv.Instant, job Job, n int64) (held, ok bool) {
 		p.take(n)
 		return true, true
 	}
-	p.line.push(waiting{job, n})
+	p.line.push(waiting{job: job, demand: n})
 	return false, true
 }
 

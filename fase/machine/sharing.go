@@ -15,10 +15,17 @@ type Sharing struct {
 	speed   float64
 	virtual float64 // ns of service per job since the station was last empty
 	last    dsv.Instant
-	jobs    step.Agenda[float64, Job] // by the virtual time of departure
-	gone    []Job
-	out     []Job
-	use     use
+	had     float64                      // ns of a server per job since then
+	jobs    step.Agenda[float64, sharer] // by the virtual time of departure
+	departures
+	use use
+}
+
+// A sharer is a job that shares, with when it came and what each job had had then.
+type sharer struct {
+	job  Job
+	came dsv.Instant
+	had  float64
 }
 
 // NewSharing returns an empty station of c servers of a speed.
@@ -26,19 +33,23 @@ func NewSharing(c int, speed float64) *Sharing {
 	return &Sharing{servers: max(c, 1), speed: orOne(speed)}
 }
 
-// rate is the service that each job gets per nanosecond.
-func (s *Sharing) rate() float64 {
-	n := s.jobs.Len()
-	if n <= s.servers {
-		return s.speed
+// share is what each job has of a server.
+func (s *Sharing) share() float64 {
+	if n := s.jobs.Len(); n > s.servers {
+		return float64(s.servers) / float64(n)
 	}
-	return s.speed * float64(s.servers) / float64(n)
+	return 1
 }
+
+// rate is the service that each job gets per nanosecond.
+func (s *Sharing) rate() float64 { return s.speed * s.share() }
 
 func (s *Sharing) upTo(at dsv.Instant) {
 	s.use.upTo(at)
 	if s.jobs.Len() > 0 && at > s.last {
-		s.virtual += float64(at-s.last) * s.rate()
+		d := float64(at-s.last) * s.share()
+		s.virtual += d * s.speed
+		s.had += d
 	}
 	s.last = max(s.last, at)
 }
@@ -47,21 +58,21 @@ func (s *Sharing) count() {
 	n := s.jobs.Len()
 	s.use.present, s.use.busy = n, min(n, s.servers)
 	if n == 0 {
-		s.virtual = 0
+		s.virtual, s.had = 0, 0
 	}
 }
 
 // Arrive implements Station.
 func (s *Sharing) Arrive(at dsv.Instant, job Job, demand int64) {
 	s.upTo(at)
-	s.jobs.Push(s.virtual+float64(demand), job)
+	s.jobs.Push(s.virtual+float64(demand), sharer{job, at, s.had})
 	s.count()
 }
 
 // Withdraw implements Station.
 func (s *Sharing) Withdraw(at dsv.Instant, job Job) bool {
 	s.upTo(at)
-	if !s.jobs.Remove(func(j Job) bool { return j == job }) {
+	if !s.jobs.Remove(func(j sharer) bool { return j.job == job }) {
 		return false
 	}
 	s.count()
@@ -75,6 +86,12 @@ func (s *Sharing) Next() dsv.Instant {
 		return dsv.Never
 	}
 	left := max(finish-s.virtual, 0)
+	if s.speed == 0 {
+		if left > slack {
+			return dsv.Never
+		}
+		return s.last
+	}
 	return after(s.last, math.Ceil(left/s.rate()-slack))
 }
 
@@ -85,19 +102,25 @@ const slack = 1e-3
 func (s *Sharing) Advance(to dsv.Instant) {
 	for s.jobs.Len() > 0 {
 		t := s.Next()
-		if t > to {
+		if t > to || t == dsv.Never {
 			break
 		}
 		s.upTo(t)
-		_, job, _ := s.jobs.Pop()
-		s.gone = append(s.gone, job)
+		_, j, _ := s.jobs.Pop()
+		here := int64(t - j.came)
+		service := min(round(s.had-j.had), here)
+		s.add(j.job, Stay{here - service, service})
 		s.count()
 	}
 	s.upTo(to)
 }
 
-// Departed implements Station.
-func (s *Sharing) Departed() []Job { return takeJobs(&s.gone, &s.out) }
+// SetSpeed changes the speed from an instant on, to which the station has been advanced: what was served so far counts. A speed of
+// 0 stops it.
+func (s *Sharing) SetSpeed(at dsv.Instant, speed float64) {
+	s.upTo(at)
+	s.speed = max(speed, 0)
+}
 
 // Use implements Station.
 func (s *Sharing) Use(at dsv.Instant) (busy, present float64) {
