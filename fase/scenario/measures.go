@@ -240,6 +240,7 @@ func (s *standard) group(c *user.Config, own []string) {
 		s.add(own, "count", g+".retries_refused", "1", "further attempts for which the budget had no token")
 	}
 	s.add(own, "records", g+".records", "", "each request: key, due, sent, done, cause")
+	s.add(own, "records", string(service.LedgerName(g)), "", "what it counted of its calls, written when the run has ended: JSON")
 }
 
 func (s *standard) service(name string, emulated bool, callers, hosts []string) {
@@ -272,6 +273,7 @@ func (s *standard) server(x string, services []service.Config) {
 	s.admission(x)
 	s.stages(x)
 	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")
+	s.add(own, "records", string(service.LedgerName(x)), "", "what it counted of requests and of its own calls, written when the run has ended: JSON")
 	s.add(own, "histogram", x+".lag", "s", "how late the server's loop stepped")
 	for _, v := range services {
 		for _, ack := range []struct {

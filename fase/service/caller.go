@@ -24,6 +24,7 @@ type Caller struct {
 	calls    []*call // by slot
 	free     []uint32
 	meters   []callMeter // by service
+	edges    []Edge      // by service: what was counted
 	emit     func(step.Effect)
 	send     step.Kind // the effect that carries a call
 	undo     step.Kind // the effect that gives it up
@@ -72,7 +73,7 @@ func NewCaller(t *Topology, services []Config, node int, send, undo step.Kind, e
 	c := &Caller{
 		node: node, topology: t, services: services, emit: emit, send: send, undo: undo,
 		routes: make([]route, len(t.Services)),
-		meters: make([]callMeter, len(t.Services)),
+		meters: make([]callMeter, len(t.Services)), edges: make([]Edge, len(t.Services)),
 	}
 	for i, s := range t.Services {
 		c.routes[i].outstanding = make([]int, len(t.Servers))
@@ -145,6 +146,7 @@ func (c *Caller) open(began dsv.Instant, req Request, owner Op) (step.Ref, *call
 	k := c.calls[slot]
 	*k = call{req: req, gen: k.gen + 1, live: true, began: began, owner: owner}
 	c.Outstanding++
+	c.edges[req.Service].Calls++
 	return step.NewRef(slot, k.gen), k
 }
 
@@ -206,6 +208,7 @@ func (c *Caller) resolve(at dsv.Instant, ref step.Ref, k *call) {
 func (c *Caller) dispatch(at dsv.Instant, ref step.Ref, k *call, node int) {
 	r := &c.routes[k.req.Service]
 	r.outstanding[node]++
+	c.edges[k.req.Service].Sent++
 	k.sent, k.node = true, int32(node)
 	k.req.Epoch = r.mapping.Epoch
 	k.req.Local = node == c.node
@@ -250,7 +253,14 @@ func (c *Caller) Answer(at dsv.Instant, ref step.Ref, a Answer) (owner Op, cause
 		return Op{}, OK, false
 	}
 	c.settle(k)
+	e := &c.edges[k.req.Service]
+	if a.Cause == OK {
+		e.Answered++
+	} else {
+		e.Failed++
+	}
 	if a.Status == 421 && k.moves < maxMoves {
+		e.Again++
 		k.moves++
 		if a.Epoch > c.routes[k.req.Service].mapping.Epoch {
 			k.need = a.Epoch
@@ -277,6 +287,7 @@ func (c *Caller) GiveUp(at dsv.Instant, ref step.Ref, cause Cause) {
 	if !waited {
 		c.emit(step.Effect{At: at, Kind: c.undo, Node: k.node, Ref: ref})
 		c.settle(k)
+		c.edges[svc].GivenUp++
 	}
 	c.finish(at, ref, k, cause)
 	if waited {
@@ -287,6 +298,11 @@ func (c *Caller) GiveUp(at dsv.Instant, ref step.Ref, cause Cause) {
 func (c *Caller) finish(at dsv.Instant, ref step.Ref, k *call, cause Cause) {
 	if !k.quiet {
 		c.meters[k.req.Service].write(at, at.Sub(k.began), cause)
+	}
+	if e := &c.edges[k.req.Service]; cause == OK {
+		e.OK++
+	} else {
+		e.Errors++
 	}
 	k.live = false
 	k.req = Request{}

@@ -30,7 +30,9 @@ type Host struct {
 	out      []step.Effect
 	inFlight *dmm.Var
 	accrued  dsv.Instant
-	quick    *Quick // nil until it is asked for
+	quick    *Quick   // nil until it is asked for
+	books    []served // by service, and last of requests that name none
+	ledger   *dmm.Var
 
 	recordBuf [HostRecordSize]byte
 }
@@ -105,6 +107,7 @@ func NewHost(cfg HostConfig, vars Vars) *Host {
 		}
 	}
 	h.inFlight = vars(dsv.Name(h.name + ".in_flight"))
+	h.books, h.ledger = make([]served, len(cfg.Topology.Services)+1), vars(LedgerName(h.name))
 	h.run.Agenda.Push(dsv.At(cfg.Accrue), Event{Kind: eventAccrue})
 	return h
 }
@@ -155,6 +158,7 @@ func (h *Host) visit(at dsv.Instant, v visit) uint32 {
 		h.visits = append(h.visits, visit{})
 	}
 	h.visits[x] = v
+	h.book(v.req.Service).received++
 	switch {
 	case !h.cfg.CancelOnClose:
 	case v.call == 0:
@@ -267,10 +271,11 @@ func (h *Host) Idle() error {
 	return nil
 }
 
-// Settle brings every measurement up to an instant: the end of a run.
+// Settle brings every measurement up to an instant, the end of a run, and writes the ledger.
 func (h *Host) Settle(at dsv.Instant) {
 	h.Advance(at)
 	h.accrue(at)
+	h.WriteLedger(at)
 }
 
 func (h *Host) accrue(at dsv.Instant) {

@@ -17,6 +17,7 @@ type Quick struct {
 type quickPlace struct {
 	held               atomic.Uint64 // epoch of the mapping in force; the highest bit says that requests are answered here
 	residence, records *dmm.Var
+	answered           atomic.Int64
 }
 
 const quickServes = 1 << 63
@@ -61,6 +62,7 @@ func (q *Quick) Answer(at dsv.Instant, r *Request, buf *[HostRecordSize]byte) (r
 	if held := p.held.Load(); held&quickServes == 0 || uint32(held) < r.Epoch {
 		return 0, false
 	}
+	p.answered.Add(1)
 	p.residence.Write(at, 0)
 	if p.records != nil && Recorded(r.Key, q.share) {
 		p.records.Append(at, appendHostRecord(buf[:0], r.Key, at, at, 0))

@@ -82,6 +82,9 @@ func (r *Runner) Alive(x, gen uint32) bool {
 	return int(x) < len(r.tasks) && r.tasks[x].live && r.tasks[x].gen == gen
 }
 
+// Live reports whether a slot is in use.
+func (r *Runner) Live(x uint32) bool { return int(x) < len(r.tasks) && r.tasks[x].live }
+
 // Task returns the task of a slot.
 func (r *Runner) Task(x uint32) *rdr.Task { return &r.tasks[x].Task }
 

@@ -163,6 +163,7 @@ func (h *Host) sent(at dsv.Instant, x uint32) {
 func (h *Host) deliver(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
 	v.replying = false
+	h.book(v.req.Service).replied++
 	a := Answer{Status: v.status, Bytes: v.bytes}
 	epoch := int64(0)
 	if v.status == 421 {

@@ -391,5 +391,6 @@ func (g *Group) Settle(at dsv.Instant) {
 	g.Advance(at)
 	g.accrue(at)
 	g.meters.unfinished.Write(at, float64(g.InFlight()))
+	g.writeLedger(at)
 	g.cutAll(at)
 }

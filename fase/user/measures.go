@@ -13,7 +13,7 @@ import (
 type meters struct {
 	latency, requests, errors, lag, issued, late, inFlight, target, records *dmm.Var
 	retries, refused, abandoned, unfinished                                 *dmm.Var
-	connect, firstByte                                                      *dmm.Var
+	connect, firstByte, ledger                                              *dmm.Var
 	causes                                                                  []*dmm.Var
 }
 
@@ -24,7 +24,7 @@ func newMeters(group string, vars service.Vars) meters {
 		late: v("late"), inFlight: v("in_flight"), target: v("target"), records: v("records"),
 		retries: v("retries"), refused: v("retries_refused"), abandoned: v("abandoned"), unfinished: v("unfinished"),
 		connect: v("connect"), firstByte: v("first_byte"),
-		causes: make([]*dmm.Var, len(service.Causes())+1),
+		ledger: vars(service.LedgerName(group)), causes: make([]*dmm.Var, len(service.Causes())+1),
 	}
 	for _, c := range service.Causes() {
 		m.causes[c] = v("errors_" + c.String())
@@ -82,4 +82,17 @@ func DecodeRecord(b []byte) Record {
 		Key: rdr.Key(u(b)), Due: dsv.Instant(u(b[8:])), Sent: dsv.Instant(u(b[16:])), Done: dsv.Instant(u(b[24:])),
 		Cause: service.Cause(u(b[32:])),
 	}
+}
+
+// writeLedger writes what this group has counted: once, when its part of the run has ended.
+func (g *Group) writeLedger(at dsv.Instant) {
+	g.run.Calls.Edges(g.cfg.Name, func(e service.Edge) { service.Ledger{Edge: &e}.Append(at, g.meters.ledger) })
+	found := service.Issued{Name: g.cfg.Name}
+	for x := range g.requests {
+		if g.run.Live(uint32(x)) && !g.requests[x].measured {
+			found.InFlight++
+			found.Age += at.Sub(g.requests[x].due).Seconds()
+		}
+	}
+	service.Ledger{Group: &found}.Append(at, g.meters.ledger)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/engine"
 	"github.com/eve-emulation/eve/fase/service"
+	"github.com/eve-emulation/eve/internal/mono"
 	"github.com/eve-emulation/eve/rdr"
 )
 
@@ -112,7 +113,11 @@ func (s *Server) Run(ctx context.Context) error {
 	wg.Go(func() { s.measureStages(measured) })
 	defer wg.Wait()
 	defer stop()
-	if err := s.engine.Run(ctx); err != nil {
+	err := s.engine.Run(ctx)
+	if at, ok := s.instant(mono.Now()); ok {
+		s.owner.host.WriteLedger(at)
+	}
+	if err != nil {
 		return fmt.Errorf("serve %s: %w", s.Addr(), err)
 	}
 	return nil
