@@ -27,7 +27,11 @@ const (
 	Move      Verb = "move"      // S to X: copy while serving, switch, drain
 	Replicate Verb = "replicate" // S to X: copy, then both serve
 	Retire    Verb = "retire"    // S from X: drain
+	Scale     Verb = "scale"     // S to N replicas, on its candidates in order; what is too many drains, from the end
 	Degrade   Verb = "degrade"   // S to LEVEL
+	Limit     Verb = "limit"     // S RATE: a token bucket at each of its servers, or none
+	Pause     Verb = "pause"     // S: callers wait, within their patience
+	Resume    Verb = "resume"    // S
 	Assign    Verb = "set"       // VAR VALUE
 )
 
@@ -38,11 +42,12 @@ type Action struct {
 	Server  int // index, or -1
 	Level   string
 	Stopped bool     // move: stop, copy, start
+	Count   int      // scale: how many replicas
 	Var     dsv.Name // set
-	Value   float64  // set, in base units
+	Value   float64  // set, in base units; limit: requests per second and server, 0 for none
 	Unit    string   // of Value, "1" for a plain number
-	// Formula is what set writes instead of Value, where it is not empty, as written behind `=`, and Col where it begins. Who
-	// knows the variables compiles it into Expr; the value is taken when the action is, and kept within Bounds.
+	// Formula is what stands in the place of Value or Count, where it is not empty, as written behind `=`, and Col where it
+	// begins. Who knows the variables compiles it into Expr; the value is taken when the action is, and kept within Bounds.
 	Formula string
 	Col     int
 	Expr    *expr.Program
@@ -64,6 +69,7 @@ type Rule struct {
 type Config struct {
 	Topology *service.Topology
 	Services []service.Config
+	Servers  int // how many of the topology's servers may take a service, from the first on; 0: all
 	Rules    []Rule
 	Follows  []Follow
 	End      dsv.Instant
@@ -77,8 +83,9 @@ type Decision struct {
 	At      dsv.Instant        `json:"at"`
 	Rule    string             `json:"rule"`
 	Action  string             `json:"action"`
-	Phase   string             `json:"phase"` // decided, copied, switched, done, failed
+	Phase   string             `json:"phase"`            // decided, copied, switched, done, failed
+	Server  string             `json:"server,omitempty"` // of copied, switched and failed: the one replica that they are about
 	When    string             `json:"when,omitempty"`
 	Reading map[string]float64 `json:"reading,omitempty"` // the values behind the condition, by expression
-	Cause   string             `json:"cause,omitempty"`   // of failed; of done, what it did not wait for
+	Cause   string             `json:"cause,omitempty"`   // of failed; of done, what it did not wait for or what did not come
 }

@@ -103,8 +103,18 @@ func (l *Loop) involve(a Action) {
 			}
 		}
 	}
-	if a.Server >= 0 {
+	switch {
+	case a.Server >= 0:
 		l.topic(AddressName(l.cfg.Topology.Servers[a.Server]))
+	case a.Verb == Scale:
+		for _, s := range l.cfg.Topology.Servers {
+			l.topic(AddressName(s))
+		}
+	}
+	if a.Expr != nil {
+		for _, read := range a.Expr.Reads() {
+			l.read(read)
+		}
 	}
 }
 
@@ -262,6 +272,14 @@ func (l *Loop) publish(at dsv.Instant, svc int, change func(*service.Mapping)) u
 	change(&m)
 	m.Epoch++
 	m.At = at.Add(Notice)
+	for i := range m.Replicas {
+		r := &m.Replicas[i]
+		if was := find(&p.mapping, r.Server); was < 0 || p.mapping.Replicas[was].State != r.State {
+			r.Since = m.Epoch
+		} else if r.Since == 0 {
+			r.Since = p.mapping.Since(was)
+		}
+	}
 	p.mapping = m
 	l.set(at, service.MapName(l.cfg.Topology.Services[svc]), dsv.TextValue(m.Encode()))
 	return m.Epoch

@@ -2,6 +2,7 @@ package adapt
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -19,18 +20,35 @@ func usage(v Verb) string {
 		return "replicate SERVICE to SERVER"
 	case Retire:
 		return "retire SERVICE from SERVER"
+	case Scale:
+		return "scale SERVICE to NUMBER, or scale SERVICE to = EXPRESSION"
 	case Degrade:
 		return "degrade SERVICE to LEVEL"
+	case Limit:
+		return "limit SERVICE RATE, limit SERVICE = EXPRESSION, or limit SERVICE none"
+	case Pause, Resume:
+		return string(v) + " SERVICE"
 	}
 	return "set VARIABLE VALUE"
 }
 
+// Verbs lists what actions there are.
+func Verbs() []Verb {
+	return []Verb{Move, Replicate, Retire, Scale, Degrade, Limit, Pause, Resume, Assign}
+}
+
 func verbs() []string {
-	return []string{string(Move), string(Replicate), string(Retire), string(Degrade), string(Assign)}
+	vs := Verbs()
+	names := make([]string, len(vs))
+	for i, v := range vs {
+		names[i] = string(v)
+	}
+	return names
 }
 
 // ParseAction reads what a rule does, such as "move static to cdn", "move app to server_2 stopped", "replicate app to
-// server_2", "retire app from server_2", "degrade app to lite", "set crowd.rate 80/s" or "set crowd.rate = crowd.rate / 2".
+// server_2", "retire app from server_2", "scale app to 3", "scale app to = ceil(crowd.rate / 50/s)", "degrade app to lite",
+// "limit app 80/s", "limit app none", "pause app", "resume app", "set crowd.rate 80/s" or "set crowd.rate = crowd.rate / 2".
 // Its error is an *expr.Error, with the column.
 func ParseAction(text string, topo *service.Topology) (Action, error) {
 	p := actionParser{text: text, words: split(text), topo: topo, end: utf8.RuneCountInString(text) + 1}
@@ -43,6 +61,15 @@ func ParseAction(text string, topo *service.Topology) (Action, error) {
 		p.service(&a)
 		p.keyword("to", a.Verb)
 		a.Level = p.name("a level", a.Verb)
+	case Scale:
+		p.service(&a)
+		p.keyword("to", a.Verb)
+		p.count(&a)
+	case Limit:
+		p.service(&a)
+		p.limit(&a)
+	case Pause, Resume:
+		p.service(&a)
 	case Assign:
 		p.assignment(&a)
 	}
@@ -189,8 +216,7 @@ func (p *actionParser) assignment(a *Action) {
 		return
 	}
 	a.Var = n
-	if w := p.peek(); w != nil && w.text == "=" {
-		p.formula(a)
+	if p.follows(a) {
 		return
 	}
 	if w, ok = p.next("a value", a.Verb); !ok {
@@ -208,11 +234,63 @@ func (p *actionParser) assignment(a *Action) {
 	a.Value, a.Unit = sign*x, unit
 }
 
+// count reads how many replicas there are to be.
+func (p *actionParser) count(a *Action) {
+	if p.follows(a) {
+		return
+	}
+	w, ok := p.next("a number", a.Verb)
+	if !ok {
+		return
+	}
+	n, err := strconv.ParseUint(w.text, 10, 16)
+	if err != nil {
+		p.fail(w.col, fmt.Sprintf("%q is not a number of replicas", w.text), "write "+usage(a.Verb))
+	}
+	a.Count = int(n)
+}
+
+// limit reads a rate, or that there is none.
+func (p *actionParser) limit(a *Action) {
+	a.Unit = "1/s"
+	if p.follows(a) {
+		return
+	}
+	w, ok := p.next("a rate", a.Verb)
+	if !ok || w.text == "none" {
+		return
+	}
+	x, unit, err := expr.ParseQuantity(w.text)
+	switch {
+	case err != nil:
+		p.fail(w.col, err.Error(), "a rate is written like 80/s")
+	case unit != "1/s":
+		p.fail(w.col, fmt.Sprintf("%q is not a rate", w.text), "a rate is written like 80/s")
+	case x <= 0:
+		p.fail(w.col, "nobody is let in at a rate of 0", "write pause SERVICE, or limit SERVICE none for no limit")
+	}
+	a.Value = x
+}
+
+// follows takes an expression where `=` stands, and reports whether it does.
+func (p *actionParser) follows(a *Action) bool {
+	w := p.peek()
+	if p.err != nil || w == nil || w.text != "=" {
+		return false
+	}
+	p.formula(a)
+	return true
+}
+
 // formula takes what stands behind `=`, to the end of the text.
 func (p *actionParser) formula(a *Action) {
 	p.words = p.words[1:]
 	if len(p.words) == 0 {
-		p.fail(p.end, "an expression is missing", "write set VARIABLE = EXPRESSION")
+		fix := "write " + usage(a.Verb)
+		if a.Verb == Assign {
+			fix = "write set VARIABLE = EXPRESSION"
+		}
+		p.fail(p.end, "an expression is missing", fix)
 		return
 	}
 	a.Col = p.words[0].col

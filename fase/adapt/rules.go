@@ -35,7 +35,7 @@ func (l *Loop) evaluate(at dsv.Instant) {
 		if !r.holds(at, view) || r.task != nil {
 			continue
 		}
-		r.task = &task{rule: r, reading: r.When.Readings(view), deadline: dsv.Never}
+		r.task = &task{by: r.Name, when: r.WhenText, reading: r.When.Readings(view), do: r.Do, rule: r, deadline: dsv.Never}
 		l.tasks = append(l.tasks, r.task)
 		l.progress(at)
 	}

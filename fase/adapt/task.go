@@ -3,7 +3,6 @@ package adapt
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -21,33 +20,48 @@ const (
 	slowestCopy = 1250_000 // bytes per second
 )
 
-// phase says what a task waits for.
-type phase uint8
-
-const (
-	waiting   phase = iota // for its turn: another action on the service is in progress
-	preparing              // for the target to be ready, and the copy to have crossed
-	draining               // for old replicas to have nothing in flight
-)
-
-// task carries out the actions of a rule that fired, one after another. An action that fails ends it.
+// task carries out actions, one after another, for a rule that fired or for whoever else decides. An action that fails ends it.
 type task struct {
-	rule     *rule
-	reading  map[string]float64
-	index    int // of the action
-	phase    phase
+	by       string             // who decided
+	when     string             // why: the condition, or ""
+	reading  map[string]float64 // the values behind it
+	do       []Action
+	rule     *rule // nil for who is no rule
+	index    int   // of the action
+	placing  bool  // the action is under way; else it waits for its turn, or for the first mapping
 	deadline dsv.Instant
 
-	source    string        // whose copy is awaited; empty when it has come
-	target    string        // whose readiness is awaited
-	epoch     uint32        // that the acknowledgements must reach
-	begun     dsv.Instant   // of the wait
-	allowance time.Duration // for the copy
-	leaving   []string      // replicas that drain
+	coming  []coming
+	leaving []leaving
+	want    int    // scale: how many replicas
+	short   string // scale: why some did not come
+}
+
+// coming is a replica in the making.
+type coming struct {
+	server, source string
+	since          uint32        // epoch that the acknowledgements must reach
+	begun          dsv.Instant   // of the wait
+	allowance      time.Duration // for the copy
+}
+
+// leaving is a replica that drains.
+type leaving struct {
+	server   string
+	since    uint32
+	deadline dsv.Instant
 }
 
 // action returns the action in progress.
-func (t *task) action() *Action { return &t.rule.Do[t.index] }
+func (t *task) action() *Action { return &t.do[t.index] }
+
+// act begins actions on behalf of somebody who is no rule. Those that the same one asked for before and that have not begun
+// are forgotten: the latest word counts.
+func (l *Loop) act(at dsv.Instant, by, when string, reading map[string]float64, do []Action) {
+	l.tasks = slices.DeleteFunc(l.tasks, func(t *task) bool { return t.rule == nil && t.by == by && !t.placing })
+	l.tasks = append(l.tasks, &task{by: by, when: when, reading: reading, do: do, deadline: dsv.Never})
+	l.progress(at)
+}
 
 // progress takes every step that can be taken.
 func (l *Loop) progress(at dsv.Instant) {
@@ -59,8 +73,10 @@ func (l *Loop) progress(at dsv.Instant) {
 				continue
 			}
 			again = true
-			if t.index >= len(t.rule.Do) {
-				t.rule.task = nil
+			if t.index >= len(t.do) {
+				if t.rule != nil {
+					t.rule.task = nil
+				}
 				l.tasks = slices.Delete(l.tasks, i, i+1)
 				i--
 			}
@@ -70,227 +86,65 @@ func (l *Loop) progress(at dsv.Instant) {
 
 // step takes one step of a task and reports whether it could.
 func (l *Loop) step(at dsv.Instant, t *task) bool {
-	switch t.phase {
-	case preparing:
-		return l.prepared(at, t)
-	case draining:
-		return l.drained(at, t)
-	}
 	a := t.action()
-	if a.Verb == Assign {
+	switch {
+	case t.placing:
+		return l.placed(at, t)
+	case a.Verb == Assign:
 		l.assign(at, t, a)
 		return true
 	}
 	p := l.places[a.Service]
-	if !p.known || p.holder != nil {
+	if !p.known {
+		return false
+	}
+	switch a.Verb {
+	case Degrade, Limit, Pause, Resume:
+		l.alter(at, t, a, p) // whatever moves meanwhile
+		return true
+	case Scale:
+		return l.scale(at, t, a, p)
+	}
+	if p.holder != nil {
 		return false
 	}
 	if l.nothing(a) {
 		t.index++
 		return true
 	}
-	l.begin(at, t, a, p)
+	l.place(at, t, a, p)
 	return true
 }
 
-// nothing reports whether an action would change nothing.
-func (l *Loop) nothing(a *Action) bool {
-	m := &l.places[a.Service].mapping
+// alter changes how a service is served where it is.
+func (l *Loop) alter(at dsv.Instant, t *task, a *Action, p *place) {
+	m := p.mapping
 	switch a.Verb {
 	case Degrade:
-		return m.Level == a.Level
-	case Retire:
-		return find(m, l.cfg.Topology.Servers[a.Server]) < 0
-	}
-	i := find(m, l.cfg.Topology.Servers[a.Server])
-	return i >= 0 && m.Replicas[i].State == service.Serving
-}
-
-func find(m *service.Mapping, server string) int {
-	return slices.IndexFunc(m.Replicas, func(r service.Replica) bool { return r.Server == server })
-}
-
-// serving returns the first serving replica other than one server's.
-func serving(m *service.Mapping, except string) int {
-	return slices.IndexFunc(m.Replicas, func(r service.Replica) bool { return r.State == service.Serving && r.Server != except })
-}
-
-// begin decides an action that has its turn.
-func (l *Loop) begin(at dsv.Instant, t *task, a *Action, p *place) {
-	if cause := l.refused(a, p); cause != "" {
-		l.decide(at, t, "failed", cause)
-		l.end(t, true)
-		return
-	}
-	l.decide(at, t, "decided", "")
-	switch a.Verb {
-	case Degrade:
-		l.publish(at, a.Service, func(m *service.Mapping) { m.Level = a.Level })
-		l.phase(at, t, "done", "")
-		t.index++
-	case Retire:
-		p.holder = t
-		x := l.cfg.Topology.Servers[a.Server]
-		t.drain(at, []string{x}, l.publish(at, a.Service, func(m *service.Mapping) {
-			m.Replicas[find(m, x)].State = service.Draining
-		}))
-		l.phase(at, t, "switched", "")
-	default:
-		p.holder = t
-		l.prepare(at, t, a, p)
-	}
-}
-
-// refused returns why an action cannot be taken, or "".
-func (l *Loop) refused(a *Action, p *place) string {
-	if a.Verb == Degrade {
-		return ""
-	}
-	x, s := l.cfg.Topology.Servers[a.Server], l.cfg.Topology.Services[a.Service]
-	if a.Verb == Retire {
-		if serving(&p.mapping, x) < 0 {
-			return fmt.Sprintf("%s holds the last replica of %s", x, s)
+		m.Level = a.Level
+	case Pause, Resume:
+		m.Paused = a.Verb == Pause
+	case Limit:
+		x, known := l.value(at, a)
+		if !known {
+			l.unknown(at, t)
+			return
 		}
-		return ""
+		m.Limit = x
 	}
-	i := serving(&p.mapping, "")
-	if i < 0 {
-		return fmt.Sprintf("no server serves %s", s)
+	if now := &p.mapping; m.Level != now.Level || m.Paused != now.Paused || m.Limit != now.Limit {
+		l.decide(at, t, "decided", "")
+		l.publish(at, a.Service, func(to *service.Mapping) { to.Level, to.Paused, to.Limit = m.Level, m.Paused, m.Limit })
+		l.phase(at, t, "done", "", "")
 	}
-	if p.mapping.Replicas[i].Address != "" && l.topics[AddressName(x)].value.Text == "" {
-		return fmt.Sprintf("%s has not told its address", x)
-	}
-	return ""
-}
-
-// prepare publishes the mapping with the target as a copy in the making.
-func (l *Loop) prepare(at dsv.Instant, t *task, a *Action, p *place) {
-	t.target = l.cfg.Topology.Servers[a.Server]
-	t.source = p.mapping.Replicas[serving(&p.mapping, "")].Server
-	t.phase, t.begun, t.allowance = preparing, at, ReadyPatience
-	if a.Service < len(l.cfg.Services) {
-		size := float64(l.cfg.Services[a.Service].Size)
-		t.allowance += time.Duration(size / slowestCopy * float64(time.Second))
-	}
-	t.epoch = l.publish(at, a.Service, func(m *service.Mapping) {
-		for i := range m.Replicas {
-			if a.Stopped && m.Replicas[i].State == service.Serving {
-				m.Replicas[i].State = service.Stopped
-			}
-		}
-		r := service.Replica{Server: t.target, Weight: 1, State: service.Copying, Address: l.topics[AddressName(t.target)].value.Text}
-		if i := find(m, t.target); i >= 0 {
-			m.Replicas[i] = r
-		} else {
-			m.Replicas = append(m.Replicas, r)
-		}
-	})
-	t.deadline = at.Add(ReadyPatience)
-}
-
-// prepared switches once the target is ready and the copy has come, or gives up.
-func (l *Loop) prepared(at dsv.Instant, t *task) bool {
-	a := t.action()
-	s := l.cfg.Topology.Services[a.Service]
-	ready := l.reached(service.ReadyName(t.target, s), t.epoch)
-	copied := l.reached(service.CopiedName(t.source, s), t.epoch)
-	switch {
-	case ready && copied:
-		l.phase(at, t, "copied", "")
-		l.exchange(at, t, a)
-		return true
-	case !ready && at >= t.begun.Add(ReadyPatience):
-		l.giveUp(at, t, a, fmt.Sprintf("%s was not ready for %s after %s", t.target, s, seconds(ReadyPatience)))
-		return true
-	case !copied && at >= t.begun.Add(t.allowance):
-		l.giveUp(at, t, a, fmt.Sprintf("%s had not copied %s after %s", t.source, s, seconds(t.allowance)))
-		return true
-	case ready:
-		t.deadline = t.begun.Add(t.allowance)
-	}
-	return false
-}
-
-// exchange lets the target serve; after a move the others drain.
-func (l *Loop) exchange(at dsv.Instant, t *task, a *Action) {
-	var leaving []string
-	epoch := l.publish(at, a.Service, func(m *service.Mapping) {
-		for i := range m.Replicas {
-			r := &m.Replicas[i]
-			switch {
-			case r.Server == t.target:
-				r.State = service.Serving
-			case a.Verb == Move && r.State != service.Draining:
-				r.State = service.Draining
-				leaving = append(leaving, r.Server)
-			}
-		}
-	})
-	l.phase(at, t, "switched", "")
-	if a.Verb == Move {
-		t.drain(at, leaving, epoch)
-		return
-	}
-	l.phase(at, t, "done", "")
-	l.end(t, false)
-}
-
-// giveUp puts the mapping back as it was.
-func (l *Loop) giveUp(at dsv.Instant, t *task, a *Action, cause string) {
-	l.publish(at, a.Service, func(m *service.Mapping) {
-		m.Replicas = slices.DeleteFunc(m.Replicas, func(r service.Replica) bool {
-			return r.Server == t.target && r.State == service.Copying
-		})
-		for i := range m.Replicas {
-			if m.Replicas[i].State == service.Stopped {
-				m.Replicas[i].State = service.Serving
-			}
-		}
-	})
-	l.phase(at, t, "failed", cause)
-	l.end(t, true)
-}
-
-func (t *task) drain(at dsv.Instant, leaving []string, epoch uint32) {
-	t.phase, t.leaving, t.epoch, t.deadline = draining, leaving, epoch, at.Add(DrainPatience)
-}
-
-// drained removes the replicas that left, once nothing is in flight there, or the patience ends.
-func (l *Loop) drained(at dsv.Instant, t *task) bool {
-	a := t.action()
-	s := l.cfg.Topology.Services[a.Service]
-	var busy []string
-	for _, x := range t.leaving {
-		if !l.reached(service.DrainedName(x, s), t.epoch) {
-			busy = append(busy, x)
-		}
-	}
-	if len(busy) > 0 && at < t.deadline {
-		return false
-	}
-	l.publish(at, a.Service, func(m *service.Mapping) {
-		m.Replicas = slices.DeleteFunc(m.Replicas, func(r service.Replica) bool {
-			return r.State == service.Draining && slices.Contains(t.leaving, r.Server)
-		})
-	})
-	cause := ""
-	if len(busy) > 0 {
-		cause = fmt.Sprintf("%s had not drained after %s", strings.Join(busy, ", "), seconds(DrainPatience))
-	}
-	l.phase(at, t, "done", cause)
-	l.end(t, false)
-	return true
+	t.index++
 }
 
 // assign carries a set out, unless the variable has that value.
 func (l *Loop) assign(at dsv.Instant, t *task, a *Action) {
-	x, known := a.Value, true
-	if a.Expr != nil {
-		x, known = number(a.Expr, view{l, at.Add(-Settle)}, a.Bounds)
-	}
+	x, known := l.value(at, a)
 	if !known {
-		l.decide(at, t, "failed", "what it sets is unknown")
-		t.index = len(t.rule.Do)
+		l.unknown(at, t)
 		return
 	}
 	if now, ok := l.topics[a.Var].value.Number(); !ok || now != x {
@@ -298,9 +152,23 @@ func (l *Loop) assign(at dsv.Instant, t *task, a *Action) {
 		l.decide(at, t, "decided", "")
 		l.set(at, a.Var, v)
 		l.topics[a.Var].value = v
-		l.phase(at, t, "done", "")
+		l.phase(at, t, "done", "", "")
 	}
 	t.index++
+}
+
+// value is the number that an action is about: written, or what its expression comes to; false while that is unknown.
+func (l *Loop) value(at dsv.Instant, a *Action) (float64, bool) {
+	if a.Expr == nil {
+		return a.Value, true
+	}
+	return number(a.Expr, view{l, at.Add(-Settle)}, a.Bounds)
+}
+
+// unknown ends a task whose action is about a number that nobody knows.
+func (l *Loop) unknown(at dsv.Instant, t *task) {
+	l.decide(at, t, "failed", fmt.Sprintf("what it %ss is unknown", t.action().Verb))
+	t.index = len(t.do)
 }
 
 // end frees the service and turns to the next action; after a failure there is none.
@@ -308,22 +176,23 @@ func (l *Loop) end(t *task, failed bool) {
 	if p := l.places[t.action().Service]; p.holder == t {
 		p.holder = nil
 	}
-	t.phase, t.deadline = waiting, dsv.Never
+	t.placing, t.deadline = false, dsv.Never
+	t.coming, t.leaving, t.short = nil, nil, ""
 	t.index++
 	if failed {
-		t.index = len(t.rule.Do)
+		t.index = len(t.do)
 	}
 }
 
 // decide records the first phase of an action, with what caused it.
 func (l *Loop) decide(at dsv.Instant, t *task, phase, cause string) {
-	t.rule.decided(at)
-	l.record(Decision{
-		At: at, Rule: t.rule.Name, Action: t.action().Text, Phase: phase, When: t.rule.WhenText, Reading: t.reading, Cause: cause,
-	})
+	if t.rule != nil {
+		t.rule.decided(at)
+	}
+	l.record(Decision{At: at, Rule: t.by, Action: t.action().Text, Phase: phase, When: t.when, Reading: t.reading, Cause: cause})
 }
 
-// phase records a later phase.
-func (l *Loop) phase(at dsv.Instant, t *task, phase, cause string) {
-	l.record(Decision{At: at, Rule: t.rule.Name, Action: t.action().Text, Phase: phase, Cause: cause})
+// phase records a later phase, of one replica where a server is named.
+func (l *Loop) phase(at dsv.Instant, t *task, phase, server, cause string) {
+	l.record(Decision{At: at, Rule: t.by, Action: t.action().Text, Phase: phase, Server: server, Cause: cause})
 }

@@ -25,14 +25,26 @@ type Replica struct {
 	Address string `json:"address,omitempty"` // host:port; empty in virtual time
 	Weight  int    `json:"weight"`
 	State   State  `json:"state"`
+	// Since is the epoch at which the replica came into its state; hosts acknowledge it. 0: that of the mapping.
+	Since uint32 `json:"since,omitempty"`
 }
 
 // A Mapping says where one service is: the value of the variable map.S. Its epoch rises with every change.
 type Mapping struct {
 	Epoch    uint32      `json:"epoch"`
-	Level    string      `json:"level,omitempty"` // quality level in force
-	At       dsv.Instant `json:"at"`              // applies from this instant on
+	Level    string      `json:"level,omitempty"`  // quality level in force
+	Limit    float64     `json:"limit,omitempty"`  // requests per second that each server lets in; 0: no limit
+	Paused   bool        `json:"paused,omitempty"` // nobody begins a request; callers wait
+	At       dsv.Instant `json:"at"`               // applies from this instant on
 	Replicas []Replica   `json:"replicas"`
+}
+
+// Since is the epoch at which a replica came into its state.
+func (m *Mapping) Since(i int) uint32 {
+	if s := m.Replicas[i].Since; s > 0 {
+		return s
+	}
+	return m.Epoch
 }
 
 // MapName is the name of the variable that holds a service's mapping.
