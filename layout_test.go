@@ -34,6 +34,8 @@ var layout = []struct {
 	{"evekernel/wire/wiretest", nil},
 	{"modules", []string{"dsv", "dmm", "evekernel/link", "dmm/expr", "dmm/recipe", "dmm/wasm", "evekernel/wire", "evekernel/egs", "internal/mono"}},
 	{"modules/...", []string{"dsv", "dmm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "fase/...", "rdr"}},
+	{"modules/program", []string{"evekernel/wire", "internal/child"}},
+	{"modules/adapter", []string{"dsv", "dmm", "modules", "modules/program", "evekernel/wire", "fase/adapt", "fase/scenario", "fase/step"}},
 	{"modules/target", []string{"dsv", "dmm", "modules", "internal/child", "fase/scenario", "fase/adapt", "fase/usage"}},
 	{"modules/relay", []string{"dsv", "dmm", "dmm/wasm", "modules", "evekernel/wire", "evekernel/egs", "internal/mono", "internal/netpoll", "fase/...", "rdr"}},
 	{"modules/resource/resourcetest", []string{"dsv", "modules/resource"}},
