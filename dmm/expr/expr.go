@@ -125,6 +125,34 @@ type Program struct {
 	unit      string
 }
 
+// A Term is one variable in the text of a program, alone or under a function.
+type Term struct {
+	Text     string // as Readings tells it
+	Name     dsv.Name
+	Function string // "p95", "mean"; empty for the variable alone
+	// Window is the one that is asked for; 0 where the reader's default is.
+	Window time.Duration
+}
+
+// Terms returns every variable of the program as it is read, in the order of the text.
+func (p *Program) Terms() []Term {
+	out := make([]Term, len(p.terms))
+	for i, t := range p.terms {
+		out[i] = Term{Text: t.text, Name: t.name, Function: t.function, Window: t.window}
+	}
+	return out
+}
+
+// Bound returns the term and the number of a program that says no more than that the one is below the other, such as
+// p95(app.latency) < 200ms.
+func (p *Program) Bound() (t Term, most float64, ok bool) {
+	r := p.root
+	if !p.condition || r.op != opLess && r.op != opLessEqual || r.a.op != opTerm || r.b.op != opNumber {
+		return Term{}, 0, false
+	}
+	return p.Terms()[r.a.term], r.b.number, true
+}
+
 // A Read is one reading of a variable that a program needs.
 type Read struct {
 	Name        dsv.Name

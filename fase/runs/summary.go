@@ -50,8 +50,10 @@ type Summary struct {
 	Checks    []Check                           `json:"checks"`
 	Decisions []Decision                        `json:"decisions"`
 	Expect    []Expect                          `json:"expect"`
-	Modules   []Module                          `json:"modules"`
-	Warnings  []string                          `json:"warnings"`
+	// Adaptation says how well the run adapted; absent where nothing could, and there is no `slo:`.
+	Adaptation *Adaptation `json:"adaptation,omitempty"`
+	Modules    []Module    `json:"modules"`
+	Warnings   []string    `json:"warnings"`
 }
 
 // An Interval is a stretch of the run, in seconds since T0.

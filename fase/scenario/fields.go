@@ -25,7 +25,7 @@ type rawScenario struct {
 	modules          []named[rawModule]
 	adapt            []named[rawRule]
 	measure          []named[rawMeasure]
-	expect           []spot[string]
+	expect, slo      []spot[string]
 	set              []rawShort
 }
 
@@ -149,6 +149,7 @@ func scenarioFields(s *rawScenario) []field {
 func serverFields(s *rawServer) []field {
 	return []field{
 		{key: "count", value: whole(&s.count, 1, many), help: "so many servers that are alike: NAME_1, NAME_2 and so on; lists of servers name all of them by NAME"},
+		{key: "slo", value: texts(&s.slo, "condition", many), help: "conditions that should hold in each second, by which the adaptation is judged; without it those of `expect` that bound quantiles or means of latencies"},
 		{key: "cpus", value: whole(&s.cpus, 1, 4096), def: "1", help: "processors"},
 		{key: "speed", value: amount(&s.speed, plainUnit(), bounds{0.001, 1000, "from 0.001 to 1000"}), def: "1", help: "cpu demands are divided by it"},
 		{key: "discipline", value: choice(&s.discipline, machine.Disciplines()...), def: "fcfs", help: "order at the processors: first come first served, processor sharing, shortest job first, highest priority first, earliest deadline first, or whatever the operating system does with the threads of the engine"},

@@ -67,7 +67,7 @@ func TestSchema(t *testing.T) {
 		}
 		return m
 	}
-	for _, p := range []string{"eve", "name", "about", "duration", "warmup", "seed", "requests", "servers", "services", "clients", "targets", "modules", "adapt", "measure", "expect"} {
+	for _, p := range []string{"eve", "name", "about", "duration", "warmup", "seed", "requests", "servers", "services", "clients", "targets", "modules", "adapt", "measure", "expect", "slo"} {
 		if at("properties", p)["description"] == "" {
 			t.Errorf("%s has no description", p)
 		}

@@ -87,6 +87,7 @@ measure:
   probe.rtt: {dmm: ewma, param: 0.2, unit: s, help: round trips, sync: {change: 10%, above: 20ms, below: -1}}
 expect:
   - probe.rtt < 5ms
+slo: p95(app.latency) < 80ms
 `
 
 func inputs() fs.FS {

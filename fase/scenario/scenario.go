@@ -45,6 +45,7 @@ type Plan struct {
 
 	Measures []Measure // every measured variable, standard ones included, sorted by name
 	Expect   []Expect
+	SLO      []Expect // what should hold in each second, from `slo:`; see Objectives
 	Warnings Errors // what is allowed but hardly meant
 
 	Text   []byte            // the scenario as run: overrides applied

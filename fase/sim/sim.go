@@ -40,6 +40,7 @@ type Sim struct {
 	err     error
 	ctx     context.Context
 	written dsv.Instant // when the latest value was written whole
+	writes  []Write     // that are scheduled, by instant
 }
 
 // flight is a call under way: which core made it, under which name.
@@ -106,7 +107,7 @@ func (s *Sim) build() {
 	}
 	s.loads = s.plan.Loads()
 	s.loop = adapt.NewLoop(s.plan.Adapt)
-	cores = append(cores, s.loop, &syncer{s})
+	cores = append(cores, s.loop, &clockwork{s}, &syncer{s})
 	s.driver = step.NewDriver(s, cores...)
 }
 
