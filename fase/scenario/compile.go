@@ -40,9 +40,11 @@ func (c *compiler) servers() {
 			s.Workers = s.Threads // that of the engine is the same bound, where there is an engine
 		}
 		c.engine(&n.v)
+		c.hardware(&n.v)
 		c.admission(&s, &n.v)
 		s.Via = c.via(n.v.via)
 		c.listen(n.v.listen)
+		c.quota(&s, &n.v)
 		c.plan.Servers = append(c.plan.Servers, s)
 	}
 }
@@ -50,10 +52,14 @@ func (c *compiler) servers() {
 func (s *rawServer) machine() machine.Config {
 	cfg := machine.Config{
 		CPU:    machine.CPUConfig{Cores: s.cpus.v, Speed: s.speed.v},
-		Disk:   machine.DiskConfig{Seek: s.seek.v, Rate: machine.Bytes(s.diskRate.v), Sync: s.sync.v, Direct: s.direct.v, Depth: s.engine.depth()},
+		Disk:   machine.DiskConfig{Seek: s.seek.v, Rate: machine.Bytes(s.diskRate.v), Sync: s.sync.v, Direct: s.direct.v, Depth: s.engine.depth(), Queue: s.diskQueue.v},
 		Memory: machine.Bytes(s.memory.v),
-		Link:   machine.LinkConfig{Delay: s.delay.v, Rate: machine.BitRate(s.linkRate.v)},
+		Link: machine.LinkConfig{
+			Delay: s.delay.v, Rate: machine.BitRate(s.linkRate.v), Jitter: s.jitter.v, Loss: s.loss.v, RTO: s.rto.v,
+		},
 	}
+	cfg.CPU.Preempt, cfg.CPU.Quota = s.preempt.v, s.quota.v
+	cfg.Full, _ = machine.ParseFull(s.full.v)
 	if s.run.v == "burn" {
 		cfg.Run = machine.Burn
 	}
@@ -77,7 +83,10 @@ func (c *compiler) services() {
 	topo := c.plan.Topology
 	for _, n := range c.raw.services {
 		topo.Services = append(topo.Services, n.name)
-		cfg := service.Config{Name: n.name, Size: machine.Bytes(n.v.size.v)}
+		cfg := service.Config{
+			Name: n.name, Size: machine.Bytes(n.v.size.v),
+			Pool: service.PoolConfig{Threads: n.v.pool.threads.v, Queue: n.v.pool.queue.v},
+		}
 		switch n.v.balance.v {
 		case "least":
 			cfg.Balance = service.Least

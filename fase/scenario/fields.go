@@ -37,6 +37,12 @@ type rawServer struct {
 	seek, sync, delay  spot[time.Duration]
 	diskRate, linkRate spot[float64]
 	memory, cache      spot[float64]
+	full               spot[string]
+	preempt            spot[bool]
+	quota              spot[float64]
+	diskQueue          spot[int]
+	jitter, rto        spot[time.Duration]
+	loss               spot[float64]
 	direct             spot[bool]
 	admit              rawAdmit
 	state, process     spot[string]
@@ -51,6 +57,7 @@ type rawService struct {
 	replicas rawReplicas
 	size     spot[float64]
 	balance  spot[string]
+	pool     rawPool
 	requests rawRequests
 }
 
@@ -142,6 +149,7 @@ func scenarioFields(s *rawScenario) []field {
 		{key: "adapt", value: items(&s.adapt, "rule", many, ruleFields), help: "rules that watch variables and act, as a list"},
 		{key: "measure", value: names(&s.measure, "variable", 1000, measureFields), help: "how variables are measured, by name, where the standard way does not suit"},
 		{key: "expect", value: texts(&s.expect, "condition", many), help: "conditions that must hold over the run after its warm-up"},
+		{key: "slo", value: texts(&s.slo, "condition", many), help: "conditions that should hold in each second, by which the adaptation is judged; without it those of `expect` that bound quantiles or means of latencies"},
 		{key: "set", value: shorts(&s.set), help: "short names for `--set`, each with the path of the value that it stands for, or a list of paths: `users: clients.crowd.users`"},
 	}
 }
@@ -149,21 +157,26 @@ func scenarioFields(s *rawScenario) []field {
 func serverFields(s *rawServer) []field {
 	return []field{
 		{key: "count", value: whole(&s.count, 1, many), help: "so many servers that are alike: NAME_1, NAME_2 and so on; lists of servers name all of them by NAME"},
-		{key: "slo", value: texts(&s.slo, "condition", many), help: "conditions that should hold in each second, by which the adaptation is judged; without it those of `expect` that bound quantiles or means of latencies"},
 		{key: "cpus", value: whole(&s.cpus, 1, 4096), def: "1", help: "processors"},
 		{key: "speed", value: amount(&s.speed, plainUnit(), bounds{0.001, 1000, "from 0.001 to 1000"}), def: "1", help: "cpu demands are divided by it"},
 		{key: "discipline", value: choice(&s.discipline, machine.Disciplines()...), def: "fcfs", help: "order at the processors: first come first served, processor sharing, shortest job first, highest priority first, earliest deadline first, or whatever the operating system does with the threads of the engine"},
+		{key: "preempt", value: truth(&s.preempt), def: "false", help: "priority, sjf, edf: a request that goes before one in service takes its processor at once, which goes on later where it stopped; sjf is then the shortest remaining processing time first"},
+		{key: "quota", value: amount(&s.quota, plainUnit(), bounds{0.01, 4096, "from 0.01 to 4096 processors"}), help: "how many processors' worth of time it may have, as a container's limit; run: burn has the kernel see to it (cgroup), for the whole process"},
 		{key: "run", value: choice(&s.run, "hold", "burn"), def: "hold", help: "meet demands in real time without consuming them, or really consume them"},
 		{key: "disk", value: object("disk", []field{
 			{key: "seek", value: duration(&s.seek, 0, false), def: "0s", help: "added to each access"},
 			{key: "rate", value: amount(&s.diskRate, bytesPerSecond(), bounds{1, 1e15, "at least 1B/s"}), def: "500MB/s", help: "transfer rate"},
 			{key: "sync", value: duration(&s.sync, 0, false), def: "0s", help: "added to each synchronous write"},
+			{key: "queue", value: whole(&s.diskQueue, 1, 1_000_000), help: "how many accesses wait beside the one in service; those beyond fail at once, and the request with them"},
 			{key: "direct", value: truth(&s.direct), def: "false", help: "run: burn: read files past the kernel's page cache, where the file system takes it"},
 		}), help: "the disk, which serves one request at a time"},
 		{key: "cache", value: amount(&s.cache, sizeUnit(), bounds{1, 1 << 50, "at least 1B; leave it out for no cache"}), help: "memory for files of `files:`, whole ones, the least recently used of which goes first; without it every file is read from the disk"},
-		{key: "memory", value: amount(&s.memory, sizeUnit(), bounds{1, 1 << 50, "at least 1B; leave it out for no limit"}), help: "memory; without it there is no limit"},
+		{key: "memory", value: memory(s), help: "memory, such as 1GiB or {size: 1GiB, full: kill}; without it there is no limit"},
 		{key: "link", value: object("link", []field{
 			{key: "delay", value: duration(&s.delay, 0, false), def: "0s", help: "added to each message, either way"},
+			{key: "jitter", value: duration(&s.jitter, 0, false), def: "0s", help: "each message's delay is drawn evenly from delay - jitter to delay + jitter; messages of a direction stay in order"},
+			{key: "loss", value: amount(&s.loss, plainUnit(), bounds{0, 0.5, "from 0% to 50%"}), def: "0%", help: "the probability that a message is lost and has to be sent again after `rto`"},
+			{key: "rto", value: duration(&s.rto, time.Microsecond, false), def: "200ms", help: "how long the sender waits before it sends a lost message again; doubled with each further loss of it, up to 120 s"},
 			{key: "rate", value: amount(&s.linkRate, bitRateUnit(), bounds{1, 1e15, "at least 1bit; leave it out for no limit"}), help: "spent by what the server sends; without it there is no limit"},
 		}), help: "the network link"},
 		{key: "state", value: choice(&s.state, "active", "standby"), def: "active", help: "a standby server carries nothing until an action brings a service"},
@@ -183,6 +196,7 @@ func serviceFields(s *rawService) []field {
 		{key: "replicas", value: replicas(&s.replicas), help: "how many of them hold it: a number at the start, or {start: 2, least: 1, most: 8}"},
 		{key: "size", value: amount(&s.size, sizeUnit(), bounds{0, 1 << 50, "at most 1024TiB"}), def: "0", help: "what a move or a replication copies"},
 		{key: "balance", value: choice(&s.balance, "random", "least", "first"), def: "random", help: "how callers pick a replica: by weight, the one with the least outstanding calls of the caller, or always the first, so that the others get what it forwards"},
+		{key: "pool", value: section(&s.pool.at, "pool", poolFields(&s.pool)), help: "its workers at each of its servers, of which a request holds one from its start to its end, its calls included; without it there is no bound"},
 		{key: "requests", value: requests(&s.requests), help: "its operations, for `call SERVICE.NAME`: RDR text, or a list of .rdr files"},
 	}
 }

@@ -60,6 +60,14 @@ type Config struct {
 
 	Size    machine.Bytes // what a move or a replication copies
 	Balance Balance
+	Pool    PoolConfig
+}
+
+// PoolConfig describes the workers that a service has at each of its servers. A request holds one from its start to its end,
+// while it waits for what it calls too. The zero value has no bound.
+type PoolConfig struct {
+	Threads int // 0: as many as there are requests
+	Queue   int // how many requests wait for one; those beyond are answered 503. 0: no bound
 }
 
 // A Request is what a caller sends to a server.
@@ -151,6 +159,7 @@ type HostConfig struct {
 	Admit         admit.Config
 	// Workers bounds the executions under way: each holds a worker from its start to its end, its calls included. 0: no bound.
 	Workers int
+	Locks   []string // those that are measured; others work too
 	// Named says that callers tell who asks, because some server of the scenario is fair to clients.
 	Named       bool
 	RecordShare float64 // share of requests recorded one by one, chosen by key; 0 means all
