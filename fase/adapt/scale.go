@@ -8,16 +8,20 @@ import (
 	"github.com/eve-emulation/eve/fase/service"
 )
 
-// candidates are the servers that a service may be on, in the order in which scaling takes them: first those that hold it
-// at the start, then the others in their order in the scenario.
-func (l *Loop) candidates(svc int) []int {
+// Candidates are the servers that a service may be on, in the order in which scaling takes them: its own, or without them
+// first those that hold it at the start, then the others in their order in the scenario.
+func (c *Config) Candidates(svc int) []int {
 	var list []int
-	if svc < len(l.cfg.Services) {
-		list = slices.Clone(l.cfg.Services[svc].On)
+	if svc < len(c.Services) {
+		s := &c.Services[svc]
+		if s.Candidates != nil {
+			return s.Candidates
+		}
+		list = slices.Clone(s.On)
 	}
-	n := l.cfg.Servers
+	n := c.Servers
 	if n == 0 {
-		n = len(l.cfg.Topology.Servers)
+		n = len(c.Topology.Servers)
 	}
 	for i := range n {
 		if !slices.Contains(list, i) {
@@ -27,8 +31,13 @@ func (l *Loop) candidates(svc int) []int {
 	return list
 }
 
-// range is how many replicas of a service there may be.
-func (l *Loop) bounds(svc int) (least, most int) { return 1, len(l.candidates(svc)) }
+// Replicas is how many replicas of a service there may be, as far as actions go.
+func (c *Config) Replicas(svc int) (least, most int) {
+	if svc < len(c.Services) && c.Services[svc].Candidates != nil {
+		return c.Services[svc].Least, c.Services[svc].Most
+	}
+	return 1, len(c.Candidates(svc))
+}
 
 // count is how many replicas a scale asks for; false while that is unknown.
 func (l *Loop) count(at dsv.Instant, a *Action) (int, bool) {
@@ -40,7 +49,7 @@ func (l *Loop) count(at dsv.Instant, a *Action) (int, bool) {
 		}
 		n = int(x)
 	}
-	least, most := l.bounds(a.Service)
+	least, most := l.cfg.Replicas(a.Service)
 	return min(max(n, least), most), true
 }
 
@@ -90,7 +99,7 @@ func held(m *service.Mapping) int {
 // grow brings n more replicas, on the first candidates that have none. One that drains serves on.
 func (l *Loop) grow(at dsv.Instant, t *task, a *Action, p *place, n int) {
 	var fresh []string
-	for _, c := range l.candidates(a.Service) {
+	for _, c := range l.cfg.Candidates(a.Service) {
 		if n == 0 {
 			break
 		}
@@ -116,7 +125,7 @@ func (l *Loop) grow(at dsv.Instant, t *task, a *Action, p *place, n int) {
 
 // shrink takes n replicas away, from the end of the candidates; those elsewhere go first. What was still to come does not.
 func (l *Loop) shrink(at dsv.Instant, t *task, a *Action, p *place, n int) {
-	order := l.candidates(a.Service)
+	order := l.cfg.Candidates(a.Service)
 	rank := func(x string) int {
 		if i := slices.Index(order, l.cfg.Topology.Server(x)); i >= 0 {
 			return i

@@ -299,7 +299,7 @@ func (s *standard) used(owner, prefix string, every time.Duration) {
 
 // rules compiles `adapt:`.
 func (c *compiler) rules() {
-	cfg := adapt.Config{Topology: c.plan.Topology, Services: c.plan.Services, Follows: c.plan.Adapt.Follows, End: dsv.At(c.plan.Duration)}
+	cfg := adapt.Config{Topology: c.plan.Topology, Services: c.plan.Services, Servers: len(c.plan.Servers), Follows: c.plan.Adapt.Follows, End: dsv.At(c.plan.Duration)}
 	seen := map[string]bool{}
 	for _, n := range c.raw.adapt {
 		r := adapt.Rule{Name: n.v.name.v, WhenText: n.v.when.v, For: n.v.hold.v, Cooldown: n.v.cooldown.v}
@@ -336,6 +336,13 @@ func (c *compiler) action(do spot[string]) (adapt.Action, bool) {
 	case a.Verb == adapt.Assign:
 		ok := c.assigned(do, &a)
 		return a, ok
+	case a.Verb == adapt.Scale:
+		ok := c.scaled(do, &a)
+		return a, ok
+	case a.Formula != "": // of limit
+		a.Bounds = adapt.Bounds{Most: maxRate}
+		a.Expr = c.number(do.at, a.Formula, a.Col-1, a.Unit)
+		return a, a.Expr != nil
 	default:
 		return a, true
 	}
