@@ -72,6 +72,7 @@ type Config struct {
 	Servers  int // how many of the topology's servers may take a service, from the first on; 0: all
 	Rules    []Rule
 	Follows  []Follow
+	Controls []Control
 	End      dsv.Instant
 }
 

@@ -34,7 +34,7 @@ func (b Bounds) Clamp(x float64) float64 {
 }
 
 // Active reports whether there is anything to adapt.
-func (c *Config) Active() bool { return len(c.Rules)+len(c.Follows) > 0 }
+func (c *Config) Active() bool { return len(c.Rules)+len(c.Follows)+len(c.Controls) > 0 }
 
 // follow brings the variables that follow expressions up to date.
 func (l *Loop) follow(at dsv.Instant, view view) {
@@ -50,7 +50,7 @@ func (l *Loop) follow(at dsv.Instant, view view) {
 }
 
 // number evaluates an expression within bounds; false while it is unknown.
-func number(p *expr.Program, view view, b Bounds) (float64, bool) {
+func number(p *expr.Program, view expr.Reader, b Bounds) (float64, bool) {
 	v, err := p.Eval(view)
 	if err != nil || !v.Known() || v.IsCondition || math.IsInf(v.Number, 0) {
 		return 0, false

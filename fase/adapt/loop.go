@@ -20,10 +20,11 @@ type Loop struct {
 	topics map[dsv.Name]*topic
 	rules  []*rule
 	// follows are the values last written of Config.Follows.
-	follows []float64
-	places  []*place // by service; nil where no action is taken
-	tasks   []*task  // in the order in which they were begun
-	next    dsv.Instant
+	follows  []float64
+	controls []*control
+	places   []*place // by service; nil where no action is taken
+	tasks    []*task  // in the order in which they were begun
+	next     dsv.Instant
 
 	effects, handed []step.Effect
 	outputs         []output
@@ -76,6 +77,7 @@ func NewLoop(cfg Config) *Loop {
 		}
 		l.follows = append(l.follows, f.Init)
 	}
+	l.newControls()
 	if cfg.Active() {
 		l.next = dsv.At(Period)
 	}
@@ -177,6 +179,7 @@ func (l *Loop) Changed(at dsv.Instant, u dsv.Update) {
 	t.value = v
 	if t.place != nil {
 		t.place.learn(v)
+		l.remapped(at, t.place)
 	}
 	if t.place != nil || t.ack {
 		l.progress(at)
@@ -201,25 +204,28 @@ func (l *Loop) Next() dsv.Instant {
 	for _, t := range l.tasks {
 		next = min(next, t.deadline)
 	}
+	for _, c := range l.controls {
+		next = min(next, c.due())
+	}
 	if l.over(next) {
 		return dsv.Never
 	}
 	return next
 }
 
-// Advance ends the patience of actions and evaluates the rules, where due.
+// Advance ends the patience of actions, evaluates the rules and steps the controllers, where due.
 func (l *Loop) Advance(to dsv.Instant) {
 	if l.over(to) {
 		return
 	}
 	l.progress(to)
-	if to < l.next {
-		return
+	if to >= l.next {
+		for l.next <= to {
+			l.next = l.next.Add(Period)
+		}
+		l.evaluate(to)
 	}
-	for l.next <= to {
-		l.next = l.next.Add(Period)
-	}
-	l.evaluate(to)
+	l.control(to)
 }
 
 // Effects are the Set effects; see [Loop.Write].

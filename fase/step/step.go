@@ -46,6 +46,10 @@ const (
 	Burn                     // host: consume N ns of CPU (or bytes, by Code) for Ref, then Met
 	Set                      // adapt: write variable Ref.Slot; the value is the core's to tell
 	Leave                    // user: the session that owns connections under the number N has ended: close them
+	Reset                    // host: the arrival of tag Key is lost, or refused: Code is the service.Cause that its caller sees
+	Down                     // host: it has crashed: break every connection, and refuse new ones
+	Up                       // host: it takes connections again
+	Tick                     // adapt: tell who controls from outside what it sees; Ref is the core's to tell
 )
 
 // An Effect is one thing that a core wants done. It is flat, so that lists of them are reused without allocation.
