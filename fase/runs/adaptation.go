@@ -41,8 +41,8 @@ type Settling struct {
 // SettledAfter is how many seconds without a violation settle a system.
 const SettledAfter = 5
 
-// A Level is a number of replicas from an instant on, in seconds since T0.
-type Level struct {
+// A ReplicaLevel is a number of replicas from an instant on, in seconds since T0.
+type ReplicaLevel struct {
 	From     Number `json:"from"`
 	Replicas int    `json:"replicas"`
 }
@@ -51,10 +51,10 @@ type Level struct {
 // ("Elasticity in Cloud Computing: What It Is, and What It Is Not", ICAC 2013) as SPEC's research group states them
 // ("Ready for Rain? A View from SPEC Research on the Future of Cloud Metrics", SPEC-RG-2016-01).
 type Elastic struct {
-	Supply []Level `json:"supply"`           // replicas that serve, at servers that are up
-	Demand []Level `json:"demand,omitempty"` // the fewest with which the SLO held: those of Baselines.Best; absent if unknown
-	Up     int     `json:"up"`               // rises of the supply
-	Down   int     `json:"down"`
+	Supply []ReplicaLevel `json:"supply"`           // replicas that serve, at servers that are up
+	Demand []ReplicaLevel `json:"demand,omitempty"` // the fewest with which the SLO held: those of Baselines.Best; absent if unknown
+	Up     int            `json:"up"`               // rises of the supply
+	Down   int            `json:"down"`
 
 	Provisioning *Provisioning `json:"provisioning,omitempty"` // where the demand is known
 }
@@ -84,14 +84,11 @@ type Baselines struct {
 
 // A Baseline is one way to serve the arrivals of the run.
 type Baseline struct {
-	Violation     Number                   `json:"violation_seconds"` // null without an SLO
-	ServerSeconds Number                   `json:"server_seconds"`
-	Servers       map[string]Levels        `json:"replicas,omitempty"` // by service
-	Clients       map[string]BaselineGroup `json:"clients"`
+	Violation     Number                    `json:"violation_seconds"` // null without an SLO
+	ServerSeconds Number                    `json:"server_seconds"`
+	Replicas      map[string][]ReplicaLevel `json:"replicas,omitempty"` // by service
+	Clients       map[string]BaselineGroup  `json:"clients"`
 }
-
-// Levels are the replicas of a service over time.
-type Levels []Level
 
 // BaselineGroup is what a group of clients met.
 type BaselineGroup struct {
