@@ -8,7 +8,6 @@ import (
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
-	"github.com/eve-emulation/eve/fase/step"
 )
 
 // order is an answer that is under way to the actuator.
@@ -154,57 +153,4 @@ func replicas(m *service.Mapping, states ...service.State) int {
 		}
 	}
 	return n
-}
-
-// tick tells who controls from outside. Where nobody has answered the one before, that is told once.
-func (l *Loop) tick(at dsv.Instant, i int, c *control) {
-	if c.waits && !c.silent {
-		c.silent = true
-		l.told(at, c, "no answer within "+c.period().String())
-	}
-	c.waits = true
-	l.effects = append(l.effects, step.Effect{At: at, Kind: step.Tick, Node: -1, Ref: step.NewRef(uint32(i), 0), N: c.n})
-}
-
-// Tick returns what a Tick effect tells, until the control's next step; false for an effect that is not the Loop's.
-func (l *Loop) Tick(e step.Effect) (Tick, bool) {
-	i := int(e.Ref.Slot())
-	if e.Kind != step.Tick || i >= len(l.controls) {
-		return Tick{}, false
-	}
-	c := l.controls[i]
-	t := Tick{Control: i, Name: c.Name, At: c.reading.At, N: e.N, Value: c.reading.Value, Readings: map[string]float64{}, Replicas: map[string]int{}}
-	for k := range c.Metrics {
-		t.Readings[c.Metrics[k].label()] = c.reading.Metrics[k].Value
-	}
-	for svc, p := range l.places {
-		if p != nil && p.known {
-			t.Replicas[l.cfg.Topology.Services[svc]] = replicas(&p.mapping, service.Serving)
-		}
-	}
-	return t, true
-}
-
-// Answer takes the answer of a controller outside to its n-th tick. One that comes late, after a later tick, is dropped.
-func (l *Loop) Answer(at dsv.Instant, control int, n int64, a Answer) {
-	if control < 0 || control >= len(l.controls) || l.over(at) {
-		return
-	}
-	c := l.controls[control]
-	if c.controller != nil || c.lost || !c.waits || n != c.n-1 {
-		return
-	}
-	c.waits, c.silent = false, false
-	l.answer(at, c, a)
-}
-
-// Refuse tells what is wrong with what a controller outside said; it becomes a decision that has failed. Where it is lost, no
-// tick follows.
-func (l *Loop) Refuse(at dsv.Instant, control int, cause string, lost bool) {
-	if control < 0 || control >= len(l.controls) || l.over(at) || l.controls[control].lost {
-		return
-	}
-	c := l.controls[control]
-	c.lost = lost
-	l.told(at, c, cause)
 }

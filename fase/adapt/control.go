@@ -28,9 +28,7 @@ type control struct {
 	orders   []order // that are under way to the actuator, oldest first
 	nonsense bool    // the last answer was no number, which has been told
 
-	waits  bool // outside: the last tick has no answer yet
-	silent bool // and that has been told
-	lost   bool // outside: nothing more is to come
+	outside outside
 }
 
 // newControls prepares Config.Controls.
@@ -113,10 +111,7 @@ func (m *Metric) label() string {
 
 // due is when a control next wants to act.
 func (c *control) due() dsv.Instant {
-	next := c.next
-	if c.lost {
-		next = dsv.Never
-	}
+	next := c.outside.due(c.next)
 	if len(c.orders) > 0 {
 		next = min(next, c.orders[0].due)
 	}
@@ -127,11 +122,17 @@ func (c *control) due() dsv.Instant {
 func (l *Loop) control(at dsv.Instant) {
 	for i, c := range l.controls {
 		l.deliver(at, c)
-		if at < c.next || c.lost {
+		if c.controller == nil {
+			l.lapse(at, c)
+		}
+		if at < c.next || c.outside.lost {
 			continue
 		}
 		for c.next <= at {
 			c.next = c.next.Add(c.period())
+		}
+		if c.outside.waits {
+			continue // its bound is longer than its period
 		}
 		l.sample(at, c)
 		if c.controller != nil {
@@ -155,6 +156,10 @@ func (l *Loop) sample(at dsv.Instant, c *control) {
 	if len(c.orders) > 0 && !math.IsNaN(c.asked) {
 		r.Value = c.asked
 	}
+	r.Places = r.Places[:0]
+	for _, svc := range c.Actuator.Places {
+		r.Places = append(r.Places, l.only(svc))
+	}
 	v := windowed{view{l, at.Add(-Settle)}, c.Window}
 	for k := range c.Metrics {
 		m, s := &c.Metrics[k], &r.Metrics[k]
@@ -165,6 +170,15 @@ func (l *Loop) sample(at dsv.Instant, c *control) {
 			s.Value = c.measured(m.Expr, v, k, -1)
 		}
 	}
+}
+
+// only is the server that alone holds a service; -1 where several do, or one that is not known.
+func (l *Loop) only(svc int) int {
+	p := l.places[svc]
+	if p == nil || !p.known || len(p.mapping.Replicas) != 1 {
+		return -1
+	}
+	return l.cfg.Topology.Server(p.mapping.Replicas[0].Server)
 }
 
 // measured evaluates a metric, at a server or of the whole (-1), with its noise.

@@ -26,6 +26,8 @@ type Reading struct {
 	// Value is what stands: the replicas that were asked for, the variable. NaN where it is unknown.
 	Value   float64
 	Metrics []Sample // in the order of Control.Metrics
+	// Places says where each of Actuator.Places is: the server that alone holds it, or -1.
+	Places []int
 	// Bounds are those of what is controlled: who integrates does not integrate beyond them.
 	Bounds Bounds
 }
@@ -76,7 +78,12 @@ type Control struct {
 	Kind string
 	// New returns the Controller in its first state. Nil for one outside, which is told by Tick effects and answers by
 	// [Loop.Answer].
-	New     func() Controller
+	New func() Controller
+	// Exec is the program that is outside: it and its arguments.
+	Exec []string
+	// Bound is how long one outside may take to answer a tick; 0: Period. It is told no other before, and what it answers
+	// later counts for nothing.
+	Bound   time.Duration
 	Metrics []Metric
 	Period  time.Duration // between steps, which are at its multiples; 0: Period
 	Window  time.Duration // of metrics that name none; 0: that of rules

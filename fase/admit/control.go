@@ -129,19 +129,50 @@ const (
 //
 // It is a core. It belongs to one goroutine.
 type Rate struct {
+	RateRule
+	samples [rateSamples]float64
+	n       int
+	last    dsv.Instant
+}
+
+// RateRule is what a Rate makes of one 90th percentile after the other.
+type RateRule struct {
 	rateConstants
-	target   float64
-	rate     float64
-	samples  [rateSamples]float64
-	n        int
-	observed float64
-	last     dsv.Instant
+	target, rate float64
+	Smoothed     float64 // what was judged last, in seconds; 0 at the beginning
+}
+
+// NewRateRule returns the rule for a target in seconds, at the first rate of its preset.
+func NewRateRule(target float64, p Preset) *RateRule {
+	r := &RateRule{rateConstants: p.constants(), target: target}
+	r.rate = r.initial
+	return r
+}
+
+// Rate is the present rate, per second.
+func (r *RateRule) Rate() float64 { return r.rate }
+
+// Set goes on from another rate, per second.
+func (r *RateRule) Set(rate float64) { r.rate = math.Min(math.Max(rate, rateMin), MaxRate) }
+
+// Judge takes the next 90th percentile, in seconds.
+func (r *RateRule) Judge(percentile float64) {
+	r.Smoothed = rateSmooth*r.Smoothed + (1-rateSmooth)*percentile
+	err := (r.Smoothed - r.target) / r.target
+	switch {
+	case err > r.above:
+		r.rate /= r.decrease
+	case err < r.below && r.offset != 0:
+		r.rate += r.increase * (r.offset - err)
+	case err < r.below:
+		r.rate += r.increase
+	}
+	r.Set(r.rate)
 }
 
 // NewRate returns the controller for a target.
 func NewRate(target time.Duration, p Preset, initial float64) *Rate {
-	c := &Rate{rateConstants: p.constants(), target: target.Seconds()}
-	c.rate = c.initial
+	c := &Rate{RateRule: *NewRateRule(target.Seconds(), p)}
 	if initial > 0 {
 		c.rate = initial
 	}
@@ -182,25 +213,12 @@ func (c *Rate) Advance(to dsv.Instant) {
 func (c *Rate) adjust(at dsv.Instant) {
 	s := c.samples[:c.n]
 	slices.Sort(s)
-	c.observed = rateSmooth*c.observed + (1-rateSmooth)*s[int(rateQuantile*float64(c.n))]
+	c.Judge(s[int(rateQuantile*float64(c.n))])
 	c.n, c.last = 0, at
-	err := (c.observed - c.target) / c.target
-	switch {
-	case err > c.above:
-		c.rate /= c.decrease
-	case err < c.below && c.offset != 0:
-		c.rate += c.increase * (c.offset - err)
-	case err < c.below:
-		c.rate += c.increase
-	}
-	c.rate = math.Min(math.Max(c.rate, rateMin), MaxRate)
 }
-
-// Rate is the present rate, per second.
-func (c *Rate) Rate() float64 { return c.rate }
 
 // Depth is how many tokens the preset's bucket holds.
 func (c *Rate) Depth() float64 { return c.depth }
 
 // Observed is the smoothed 90th percentile, in seconds; 0 at the beginning.
-func (c *Rate) Observed() float64 { return c.observed }
+func (c *Rate) Observed() float64 { return c.Smoothed }
