@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dmm/expr"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/step"
 	"github.com/eve-emulation/eve/rdr"
@@ -26,8 +27,11 @@ type Caller struct {
 	meters   []callMeter // by service
 	edges    []Edge      // by service: what was counted
 	emit     func(step.Effect)
-	send     step.Kind // the effect that carries a call
-	undo     step.Kind // the effect that gives it up
+	send     step.Kind     // the effect that carries a call
+	undo     step.Kind     // the effect that gives it up
+	seen     [][]float64   // by view and server; NaN: not told yet
+	scores   []float64     // reused
+	inputs   []expr.Scalar // reused
 	// Outstanding is the number of calls under way, waiting ones included.
 	Outstanding int
 }
@@ -43,6 +47,7 @@ type route struct {
 }
 
 type target struct{ node, weight int }
+	turns       []int // by server, RoundRobin: how far each has come
 
 type call struct {
 	req   Request
@@ -88,6 +93,7 @@ func (c *Caller) Apply(at dsv.Instant, svc int, m Mapping) {
 	if m.Epoch < r.mapping.Epoch {
 		return
 	}
+	c.newViews()
 	r.mapping, r.serving, r.weight = m, nil, 0
 	for _, rep := range m.Replicas {
 		node := c.topology.Server(rep.Server)
@@ -196,7 +202,7 @@ func (c *Caller) Node(ref step.Ref) int32 {
 func (c *Caller) resolve(at dsv.Instant, ref step.Ref, k *call) {
 	svc := k.req.Service
 	r := &c.routes[svc]
-	node := c.pick(r, k.req.Key, svc)
+	node := c.pick(r, &k.req)
 	if node < 0 || r.mapping.Epoch < k.need {
 		r.parked = append(r.parked, ref)
 		return

@@ -21,6 +21,7 @@ import (
 type Topology struct {
 	Servers  []string
 	Services []string
+	Views    []View // that balancers read
 }
 
 // Server returns the index of a server, or -1.
@@ -38,16 +39,6 @@ func index(names []string, name string) int {
 	return -1
 }
 
-// Balance says how a caller picks among the serving replicas of a service.
-type Balance uint8
-
-// The balancers.
-const (
-	Random Balance = iota // by weight; drawn from the call's key
-	Least                 // least outstanding calls of this caller; ties by the call's key
-	First                 // the first one: the others get what it forwards
-)
-
 // Config describes one service.
 type Config struct {
 	Name string
@@ -60,6 +51,11 @@ type Config struct {
 
 	Size    machine.Bytes // what a move or a replication copies
 	Balance Balance
+	View    int     // Least, Power: 1 + the index of the view that tells loads; 0: the caller's own outstanding calls
+	Choices int     // Power: how many replicas are drawn, at most MaxChoices
+	Else    Balance // Local
+	Score   *Score  // Custom
+	Weights []int   // by server, of replicas that are placed there; what is missing or 0 counts as 1
 	Pool    PoolConfig
 }
 
