@@ -194,6 +194,7 @@ type Tick struct {
 	At       Int                 `json:"at"`
 	N        Uint                `json:"n,omitempty"`        // of the tick, from 1
 	Readings map[string]*float64 `json:"readings,omitempty"` // in base units, by the names of the scenario; nil for what is unknown
+	Value    *float64            `json:"value,omitempty"`    // what stands of what it controls; absent while unknown
 	Replicas map[string]int      `json:"replicas,omitempty"` // by service: how many serve, as the mapping says
 }
 

@@ -126,7 +126,7 @@ func golden(t testing.TB) map[string]*wire.Frame {
 			{Node: 3<<32 | 1, Sub: 1, Member: "other", Filter: &wire.Filter{Wasm: []byte{0, 0x61, 0x73, 0x6d}}},
 		}}},
 		"tick":         {Tick: &wire.Tick{At: 1_000_000_000}},
-		"tick_reading": {Tick: &wire.Tick{At: 1_500_000_000, N: 15, Readings: map[string]*float64{"load": new(0.75)}, Replicas: map[string]int{"app": 2}}},
+		"tick_reading": {Tick: &wire.Tick{At: 1_500_000_000, N: 15, Readings: map[string]*float64{"load": new(0.75)}, Value: new(2.0), Replicas: map[string]int{"app": 2}}},
 		"tick_unknown": {Tick: &wire.Tick{At: 100_000_000, N: 1, Readings: map[string]*float64{"load": nil}}},
 		"act":          {Act: &wire.Act{N: 15, Actions: []string{"scale app to 3", "degrade app to lite"}, Why: "load above 70 %"}},
 		"act_value":    {Act: &wire.Act{N: 15, Value: new(0.0)}},
