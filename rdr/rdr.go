@@ -252,6 +252,11 @@ func (b *Block) Services() []string {
 	return b.gather(func(n *node) (string, bool) { return n.name, n.kind == kCall || n.kind == kHTTP })
 }
 
+// Locks returns the locks that the block and the blocks it calls enter, sorted.
+func (b *Block) Locks() []string {
+	return b.gather(func(n *node) (string, bool) { return n.name, n.kind == kLock })
+}
+
 // gather returns the names that name finds in the statements of the block and of
 // the blocks that it calls, sorted.
 func (b *Block) gather(name func(*node) (string, bool)) []string {

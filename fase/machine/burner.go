@@ -154,6 +154,21 @@ func (b *Burner) Begin(at dsv.Instant, job Job) (g Grant, ok bool) {
 	return Grant{}, false
 }
 
+// Scale multiplies what is left of every demand by a factor, but for what has been granted: the work takes so much longer from now
+// on. Demands that come later are the caller's to scale.
+func (b *Burner) Scale(factor float64) {
+	scale := func(w *waiting) { w.demand = round(float64(w.demand) * factor) }
+	for i := range b.running {
+		scale(&b.running[i].waiting)
+	}
+	for i := range b.line.fifo.n {
+		scale(&b.line.fifo.buf[(b.line.fifo.head+i)&(len(b.line.fifo.buf)-1)])
+	}
+	for i := range b.line.heap.items {
+		scale(&b.line.heap.items[i].waiting)
+	}
+}
+
 // Grants lists the grants made since the last call; valid until the next.
 func (b *Burner) Grants() []Grant {
 	b.grants, b.outs = b.outs[:0], b.grants

@@ -33,13 +33,16 @@ func (p *Pool) Acquire(at dsv.Instant, job Job, n int64) (held, ok bool) {
 		return false, false
 	}
 	p.use.present++
-	if p.line.len() == 0 && p.fits(n) {
+	if p.Fits(n) {
 		p.take(n)
 		return true, true
 	}
 	p.line.push(waiting{job: job, demand: n})
 	return false, true
 }
+
+// Fits reports whether one who asks for n would have it at once.
+func (p *Pool) Fits(n int64) bool { return p.line.len() == 0 && p.fits(n) }
 
 func (p *Pool) fits(n int64) bool { return p.capacity == 0 || p.used+n <= p.capacity }
 
@@ -90,6 +93,16 @@ func (p *Pool) Use(at dsv.Instant) (held, present float64) {
 	p.usedNs = 0
 	_, present = p.use.take(at)
 	return held, present
+}
+
+// Waiting is the number of jobs in line.
+func (p *Pool) Waiting() int { return p.line.len() }
+
+// Line shows the jobs in line, in order.
+func (p *Pool) Line(show func(Job)) {
+	for i := range p.line.len() {
+		show(p.line.at(i).job)
+	}
 }
 
 // Idle reports that nobody holds or waits.

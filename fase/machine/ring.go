@@ -32,6 +32,9 @@ func (r *ring[T]) peek() (x T, ok bool) {
 	return r.buf[r.head], true
 }
 
+// at is the element at place i of the line.
+func (r *ring[T]) at(i int) T { return r.buf[(r.head+i)&(len(r.buf)-1)] }
+
 func (r *ring[T]) pop() (x T, ok bool) {
 	if r.n == 0 {
 		return x, false

@@ -20,7 +20,7 @@ func (c *compiler) servers() {
 		s := Server{
 			HostConfig: service.HostConfig{
 				Node: i, Machine: n.v.machine(), Topology: topo, Accrue: period,
-				CancelOnClose: n.v.onClose.v == "on-close", Standby: n.v.state.v == "standby",
+				CancelOnClose: n.v.onClose.v == "on-close", Standby: n.v.state.v == "standby", Boot: n.v.boot.v,
 			},
 			Name: n.name, Process: n.name, Engine: n.v.engine.kind.v, Reactors: n.v.reactors.v, Listen: n.v.listen.v,
 		}
@@ -55,8 +55,11 @@ func (s *rawServer) machine() machine.Config {
 		Disk:   machine.DiskConfig{Seek: s.seek.v, Rate: machine.Bytes(s.diskRate.v), Sync: s.sync.v, Direct: s.direct.v, Depth: s.engine.depth(), Queue: s.diskQueue.v},
 		Memory: machine.Bytes(s.memory.v),
 		Link: machine.LinkConfig{
-			Delay: s.delay.v, Rate: machine.BitRate(s.linkRate.v), Jitter: s.jitter.v, Loss: s.loss.v, RTO: s.rto.v,
+			Delay: s.delay.v, Rate: machine.BitRate(s.linkRate.v), Jitter: s.jitter.v, Loss: s.loss.v,
 		},
+	}
+	if cfg.Link.Loss > 0 {
+		cfg.Link.RTO = s.rto.v
 	}
 	cfg.CPU.Preempt, cfg.CPU.Quota = s.preempt.v, s.quota.v
 	cfg.Full, _ = machine.ParseFull(s.full.v)

@@ -100,6 +100,7 @@ func (c *compiler) compile() error {
 	c.requests()
 	c.walks()
 	c.clients()
+	c.failures()
 	c.modules()
 	c.shorts()
 	c.named()
@@ -113,6 +114,7 @@ func (c *compiler) compile() error {
 	c.expectations()
 	c.demands()
 	c.plan.Warnings = c.sorted(c.warnings)
+	c.plan.compiled = c
 	return c.err()
 }
 
@@ -149,7 +151,7 @@ func reserved() []string {
 
 // parts are names of a server's own variables: a service cannot have them.
 func parts() []string {
-	return []string{"cpu", "disk", "memory", "link", "in_flight", "lag", "admit", "process"}
+	return []string{"cpu", "disk", "memory", "link", "lock", "in_flight", "lag", "admit", "process"}
 }
 
 // maxName bounds the name of a participant, so that the names of its variables stay within theirs.

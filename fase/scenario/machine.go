@@ -2,8 +2,13 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
+	"github.com/eve-emulation/eve/dmm"
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/machine"
+	"github.com/eve-emulation/eve/fase/service"
 )
 
 // memory is a size, or a mapping that says more.
@@ -66,5 +71,65 @@ func (c *compiler) quota(s *Server, raw *rawServer) {
 		c.at(at, fmt.Sprintf("%s and %s share the process %s, but not the quota", o.Name, s.Name, s.Process),
 			"the kernel limits whole processes: give both the same `quota`, or each a process of its own")
 		return
+	}
+}
+
+// locks lists the locks that requests name, to be measured at each server: any service may come to it.
+func (c *compiler) locks() {
+	var locks []string
+	for i := range c.plan.Clients {
+		for _, b := range c.plan.Clients[i].Requests() {
+			locks = append(locks, b.Locks()...)
+		}
+	}
+	slices.Sort(locks)
+	locks = slices.Compact(locks)
+	for i := range c.plan.Servers {
+		c.plan.Servers[i].Locks = locks
+	}
+}
+
+// split is how long jobs were at a station, in two parts.
+func (s *standard) split(owners []string, name, where string) {
+	for _, v := range []string{"wait", "service"} {
+		spec := dmm.Spec{Name: dsv.Name(name + "." + v), Manipulator: "histogram", Sync: dmm.Trigger{Every: time.Second}}
+		s.put(owners, spec, "s", "time of "+v+" "+where)
+	}
+}
+
+// locks measures the locks of a server.
+func (s *standard) locks(x string) {
+	own := []string{x}
+	for _, l := range s.plan.Servers[s.plan.Topology.Server(x)].Locks {
+		n := string(service.LockName(x, l, ""))
+		s.add(own, "mean", n+".utilisation", "1", "share of the time that the lock "+l+" is held")
+		s.add(own, "mean", n+".queue", "1", "those that hold the lock "+l+" or wait for it, weighted by time")
+		s.split(own, n, "at the lock "+l)
+	}
+}
+
+// pool measures the workers of a service.
+func (s *standard) pool(name string, hosts []string) {
+	if s.plan.Services[s.plan.Topology.Service(name)].Pool.Threads == 0 {
+		return
+	}
+	n := name + ".pool"
+	s.add(hosts, "mean", n+".utilisation", "1", "share of the workers in use, weighted by time, of all servers that hold it")
+	s.add(hosts, "mean", n+".queue", "1", "requests that hold a worker or wait for one, at a server in the mean, weighted by time")
+	s.split(hosts, n, "at the workers of "+name)
+}
+
+// losses counts what a server could not do, where it is bounded.
+func (s *standard) losses(x string) {
+	m, own := s.plan.Servers[s.plan.Topology.Server(x)].Machine, []string{x}
+	if m.Disk.Queue > 0 {
+		s.add(own, "count", string(service.RefusedName(x)), "1", "accesses that found the queue of the disk full")
+	}
+	if m.Memory > 0 {
+		s.add(own, "count", string(service.ShortName(x)), "1", "requests that failed because there was not enough memory")
+		s.add(own, "count", string(service.KilledName(x)), "1", "requests that were killed because there was not enough memory")
+	}
+	if m.Link.Loss > 0 {
+		s.add(own, "count", string(service.LostName(x)), "1", "messages that the link lost")
 	}
 }

@@ -19,6 +19,7 @@ import (
 // measures lists every variable that is written through a manipulator: the standard ones, changed by `measure:`, and
 // those that it adds for modules.
 func (c *compiler) measures() {
+	c.locks()
 	m := standard{plan: c.plan}
 	m.all()
 	list := m.list
@@ -249,7 +250,9 @@ func (s *standard) service(name string, emulated bool, callers, hosts []string) 
 	s.add(callers, "count", name+".errors", "1", "calls that failed, at the callers")
 	if emulated {
 		s.add(hosts, "histogram", name+".residence", "s", "time from arrival to reply at the servers")
-		if s.plan.gated() {
+		s.split(hosts, name, "at the servers of "+name)
+		s.pool(name, hosts)
+		if s.plan.gated() || s.plan.Services[s.plan.Topology.Service(name)].Pool.Queue > 0 {
 			s.add(hosts, "count", name+".rejected", "1", "requests that the servers answered 503 unserved")
 		}
 		s.add(hosts, "records", name+".records", "", "each request at the servers: key, arrived, done, cpu demand")
@@ -268,10 +271,14 @@ func (s *standard) server(x string, services []service.Config) {
 		s.add(own, "mean", n+".queue", "1", "jobs at the "+r+", weighted by time")
 		s.add(own, "sum", n+".requested", unit, what+" that were asked of the "+r)
 		s.add(own, "sum", n+".delivered", unit, what+" that the "+r+" delivered")
+		s.split(own, n, "at the "+r)
 	}
+	s.locks(x)
+	s.losses(x)
 	s.cache(x)
 	s.admission(x)
 	s.stages(x)
+	s.add(own, "mean", string(service.UpName(x)), "1", "whether it is up: the share of the time; a server on standby is up while it has a service")
 	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")
 	s.add(own, "records", string(service.LedgerName(x)), "", "what it counted of requests and of its own calls, written when the run has ended: JSON")
 	s.add(own, "histogram", x+".lag", "s", "how late the server's loop stepped")

@@ -21,10 +21,11 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 	case rdr.OpFile:
 		h.get(at, ref, d)
 	case rdr.OpMemory:
-		h.hw.meters[resMemory].requested.Write(at, float64(d.N))
-		h.acquire(at, h.hw.memory, ref, d)
+		h.remember(at, ref, d)
 	case rdr.OpLock:
-		h.acquire(at, h.hw.lock(d.Name), ref, d)
+		if held, _ := h.hw.lock(d.Name).pool.Acquire(at, ref, 1); held {
+			h.held(at, ref)
+		}
 	case rdr.OpReply:
 		x, _ := h.run.Execution(ref)
 		n := d.N
@@ -37,8 +38,13 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 	}
 }
 
-// access brings an access to the disk.
+// access brings an access to the disk. One that finds too many waiting fails.
 func (h *Host) access(at dsv.Instant, ref step.Ref, d rdr.Demand) {
+	if disk := &h.hw.cfg.Disk; disk.Queue > 0 && h.hw.disk.Len() >= disk.Queue+h.hw.depth() {
+		h.hw.refused.Write(at, 1)
+		h.refuse(at, ref)
+		return
+	}
 	ns := h.hw.diskTime(&d)
 	h.hw.meters[resDisk].requested.Write(at, float64(ns)/1e9)
 	if h.hw.burnDisk != nil {
@@ -59,27 +65,34 @@ func (h *Host) compute(at dsv.Instant, x uint32, ref step.Ref, demand int64) {
 	h.hw.ranked.ArriveRanked(at, ref, ns, h.hw.cfg.CPU.Discipline.Rank(ns, u.Priority, u.Deadline))
 }
 
-func (h *Host) acquire(at dsv.Instant, p *machine.Pool, ref step.Ref, d *rdr.Demand) {
-	n := d.N
-	if d.Op == rdr.OpLock {
-		n = 1
-	}
-	switch held, ok := p.Acquire(at, ref, n); {
-	case !ok: // more than there is
+// refuse fails an access to the disk.
+func (h *Host) refuse(at dsv.Instant, ref step.Ref) {
+	r := h.lib.find(ref)
+	if r == nil {
 		h.run.Met(at, ref, rdr.Rejected)
-	case held:
-		h.held(at, ref, d.Op, n)
+		return
 	}
+	r.lost = true
+	h.read(at, ref)
 }
 
-// held goes on once memory or a lock is had; under run: burn memory is touched first.
-func (h *Host) held(at dsv.Instant, ref step.Ref, kind rdr.Op, n int64) {
-	if kind == rdr.OpMemory {
-		h.hw.meters[resMemory].delivered.Write(at, float64(n))
-		if h.hw.burnCPU != nil {
-			h.effect(step.Effect{At: at, Kind: step.Burn, Code: BurnTouch, Node: -1, Ref: ref, N: n})
-			return
-		}
+// held goes on once a lock or memory is had; under run: burn memory is touched first.
+func (h *Host) held(at dsv.Instant, ref step.Ref) {
+	p := h.run.lookup(ref)
+	waited := at.Sub(p.since)
+	h.visits[p.x].wait += int64(waited)
+	p.since, p.had = at, true
+	if p.kind == rdr.OpLock {
+		h.hw.lock(p.name).meter.wait.Write(at, waited.Seconds())
+		h.run.Met(at, ref, rdr.OK)
+		return
+	}
+	m := &h.hw.meters[resMemory]
+	m.wait.Write(at, waited.Seconds())
+	m.delivered.Write(at, float64(p.n))
+	if h.hw.burnCPU != nil {
+		h.effect(step.Effect{At: at, Kind: step.Burn, Code: BurnTouch, Node: -1, Ref: ref, N: p.n})
+		return
 	}
 	h.run.Met(at, ref, rdr.OK)
 }
@@ -98,17 +111,16 @@ func (h *Host) Notice(at dsv.Instant, ref step.Ref, notice, kind rdr.Op, name st
 	case rdr.OpFile:
 		h.leaveRead(ref)
 	case rdr.OpMemory:
-		if cancel && h.hw.memory.Withdraw(at, ref) {
+		h.forget(at, ref, cancel, n)
+	case rdr.OpLock:
+		l := h.hw.lock(name)
+		if cancel && l.pool.Withdraw(at, ref) {
 			break
 		}
-		h.hw.memory.Release(at, n)
-		if h.hw.burnCPU != nil {
-			h.effect(step.Effect{At: at, Kind: step.Burn, Code: BurnFree, Node: -1, Ref: ref, N: n})
+		if p := h.run.lookup(ref); p.had {
+			l.meter.service.Write(at, at.Sub(p.since).Seconds())
 		}
-	case rdr.OpLock:
-		if p := h.hw.lock(name); !cancel || !p.Withdraw(at, ref) {
-			p.Release(at, 1)
-		}
+		l.pool.Release(at, 1)
 	}
 	h.run.Agenda.Push(at, Event{Kind: eventPools})
 }
@@ -168,44 +180,83 @@ func (h *Host) accessed(at dsv.Instant, ref step.Ref, delivered int64) {
 
 // departures lets every job go on that has left a station.
 func (h *Host) departures(at dsv.Instant) {
-	for _, ref := range h.hw.cpu.Departed() {
+	jobs := h.hw.cpu.Departed()
+	for i, ref := range jobs {
+		h.stayed(at, resCPU, ref, h.hw.cpu.Stays()[i])
 		h.run.Met(at, ref, rdr.OK)
 	}
-	for _, ref := range h.hw.disk.Departed() {
-		if ref.Slot()&readBit != 0 {
+	jobs = h.hw.disk.Departed()
+	for i, ref := range jobs {
+		stay := h.hw.disk.Stays()[i]
+		if r := h.lib.find(ref); r != nil {
+			h.hw.meters[resDisk].left(at, stay)
+			for _, w := range r.waiting {
+				h.awaited(at, w, stay.Service)
+			}
 			h.read(at, ref)
 			continue
 		}
+		h.stayed(at, resDisk, ref, stay)
 		h.run.Met(at, ref, rdr.OK)
 	}
-	if h.hw.link == nil {
-		return
+	if h.hw.link != nil {
+		h.linkDepartures(at)
 	}
-	for _, job := range h.hw.link.Departed() {
+}
+
+// linkDepartures is departures of the link.
+func (h *Host) linkDepartures(at dsv.Instant) {
+	jobs := h.hw.link.Departed()
+	for i, job := range jobs {
+		stay := h.hw.link.Stays()[i]
+		h.hw.meters[resLink].left(at, stay)
 		slot, gen := job.Slot()&linkMask, job.Gen()
 		switch job.Slot() >> linkShift {
 		case linkReply:
+			v := &h.visits[slot]
+			v.wait, v.service = v.wait+stay.Wait, v.service+stay.Service
 			h.sent(at, slot)
 		case linkCall:
 			h.depart(at, step.NewRef(slot, gen))
 		case linkCopy:
-			if h.here[slot].copyEpoch == gen {
-				h.copyOn(at, int(slot))
-			}
+			h.copiedOn(at, int(slot), gen)
 		}
 	}
 }
 
-// pools lets those go on who have got memory or a lock.
+// stayed books how long a demand was at a station.
+func (h *Host) stayed(at dsv.Instant, resource int, ref step.Ref, s machine.Stay) {
+	h.hw.meters[resource].left(at, s)
+	if p := h.run.lookup(ref); p != nil {
+		v := &h.visits[p.x]
+		v.wait, v.service = v.wait+s.Wait, v.service+s.Service
+	}
+}
+
+// awaited books how long a request has been waiting for a file that took the disk so long: it may have come while the file was
+// read for another one.
+func (h *Host) awaited(at dsv.Instant, ref step.Ref, service int64) {
+	if p := h.run.lookup(ref); p != nil {
+		here := int64(at - p.since)
+		service = min(service, here)
+		v := &h.visits[p.x]
+		v.wait, v.service = v.wait+here-service, v.service+service
+	}
+}
+
+// pools lets those go on who have got memory, a lock or a worker.
 func (h *Host) pools(at dsv.Instant) {
 	for _, ref := range h.hw.memory.Departed() {
-		if p := h.run.lookup(ref); p != nil {
-			h.held(at, ref, p.kind, p.n)
+		if h.run.lookup(ref) != nil {
+			h.held(at, ref)
 		}
 	}
-	for _, l := range h.hw.locks {
-		for _, ref := range l.pool.Departed() {
-			h.run.Met(at, ref, rdr.OK)
+	for i := range len(h.hw.locks) {
+		for _, ref := range h.hw.locks[i].pool.Departed() {
+			if h.run.lookup(ref) != nil {
+				h.held(at, ref)
+			}
 		}
 	}
+	h.employed(at)
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -38,9 +39,37 @@ type hardware struct {
 
 	meters    [4]meter // by resource
 	delivered [2]float64
+	slowed    [4]float64 // by resource: how many times slower it works; 0 stands for 1
+
+	refused *dmm.Var // accesses that found the queue of the disk full
+	short   *dmm.Var // requests for which there was not enough memory, and which failed
+	killed  *dmm.Var // requests that were killed for their memory
 }
 
-type meter struct{ utilisation, queue, requested, delivered *dmm.Var }
+// stationMeter is what is measured of anything that serves jobs.
+type stationMeter struct{ utilisation, queue, wait, service *dmm.Var }
+
+func newStationMeter(name string, vars Vars) stationMeter {
+	n := dsv.Name(name)
+	return stationMeter{vars(n + ".utilisation"), vars(n + ".queue"), vars(n + ".wait"), vars(n + ".service")}
+}
+
+// write tells the share in use and the jobs present over the last d seconds, both times d.
+func (m *stationMeter) write(at dsv.Instant, busy, present, d float64) {
+	m.utilisation.WriteWeighted(at, busy, d)
+	m.queue.WriteWeighted(at, present, d)
+}
+
+// left tells how long a job was at the station.
+func (m *stationMeter) left(at dsv.Instant, s machine.Stay) {
+	m.wait.Write(at, float64(s.Wait)/1e9)
+	m.service.Write(at, float64(s.Service)/1e9)
+}
+
+type meter struct {
+	stationMeter
+	requested, delivered *dmm.Var
+}
 
 // The resources, in the order of their meters.
 const (
@@ -65,19 +94,17 @@ const (
 	linkMask  = 1<<linkShift - 1
 )
 
-func newHardware(cfg machine.Config, server string, vars Vars) hardware {
+func newHardware(cfg machine.Config, server string, locks []string, vars Vars) hardware {
+	if cfg.Run != machine.Burn {
+		cfg.CPU.Speed = Speed(cfg.CPU)
+	}
 	hw := hardware{cfg: cfg, memory: machine.NewPool(int64(cfg.Memory))}
-	switch {
-	case cfg.Run == machine.Burn:
+	if cfg.Run == machine.Burn {
 		hw.burnCPU, hw.burnDisk = newBurner(cfg.CPU), machine.NewDeepBurner(cfg.Disk.Depth)
 		hw.cpu, hw.disk = hw.burnCPU, hw.burnDisk
 		hw.diskOps = map[step.Ref]rdr.Demand{}
-	case cfg.CPU.Discipline.Shares():
-		hw.cpu, hw.disk = machine.NewSharing(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
-	case cfg.CPU.Discipline.Ranked():
-		hw.cpu, hw.disk = machine.NewRanked(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
-	default:
-		hw.cpu, hw.disk = machine.NewQueue(cfg.CPU.Cores, cfg.CPU.Speed), machine.NewQueue(1, 1)
+	} else {
+		hw.cpu, hw.disk = newProcessors(cfg.CPU), machine.NewQueue(1, 1)
 	}
 	if cfg.CPU.Discipline.Ranked() {
 		hw.ranked = hw.cpu.(machine.Ranked)
@@ -87,16 +114,67 @@ func newHardware(cfg machine.Config, server string, vars Vars) hardware {
 	}
 	for i, r := range resourceNames {
 		n := server + "." + r
-		hw.meters[i] = meter{
-			vars(dsv.Name(n + ".utilisation")), vars(dsv.Name(n + ".queue")),
-			vars(dsv.Name(n + ".requested")), vars(dsv.Name(n + ".delivered")),
-		}
+		hw.meters[i] = meter{newStationMeter(n, vars), vars(dsv.Name(n + ".requested")), vars(dsv.Name(n + ".delivered"))}
 	}
+	for _, l := range locks {
+		hw.locks = append(hw.locks, lock{l, machine.NewPool(1), newStationMeter(string(LockName(server, l, "")), vars), true})
+	}
+	hw.refused, hw.short, hw.killed = vars(RefusedName(server)), vars(ShortName(server)), vars(KilledName(server))
 	return hw
+}
+
+// LockName is a variable of a lock of a server: utilisation, queue, wait or service.
+func LockName(server, lock, what string) dsv.Name {
+	n := dsv.Name(server + ".lock." + lock)
+	if what != "" {
+		n += dsv.Name("." + what)
+	}
+	return n
+}
+
+// RefusedName is the variable that counts accesses which found the queue of a server's disk full.
+func RefusedName(server string) dsv.Name { return dsv.Name(server + ".disk.refused") }
+
+// ShortName is the variable that counts requests which failed because a server had not enough memory.
+func ShortName(server string) dsv.Name { return dsv.Name(server + ".memory.short") }
+
+// KilledName is the variable that counts requests which were killed because a server had not enough memory.
+func KilledName(server string) dsv.Name { return dsv.Name(server + ".memory.killed") }
+
+// LostName is the variable that counts messages which a server's link lost.
+func LostName(server string) dsv.Name { return dsv.Name(server + ".link.lost") }
+
+// Speed is the speed of processors, less what a quota takes from them: they are slower all the time, where a kernel would stop
+// them for some of it.
+func Speed(cpu machine.CPUConfig) float64 {
+	speed, cores := cmp.Or(max(cpu.Speed, 0), 1), float64(max(cpu.Cores, 1))
+	if cpu.Quota > 0 && cpu.Quota < cores {
+		speed *= cpu.Quota / cores
+	}
+	return speed
+}
+
+// newProcessors makes the station of the CPU under run: hold.
+func newProcessors(cpu machine.CPUConfig) machine.Station {
+	switch d := cpu.Discipline; {
+	case d.Shares():
+		return machine.NewSharing(cpu.Cores, cpu.Speed)
+	case d == machine.SJF && cpu.Preempt:
+		return machine.NewSRPT(cpu.Cores, cpu.Speed)
+	case d.Ranked() && cpu.Preempt:
+		return machine.NewPreemptive(cpu.Cores, cpu.Speed)
+	case d.Ranked():
+		return machine.NewRanked(cpu.Cores, cpu.Speed)
+	}
+	return machine.NewQueue(cpu.Cores, cpu.Speed)
 }
 
 func newBurner(cpu machine.CPUConfig) *machine.Burner {
 	switch {
+	case cpu.Discipline == machine.SJF && cpu.Preempt:
+		return machine.NewSRPTBurner(cpu.Cores)
+	case cpu.Discipline.Ranked() && cpu.Preempt:
+		return machine.NewPreemptiveBurner(cpu.Cores)
 	case cpu.Discipline.Ranked():
 		return machine.NewRankedBurner(cpu.Cores)
 	case cpu.Discipline == machine.OS:
@@ -162,29 +240,31 @@ func (hw *hardware) send(at dsv.Instant, kind uint32, ref step.Ref, n int64) boo
 
 // lock is a critical section of this server.
 type lock struct {
-	name string
-	pool *machine.Pool
+	name     string
+	pool     *machine.Pool
+	meter    stationMeter
+	measured bool // and so kept
 }
 
-// lock returns the pool of a lock. One that nobody holds or waits for gives its place to a new name: blocks may come from
-// anywhere, and name as many as they like.
-func (hw *hardware) lock(name string) *machine.Pool {
+// lock returns a lock, valid until the next call. One that is not measured and that nobody holds or waits for gives its place to
+// a new name: blocks may come from anywhere, and name as many as they like.
+func (hw *hardware) lock(name string) *lock {
 	idle := -1
 	for i := range hw.locks {
-		if hw.locks[i].name == name {
-			return hw.locks[i].pool
+		l := &hw.locks[i]
+		if l.name == name {
+			return l
 		}
-		if idle < 0 && hw.locks[i].pool.Idle() {
+		if idle < 0 && !l.measured && l.pool.Idle() {
 			idle = i
 		}
 	}
 	if idle >= 0 {
 		hw.locks[idle].name = name
-		return hw.locks[idle].pool
+		return &hw.locks[idle]
 	}
-	p := machine.NewPool(1)
-	hw.locks = append(hw.locks, lock{name, p})
-	return p
+	hw.locks = append(hw.locks, lock{name: name, pool: machine.NewPool(1)})
+	return &hw.locks[len(hw.locks)-1]
 }
 
 // accrue writes what was measured over the last d seconds.
@@ -198,7 +278,7 @@ func (hw *hardware) accrue(at dsv.Instant, d float64) {
 	busy, present = hw.disk.Use(at)
 	hw.write(at, resDisk, busy, present, d)
 	if hw.burnDisk == nil {
-		hw.delivered[resDisk] = busy
+		hw.delivered[resDisk] = busy * hw.pace(resDisk)
 	}
 	for r := range hw.delivered {
 		if x := hw.delivered[r]; x > 0 {
@@ -217,10 +297,16 @@ func (hw *hardware) accrue(at dsv.Instant, d float64) {
 		busy, present = hw.link.Use(at)
 		hw.write(at, resLink, busy, present, d)
 		if busy > 0 {
-			hw.meters[resLink].delivered.Write(at, busy)
+			hw.meters[resLink].delivered.Write(at, busy*hw.pace(resLink))
 		}
 	} else {
 		hw.write(at, resLink, 0, 0, d)
+	}
+	for i := range hw.locks {
+		if l := &hw.locks[i]; l.measured {
+			held, present := l.pool.Use(at)
+			l.meter.write(at, held, present, d)
+		}
 	}
 }
 
@@ -244,14 +330,22 @@ func (hw *hardware) busy() string {
 	return ""
 }
 
-func (hw *hardware) speed() float64 {
-	if hw.cfg.CPU.Speed <= 0 {
+// depth is how many accesses the disk serves at once.
+func (hw *hardware) depth() int {
+	if hw.burnDisk == nil {
 		return 1
 	}
-	return hw.cfg.CPU.Speed
+	return max(hw.cfg.Disk.Depth, 1)
+}
+
+// speed is that of a processor, as slow as it is now.
+func (hw *hardware) speed() float64 {
+	if hw.cfg.CPU.Speed <= 0 {
+		return hw.pace(resCPU)
+	}
+	return hw.cfg.CPU.Speed * hw.pace(resCPU)
 }
 
 func (hw *hardware) write(at dsv.Instant, r int, busy, present, d float64) {
-	hw.meters[r].utilisation.WriteWeighted(at, busy, d)
-	hw.meters[r].queue.WriteWeighted(at, present, d)
+	hw.meters[r].write(at, busy, present, d)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/admit"
 	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/step"
 )
@@ -19,6 +20,7 @@ type Host struct {
 	cfg      HostConfig
 	name     string
 	hw       hardware
+	cross    crossing
 	adm      admission
 	lib      library
 	visits   []visit             // by execution slot
@@ -33,6 +35,8 @@ type Host struct {
 	quick    *Quick   // nil until it is asked for
 	books    []served // by service, and last of requests that name none
 	ledger   *dmm.Var
+	trouble  trouble
+	vars     Vars
 
 	recordBuf [HostRecordSize]byte
 }
@@ -47,8 +51,14 @@ type visit struct {
 	object        files.Object // the file that it got last
 	sends         files.Object // the file that its reply is
 	status        int
+	cause         Cause // why a status is 500 or above, where it says
 	bytes         int64
+	wait, service int64    // ns that it waited for resources of this server, and that they served it
+	memory        int64    // bytes that it holds or waits for
 	admitted      bool     // counted in flight at its service
+	enlisted      bool     // it waits for a worker
+	working       bool     // it has one
+	since         dsv.Instant // when either began
 	begun         bool     // its execution has begun
 	pooled        bool     // it is in the gate's pool
 	serving       bool     // it has a place in the gate's service
@@ -63,12 +73,21 @@ type visit struct {
 type place struct {
 	state    State
 	inFlight int
+	since    uint32 // epoch of the state
 	drain    uint32 // epoch to acknowledge when nothing is in flight; 0: none
+	limited  float64       // the limit, 0 for none
+	bucket   *admit.Bucket // of the limit; nil for none
 
-	left      int64 // bytes of a copy still to send
-	copyEpoch uint32
+	copies  []uint32 // epochs of the replicas whose copies this server has yet to send, the one under way first
+	left    int64    // bytes of the first still to send
+	sending bool     // a chunk of it is on the link
+	copied  uint32   // epoch of the last one that has left
 
-	residence, copied, ready,
+	wait, service *dmm.Var // parts of residence
+	rejected      *dmm.Var
+	workers       *workers // nil: as many as there are requests
+
+	residence, crossed, ready,
 	drained, records *dmm.Var
 }
 
@@ -81,7 +100,11 @@ const (
 	eventEarly                           // a request has waited long enough for a mapping; Ref: execution
 	eventClose                           // a call to this server itself was given up; Ref: call
 	eventAccrue                          // measurements are brought up to date
-	eventPools                           // memory or a lock was given back
+	eventPools                           // memory, a lock or a worker was given back
+	eventShort                           // there is not enough memory; Ref: an execution that can never have enough
+	eventFault                           // a fault comes into force; N: index in HostConfig.Faults
+	eventRepair                          // it is repaired
+	eventBooted                          // N: which boot
 )
 
 // NewHost returns a host without any mapping: hand it the present ones by Changed.
@@ -93,21 +116,27 @@ func NewHost(cfg HostConfig, vars Vars) *Host {
 		cfg: cfg, name: cfg.Topology.Servers[cfg.Node],
 		here:  make([]place, len(cfg.Topology.Services)),
 		early: make([][]step.Ref, len(cfg.Topology.Services)),
-		byTag: map[uint64]uint32{}, byCall: map[step.Ref]uint32{},
+		byTag: map[uint64]uint32{}, byCall: map[step.Ref]uint32{}, vars: vars,
 	}
 	c := NewCaller(cfg.Topology, cfg.Services, cfg.Node, step.Call, step.Withdraw, h.called, vars)
 	h.run = NewRunner(h, c)
+	h.run.Passed = h.arrived
+	c.Join(cfg.Network, Party(cfg.Node), 0)
 	h.newAdmission(vars)
-	h.hw = newHardware(cfg.Machine, h.name, vars)
+	h.hw = newHardware(cfg.Machine, h.name, cfg.Locks, vars)
+	h.cross = crossing{cfg: cfg.Machine.Link, node: uint64(cfg.Node), lost: vars(LostName(h.name))}
 	h.lib = newLibrary(&h.cfg, h.name, vars)
 	for i, s := range cfg.Topology.Services {
 		h.here[i] = place{
 			residence: vars(dsv.Name(s + ".residence")), records: vars(dsv.Name(s + ".records")),
-			copied: vars(CopiedName(h.name, s)), ready: vars(ReadyName(h.name, s)), drained: vars(DrainedName(h.name, s)),
+			wait: vars(dsv.Name(s + ".wait")), service: vars(dsv.Name(s + ".service")), rejected: vars(dsv.Name(s + ".rejected")),
+			workers: newWorkers(&cfg.Services[i], vars),
+			crossed: vars(CopiedName(h.name, s)), ready: vars(ReadyName(h.name, s)), drained: vars(DrainedName(h.name, s)),
 		}
 	}
 	h.inFlight = vars(dsv.Name(h.name + ".in_flight"))
 	h.books, h.ledger = make([]served, len(cfg.Topology.Services)+1), vars(LedgerName(h.name))
+	h.newTrouble(vars)
 	h.run.Agenda.Push(dsv.At(cfg.Accrue), Event{Kind: eventAccrue})
 	return h
 }
@@ -133,7 +162,7 @@ func (h *Host) Advance(to dsv.Instant) {
 	}
 }
 
-// Effects implements step.Core: Reply, Call, Withdraw, Burn.
+// Effects implements step.Core: Reply, Call, Withdraw, Burn; Reset, Down and Up. [ReplyAnswer] reads a Reply.
 func (h *Host) Effects() []step.Effect {
 	h.effects, h.out = h.out[:0], h.effects
 	return h.out
@@ -144,9 +173,13 @@ func (h *Host) effect(e step.Effect) { h.effects = append(h.effects, e) }
 // Arrive hands in a request. Its Reply effect carries tag as Key, and may be emitted at once.
 func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
 	h.Advance(at)
+	if h.trouble.crashes > 0 || h.trouble.power == powerBooting && !h.cfg.Standby {
+		h.unreached(at, tag)
+		return
+	}
 	x := h.visit(at, visit{req: *r, tag: tag})
-	if d := h.cfg.Machine.Link.Delay; d > 0 {
-		h.later(at.Add(d), eventArrive, x)
+	if !h.cross.instant() {
+		h.later(h.cross.arrives(at, r.Key, crossRequest), eventArrive, x)
 		return
 	}
 	h.admit(at, x)
@@ -177,9 +210,16 @@ func (h *Host) later(at dsv.Instant, kind uint8, x uint32) {
 // Answer hands in what came back for a Call effect.
 func (h *Host) Answer(at dsv.Instant, ref step.Ref, a Answer) {
 	h.Advance(at)
-	if d := h.cfg.Machine.Link.Delay; d > 0 {
+	if !h.run.Stalled(at, ref, a) {
+		h.arrived(at, ref, a)
+	}
+}
+
+// arrived takes an answer that has come to this server's link.
+func (h *Host) arrived(at dsv.Instant, ref step.Ref, a Answer) {
+	if r := h.run.Calls.Request(ref); r != nil && !h.cross.instant() {
 		h.carries(ref, a.Bytes)
-		h.run.Agenda.Push(at.Add(d), Event{Kind: eventAnswer, Ref: ref, N: packAnswer(a)})
+		h.run.Agenda.Push(h.cross.arrives(at, r.Key, crossAnswer), Event{Kind: eventAnswer, Ref: ref, N: packAnswer(a)})
 		return
 	}
 	h.answered(at, ref, a)
@@ -265,6 +305,9 @@ func (h *Host) Idle() error {
 	if g := h.adm.gate; g != nil && g.Len()+g.Serving() != 0 {
 		return fmt.Errorf("%s: %d requests in the pool and %d in service", h.name, g.Len(), g.Serving())
 	}
+	if what := h.unworked(); what != "" {
+		return fmt.Errorf("%s: %s", h.name, what)
+	}
 	if what := h.hw.busy(); what != "" {
 		return fmt.Errorf("%s: %s is in use", h.name, what)
 	}
@@ -285,8 +328,10 @@ func (h *Host) accrue(at dsv.Instant) {
 	}
 	h.accrued = at
 	h.inFlight.WriteWeighted(at, h.run.Load(at), d)
+	h.accrueUp(at, d)
 	h.accrueAdmission(at, d)
 	h.hw.accrue(at, d)
+	h.accrueWorkers(at, d)
 	h.lib.bytes.WriteWeighted(at, float64(h.lib.cache.Bytes())*d, d)
 }
 
@@ -298,7 +343,9 @@ func (h *Host) Event(at dsv.Instant, e Event) {
 			h.admit(at, e.Ref.Slot())
 		}
 	case eventReply:
-		h.deliver(at, e.Ref.Slot())
+		if h.run.Alive(e.Ref.Slot(), e.Ref.Gen()) { // else the server has crashed
+			h.deliver(at, e.Ref.Slot())
+		}
 	case eventCall:
 		h.leave(at, e.Ref)
 	case eventAnswer:
@@ -314,5 +361,13 @@ func (h *Host) Event(at dsv.Instant, e Event) {
 		h.run.Agenda.Push(at.Add(h.cfg.Accrue), Event{Kind: eventAccrue})
 	case eventPools:
 		h.pools(at)
+	case eventShort:
+		h.short(at, e.Ref)
+	case eventFault:
+		h.befall(at, e.N)
+	case eventRepair:
+		h.repair(at, e.N)
+	case eventBooted:
+		h.booted(at, e.N)
 	}
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/step"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -15,10 +16,13 @@ type op struct {
 	name string
 	n    int64
 	call step.Ref
-	next uint32
+	// since is when it was asked for or, of what is held, when it was had.
+	since dsv.Instant
+	had   bool // what is held was had
+	next  uint32
 }
 
-func (r *Runner) newOp(x uint32, t *execution, d *rdr.Demand) uint32 {
+func (r *Runner) newOp(at dsv.Instant, x uint32, t *execution, d *rdr.Demand) uint32 {
 	var o uint32
 	if n := len(r.freeOp); n > 0 {
 		o = r.freeOp[n-1]
@@ -28,7 +32,7 @@ func (r *Runner) newOp(x uint32, t *execution, d *rdr.Demand) uint32 {
 		r.ops = append(r.ops, op{})
 	}
 	p := &r.ops[o]
-	*p = op{gen: p.gen + 1, live: true, x: x, id: d.ID, kind: d.Op, name: d.Name, n: d.N, next: t.first}
+	*p = op{gen: p.gen + 1, live: true, x: x, id: d.ID, kind: d.Op, name: d.Name, n: d.N, since: at, next: t.first}
 	t.first = o
 	return o
 }

@@ -11,6 +11,7 @@ import (
 // block is plain (see rdr.Block.Plain), at a server that has neither a gate nor a link. It measures them as the Host would.
 type Quick struct {
 	share float64
+	node  int
 	here  []quickPlace
 }
 
@@ -18,19 +19,21 @@ type quickPlace struct {
 	held               atomic.Uint64 // epoch of the mapping in force; the highest bit says that requests are answered here
 	residence, records *dmm.Var
 	answered           atomic.Int64
+	pooled             bool // a request needs a worker
 }
 
 const quickServes = 1 << 63
 
 // Quick returns the host's Quick, nil if every request has to come to the host. It may be used as soon as the host has its mappings.
 func (h *Host) Quick() *Quick {
-	if h.adm.gate != nil || h.hw.link != nil || h.cfg.Machine.Link.Delay > 0 {
+	if h.adm.gate != nil || h.hw.link != nil || !h.cross.instant() {
 		return nil
 	}
 	if h.quick == nil {
-		h.quick = &Quick{share: h.cfg.RecordShare, here: make([]quickPlace, len(h.here))}
+		h.quick = &Quick{share: h.cfg.RecordShare, node: h.cfg.Node, here: make([]quickPlace, len(h.here))}
 		for i := range h.here {
 			q := &h.quick.here[i]
+			q.pooled = h.here[i].workers != nil
 			q.residence, q.records = h.here[i].residence, h.here[i].records
 			h.quick.mapped(i, h.run.Calls.Mapping(i).Epoch, h.here[i].state)
 		}
@@ -44,7 +47,7 @@ func (q *Quick) mapped(svc int, epoch uint32, state State) {
 		return
 	}
 	held := uint64(epoch)
-	if state == Serving || state == Draining {
+	if (state == Serving || state == Draining) && !q.here[svc].pooled {
 		held |= quickServes
 	}
 	q.here[svc].held.Store(held)
@@ -65,7 +68,7 @@ func (q *Quick) Answer(at dsv.Instant, r *Request, buf *[HostRecordSize]byte) (r
 	p.answered.Add(1)
 	p.residence.Write(at, 0)
 	if p.records != nil && Recorded(r.Key, q.share) {
-		p.records.Append(at, appendHostRecord(buf[:0], r.Key, at, at, 0))
+		p.records.Append(at, appendHostRecord(buf[:0], r.Key, at, at, PackDemand(0, q.node)))
 	}
 	return reply, true
 }

@@ -31,6 +31,8 @@ type Runner struct {
 	noMap  []int      // free places in maps
 	// Running is the number of executions; its integral is Load's.
 	Running int
+	// Passed takes an answer that a partition held up; whoever owns the runner sets it.
+	Passed func(at dsv.Instant, ref step.Ref, a Answer)
 	area    float64 // execution-nanoseconds
 	last    dsv.Instant
 }
@@ -57,7 +59,10 @@ type execution struct {
 
 // NewRunner returns a runner for a site that calls services through c.
 func NewRunner(site Site, c *Caller) *Runner {
-	return &Runner{site: site, Calls: c, ops: make([]op, 1)}
+	r := &Runner{site: site, Calls: c, ops: make([]op, 1)}
+	r.Passed = r.Answer
+	c.later = func(at dsv.Instant, e Event) { r.Agenda.Push(at, e) }
+	return r
 }
 
 // Reserve takes an execution slot, by which the site may index data of its own. Release frees it.
@@ -179,7 +184,7 @@ func (r *Runner) issue(at dsv.Instant, x uint32, t *execution, d *rdr.Demand) {
 		t.Met(d.ID, rdr.OK)
 		return
 	}
-	o := r.newOp(x, t, d)
+	o := r.newOp(at, x, t, d)
 	switch d.Op {
 	case rdr.OpWait, rdr.OpTimer:
 		r.Agenda.Push(at.Add(time.Duration(d.N)), Event{Kind: eventMet, Ref: r.ref(o)})
@@ -261,6 +266,9 @@ func (r *Runner) Changed(at dsv.Instant, svc int, m Mapping) {
 		r.maps = append(r.maps, applying{})
 	}
 	r.maps[i] = applying{svc, m}
+	if m.Epoch > 1 { // the first one is known before the run
+		at = r.Told(at)
+	}
 	r.Agenda.Push(max(at, m.At), Event{Kind: eventApply, N: int64(i)})
 }
 
@@ -275,6 +283,10 @@ func (r *Runner) Due() {
 		r.maps[e.N] = applying{}
 		r.noMap = append(r.noMap, int(e.N))
 		r.site.Apply(at, a.svc, a.m)
+	case eventUnstalled:
+		r.Calls.unstalled(at, e.Ref)
+	case eventStalled:
+		r.passed(at, e.Ref)
 	default:
 		r.site.Event(at, e)
 	}

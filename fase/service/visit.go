@@ -28,8 +28,12 @@ func (h *Host) decide(at dsv.Instant, x uint32) {
 			h.later(at.Add(earlyPatience), eventEarly, x)
 			return
 		}
-		if s := h.here[svc].state; s != Serving && s != Draining {
+		if s := h.here[svc].state; s != Serving && s != Draining || m.Paused {
 			h.turnAway(at, x, 421)
+			return
+		}
+		if m.Limit > 0 && !h.here[svc].bucket.Take(at) {
+			h.limited(at, x)
 			return
 		}
 		h.here[svc].inFlight++
@@ -47,8 +51,15 @@ func (h *Host) decide(at dsv.Instant, x uint32) {
 	h.start(at, x)
 }
 
-// start begins the execution of a request, at the level that is in force now.
+// start begins the execution of a request, once there is a worker for it.
 func (h *Host) start(at dsv.Instant, x uint32) {
+	if w := h.workersOf(&h.visits[x]); w == nil || h.enlist(at, x, w) {
+		h.begin(at, x)
+	}
+}
+
+// begin begins the execution of a request, at the level that is in force now.
+func (h *Host) begin(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
 	level := ""
 	if v.req.Service >= 0 {
@@ -67,7 +78,7 @@ const earlyPatience = 10 * time.Second
 func (h *Host) waits(ref step.Ref) bool {
 	x := ref.Slot()
 	v := &h.visits[x]
-	return h.run.Alive(x, ref.Gen()) && !v.begun && !v.pooled && v.onward == 0 && v.status == 0
+	return h.run.Alive(x, ref.Gen()) && !v.begun && !v.pooled && !v.enlisted && v.onward == 0 && v.status == 0
 }
 
 // tooEarly turns a request away whose mapping has not come. Those before it in line have been waiting for longer, and are
@@ -85,6 +96,14 @@ func (h *Host) tooEarly(at dsv.Instant, ref step.Ref) {
 	h.early[svc] = line
 }
 
+// limited answers a request with 503 that finds no token.
+func (h *Host) limited(at dsv.Instant, x uint32) {
+	v := &h.visits[x]
+	wait := h.here[v.req.Service].bucket.Wait(at)
+	v.shed, v.cause, v.retry = true, Limited, int64((wait+time.Second-1)/time.Second)
+	h.turnAway(at, x, 503)
+}
+
 // turnAway answers a request that executes nothing.
 func (h *Host) turnAway(at dsv.Instant, x uint32, status int) {
 	h.visits[x].ended = true
@@ -96,6 +115,9 @@ func (h *Host) withdraw(at dsv.Instant, x uint32) {
 	switch v := &h.visits[x]; {
 	case v.begun:
 		h.run.Cancel(at, x, rdr.Canceled)
+	case v.enlisted:
+		h.dismiss(at, x)
+		h.turnAway(at, x, 503)
 	case v.pooled:
 		h.unregister(at, h.ref(x))
 		h.turnAway(at, x, 503)
@@ -115,6 +137,7 @@ func (h *Host) Ended(at dsv.Instant, x uint32) {
 		status = 500
 	}
 	h.reply(at, x, status, 0)
+	h.leaveWorker(at, x)
 	h.leaveService(at, x)
 }
 
@@ -147,13 +170,16 @@ func (h *Host) sent(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
 	v.done = at
 	if svc := v.req.Service; v.admitted && !v.shed {
-		h.here[svc].residence.Write(at, at.Sub(v.arrived).Seconds())
+		p := &h.here[svc]
+		p.residence.Write(at, at.Sub(v.arrived).Seconds())
+		p.wait.Write(at, float64(v.wait)/1e9)
+		p.service.Write(at, float64(v.service)/1e9)
 	}
 	if h.adm.gate != nil && v.begun {
 		h.adm.gate.Answered(at, at.Sub(v.arrived))
 	}
-	if d := h.cfg.Machine.Link.Delay; d > 0 && v.call == 0 {
-		h.later(at.Add(d), eventReply, x)
+	if v.call == 0 && !h.cross.instant() {
+		h.later(h.cross.arrives(at, v.req.Key, crossReply), eventReply, x)
 		return
 	}
 	h.deliver(at, x)
@@ -164,7 +190,7 @@ func (h *Host) deliver(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
 	v.replying = false
 	h.book(v.req.Service).replied++
-	a := Answer{Status: v.status, Bytes: v.bytes}
+	a := Answer{Status: v.status, Cause: v.cause, Bytes: v.bytes}
 	epoch := int64(0)
 	if v.status == 421 {
 		a.Epoch = h.run.Calls.Mapping(v.req.Service).Epoch
@@ -181,6 +207,9 @@ func (h *Host) deliver(at dsv.Instant, x uint32) {
 			e.N = epoch
 		case 503:
 			e.N = v.retry
+		}
+		if v.status >= 500 {
+			e.Ref = step.Ref(v.cause)
 		}
 		h.effect(e)
 	}
@@ -225,22 +254,35 @@ func Recorded(key rdr.Key, share float64) bool {
 	return share <= 0 || key.Mix(recordNode).Uniform() < share
 }
 
-// HostRecordSize is the size in bytes of one record of SERVICE.records: key, arrived, done, CPU demand in ns.
+// HostRecordSize is the size in bytes of one record of SERVICE.records: key, arrived, done, and [PackDemand] of its CPU demand and server.
 const HostRecordSize = 32
+
+// demandBits are those of a CPU demand in ns: three days.
+const demandBits = 48
+
+// PackDemand fits the CPU demand of an execution, in ns, and the index of its server into a word.
+func PackDemand(cpu int64, node int) uint64 {
+	return uint64(min(max(cpu, 0), 1<<demandBits-1)) | uint64(node)<<demandBits
+}
+
+// UnpackDemand is the inverse of PackDemand.
+func UnpackDemand(w uint64) (cpu int64, node int) {
+	return int64(w & (1<<demandBits - 1)), int(w >> demandBits)
+}
 
 func (h *Host) record(at dsv.Instant, x uint32) {
 	v := &h.visits[x]
 	if h.here[v.req.Service].records == nil || !Recorded(v.req.Key, h.cfg.RecordShare) {
 		return
 	}
-	h.here[v.req.Service].records.Append(at, appendHostRecord(h.recordBuf[:0], v.req.Key, v.arrived, v.done, v.cpu))
+	h.here[v.req.Service].records.Append(at, appendHostRecord(h.recordBuf[:0], v.req.Key, v.arrived, v.done, PackDemand(v.cpu, h.cfg.Node)))
 }
 
-func appendHostRecord(b []byte, key rdr.Key, arrived, done dsv.Instant, cpu int64) []byte {
+func appendHostRecord(b []byte, key rdr.Key, arrived, done dsv.Instant, demand uint64) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(key))
 	b = binary.LittleEndian.AppendUint64(b, uint64(arrived))
 	b = binary.LittleEndian.AppendUint64(b, uint64(done))
-	return binary.LittleEndian.AppendUint64(b, uint64(cpu))
+	return binary.LittleEndian.AppendUint64(b, demand)
 }
 
 // called takes the effects of the host's Caller: a call crosses the link first, one to this very server does not leave.
@@ -263,8 +305,8 @@ func (h *Host) called(e step.Effect) {
 
 // depart is when the last byte of a call has left the server.
 func (h *Host) depart(at dsv.Instant, ref step.Ref) {
-	if d := h.cfg.Machine.Link.Delay; d > 0 {
-		h.run.Agenda.Push(at.Add(d), Event{Kind: eventCall, Ref: ref})
+	if r := h.run.Calls.Request(ref); r != nil && !h.cross.instant() {
+		h.run.Agenda.Push(h.cross.arrives(at, r.Key, crossCall), Event{Kind: eventCall, Ref: ref})
 		return
 	}
 	h.leave(at, ref)
