@@ -134,9 +134,14 @@ func (c *conn) reusable() bool {
 // result is a whole answer.
 func (c *conn) result() service.Answer {
 	a := service.Answer{Status: c.rd.Response.Status, Bytes: c.rd.Bytes}
-	if a.Status == 421 {
+	switch {
+	case a.Status == 421:
 		if v, ok := c.rd.Response.Header("eve-epoch"); ok {
 			a.Epoch = number(v)
+		}
+	case a.Status >= 500:
+		if v, ok := c.rd.Response.Header("eve-cause"); ok {
+			a.Cause = service.ParseCause(string(v))
 		}
 	}
 	return a

@@ -59,6 +59,8 @@ type Loop struct {
 	nodes    []node
 	waiting  []*pool             // with calls in line
 	begun    int                 // connects of this round
+	rested   dsv.Instant         // when the next round may begin, busy or not
+	busy     bool                // the last wait found something
 	turns    uint32              // waits of the ring that have ended
 	source   int                 // next of Config.Sources
 	owners   []list[conn, *conn] // idle connections by owner
@@ -178,7 +180,6 @@ func (l *Loop) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("run load: %w", err)
 	}
-	p.Spin(int64(l.cfg.Spin))
 	p.Light(l.cfg.Light)
 	l.poller = p
 	_ = netpoll.Reserve(descriptors) // where it cannot be had, connections come late, not wrong
@@ -259,10 +260,12 @@ func (l *Loop) loop() error {
 // turn waits and acts on what has happened.
 func (l *Loop) turn() error {
 	until, before := l.until(), l.cfg.T0+int64(l.now)
+	l.poller.Spin(l.polls(until - before))
 	events, err := l.poller.Wait(until)
 	if err != nil {
 		return err
 	}
+	l.busy = len(events) > 0
 	for _, ev := range events { // before a call is sent over a connection that is idle no more
 		if c := l.find(connRef(ev.Tag)); c != nil && c.state == idle {
 			l.unasked(c, ev.Events)
@@ -339,6 +342,20 @@ func (l *Loop) until() int64 {
 		return mono.Never
 	}
 	return max(l.cfg.T0+int64(t), 0)
+}
+
+// A processor that has slept for long wakes up late, so what ends a long wait is polled for: for 2 % of it at most.
+const (
+	longWait = int64(5 * time.Millisecond)
+	early    = int64(100 * time.Microsecond)
+)
+
+// polls is how many nanoseconds of a wait are polled at its end.
+func (l *Loop) polls(wait int64) int64 {
+	if spin := int64(l.cfg.Spin); spin > 0 || wait < longWait {
+		return spin
+	}
+	return early
 }
 
 // over reports whether the run has ended.

@@ -59,7 +59,6 @@ func (l *Loop) openRing() error {
 	if err := r.Start(); err != nil {
 		return errors.Join(err, r.Close())
 	}
-	r.Spin(int64(l.cfg.Spin))
 	r.Light(l.cfg.Light)
 	l.ring = &ringSide{
 		Ring:   r,
@@ -90,10 +89,12 @@ func (l *Loop) ringTurn() error {
 	}
 	until, before := l.until(), l.cfg.T0+int64(l.now)
 	l.stamp()
+	s.Spin(l.polls(until - before))
 	found, err := s.Wait(until)
 	if err != nil {
 		return err
 	}
+	l.busy = found
 	l.turns++
 	s.Unsent() // before anything else may be sent to the same sockets
 	s.Peek(s.received, l.ringUnasked)
