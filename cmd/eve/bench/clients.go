@@ -25,6 +25,7 @@ type guests struct {
 	Address string
 	Seed    uint64
 	Run     time.Duration
+	Warmup  time.Duration // of Run: what ended before is in no quantile
 
 	Law    user.Law
 	Rate   []user.Point
@@ -174,18 +175,20 @@ func (c *guests) run(ctx context.Context) (r visited, err error) {
 	if err != nil {
 		return r, err
 	}
+	cold := c.warmup(l, r.T0, set)
 	cpu, begun := mono.ProcessCPU(), mono.Now()
 	if r.Unready = begun > r.T0; r.Unready {
 		return r, nil // what came then would be late from the beginning
 	}
 	stats, err := l.Run(ctx)
+	early := cold()
 	if err != nil {
 		return r, err
 	}
 	r.CPU, r.Seconds = float64(mono.ProcessCPU()-cpu)/1e9, float64(mono.Now()-max(begun, r.T0))/1e9
 	r.ThreadCPU, r.Opened, r.Utilisation = stats.ThreadCPU.Seconds(), stats.Opened, stats.Utilisation()
 	r.Wake = quantiles{P50: runs.Number(stats.Lag.Quantile(0.5).Seconds()), P99: runs.Number(stats.Lag.Quantile(0.99).Seconds())}
-	c.tell(&r, &cfg, set, group)
+	c.tell(&r, &cfg, set, group, early)
 	if watched != nil {
 		r.FromSent, r.Sents = quantilesOf(set.Var(guestsName+".from_sent").Read().Hist), watched.sents
 		for _, due := range cfg.Arrivals() {
@@ -199,8 +202,51 @@ func (c *guests) run(ctx context.Context) (r visited, err error) {
 	return r, err
 }
 
+// transient is what was measured until the end of the warm-up; nothing without one.
+type transient struct{ response, lag *dsv.Hist }
+
+// warmup has the loop note what it has measured when the warm-up ends. The function that it returns, to be called when the loop has
+// ended, tells it.
+func (c *guests) warmup(l *eveload.Loop, t0 int64, set *dmm.Set) func() transient {
+	var got transient
+	if c.Warmup == 0 {
+		return func() transient { return got }
+	}
+	done := make(chan struct{})
+	timer := time.AfterFunc(time.Duration(t0-mono.Now())+c.Warmup, func() {
+		defer close(done)
+		l.Post(func(dsv.Instant) {
+			got = transient{response: set.Var(guestsName + ".latency").Read().Hist, lag: set.Var(guestsName + ".send_lag").Read().Hist}
+		})
+	})
+	return func() transient {
+		if !timer.Stop() {
+			<-done
+		}
+		return got
+	}
+}
+
+// since is what a histogram has beyond an earlier state of it.
+func since(now, before *dsv.Hist) *dsv.Hist {
+	if before.Count() == 0 {
+		return now
+	}
+	earlier := map[int]uint64{}
+	before.Buckets(func(b int, n uint64) bool { earlier[b] = n; return true })
+	var buckets []uint32
+	var counts []uint64
+	now.Buckets(func(b int, n uint64) bool {
+		if n -= earlier[b]; n > 0 {
+			buckets, counts = append(buckets, uint32(b)), append(counts, n)
+		}
+		return true
+	})
+	return dsv.NewHist(buckets, counts)
+}
+
 // tell fills in what was measured, as `eve load` does.
-func (c *guests) tell(r *visited, cfg *user.Config, set *dmm.Set, group *user.Group) {
+func (c *guests) tell(r *visited, cfg *user.Config, set *dmm.Set, group *user.Group, early transient) {
 	count := func(leaf string) int64 {
 		x, _ := set.Var(guestsName + "." + dsv.Name(leaf)).Read().Number()
 		return int64(x)
@@ -208,8 +254,9 @@ func (c *guests) tell(r *visited, cfg *user.Config, set *dmm.Set, group *user.Gr
 	for range cfg.Arrivals() {
 		r.Planned++
 	}
-	response, lag := set.Var(guestsName+".latency").Read().Hist, set.Var(guestsName+".send_lag").Read().Hist
-	r.Response, r.Lag = quantilesOf(response), quantilesOf(lag)
+	whole, lag := set.Var(guestsName+".latency").Read().Hist, set.Var(guestsName+".send_lag").Read().Hist
+	response := since(whole, early.response)
+	r.Response, r.Lag = quantilesOf(response), quantilesOf(since(lag, early.lag))
 	r.Issued, r.Requests, r.InFlight = count("issued"), count("requests"), int64(group.InFlight())
 	r.OK, r.Errors = r.Requests-count("errors"), map[string]int64{}
 	failed := int64(0)
@@ -219,7 +266,7 @@ func (c *guests) tell(r *visited, cfg *user.Config, set *dmm.Set, group *user.Gr
 			failed += n
 		}
 	}
-	r.Balanced = r.Issued == r.OK+failed+r.InFlight && r.Response.Count == uint64(r.Requests)
+	r.Balanced = r.Issued == r.OK+failed+r.InFlight && whole.Count() == uint64(r.Requests)
 	r.Limited = runs.Generated{
 		Open: len(c.Rate) > 0, Poisson: c.Law == user.Poisson, Planned: float64(r.Planned), Issued: r.Issued,
 		SendLag: runs.Lag{P50: r.Lag.P50, P99: r.Lag.P99, Max: r.Lag.Max}, Response: runs.Distribute(response),

@@ -169,14 +169,15 @@ type gateStep struct {
 
 // gate is G5.
 func (x *sworn) gate(ctx context.Context, r *Report) error {
-	run := pick(x.cfg, 700*time.Millisecond, 100*time.Millisecond)
+	warmup := pick(x.cfg, 300*time.Millisecond, 30*time.Millisecond) // in which connections are opened, as many as there are requests under way
+	run := warmup + pick(x.cfg, 700*time.Millisecond, 100*time.Millisecond)
 	rate, rounds := pick(x.cfg, 5000.0, 1000), pick(x.cfg, gateRounds, 1)
 	var steps []*gateStep
 	for rate < gateMost && ctx.Err() == nil {
 		x.cfg.say("G5: %.0f/s", rate)
 		s := &gateStep{rate: rate}
 		for range rounds {
-			got, err := x.run(guests{Run: run, Rate: []user.Point{{Rate: rate}}}, mischief{Delay: gateDelay})
+			got, err := x.run(guests{Run: run, Warmup: warmup, Rate: []user.Point{{Rate: rate}}}, mischief{Delay: gateDelay})
 			if err != nil {
 				return fmt.Errorf("G5, %.0f/s: %w", rate, err)
 			}
