@@ -31,6 +31,9 @@ func site(dst *[]SiteFile) value {
 			r.at(n, fmt.Sprintf("a mapping of file names to sizes is due, not %s", n.what()), "write {index.html: 12KiB}")
 			return
 		}
+		if len(n.entries) == 0 {
+			r.at(n, "a site has no files", "write {index.html: 12KiB}, or remove `site`")
+		}
 		seen, total := map[string]bool{}, int64(0)
 		for _, e := range n.entries {
 			var size spot[float64]

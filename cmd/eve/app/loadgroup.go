@@ -254,6 +254,9 @@ func (a *App) finishLoad(res result, f loadFlags, outs *loadOutputs) error {
 // exit is how the program ends for a result.
 func (r result) exit() error {
 	ends := runs.Ends{Interrupted: r.Interrupted, GeneratorLimited: r.Limited, BooksBroken: !r.Accounting.Balanced}
+	if r.Requests > 0 && r.OK == 0 {
+		return &exitError{runs.ExitFailed, fmt.Errorf("load %s: not one of %d requests succeeded", r.URL, r.Requests)}
+	}
 	ends.ExpectFailed = r.Until != nil && r.Until.Verdict == find.Fail
 	if code := ends.Exit(); code != runs.ExitOK {
 		return &exitError{code: code}
