@@ -52,6 +52,13 @@ func (b *Bucket) SetRate(at dsv.Instant, rate float64) {
 	b.rate = rate
 }
 
+// SetDepth changes how many tokens it holds, one at least; those beyond are lost.
+func (b *Bucket) SetDepth(at dsv.Instant, depth float64) {
+	b.upTo(at)
+	b.depth = math.Max(depth, 1)
+	b.tokens = math.Min(b.tokens, b.depth)
+}
+
 // Rate is the present rate, per second.
 func (b *Bucket) Rate() float64 { return b.rate }
 

@@ -279,7 +279,10 @@ func (h *Host) answered(at dsv.Instant, ref step.Ref, a Answer) {
 	v := &h.visits[x]
 	v.onward, v.ended = 0, true
 	status := a.Status
-	if cause != OK && cause != Status {
+	switch {
+	case a.Status >= 500:
+		v.cause = a.Cause
+	case cause != OK && cause != Status:
 		status = 502 // it did not answer
 	}
 	v.retry = 1

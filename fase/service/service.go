@@ -105,12 +105,16 @@ const (
 	Exhausted            // the caller has no port, descriptor or memory left for a connection
 	Truncated            // connection closed in the middle of the answer
 	Oversized            // the answer passes a limit of the caller
+	Limited              // the server refused: its limit on requests of the service was reached
+	Unavailable          // no server serves the service, and its callers do not wait
+	Killed               // the server gave the execution up: it had no memory left
 	numCauses
 )
 
 var causeNames = [numCauses]string{
 	"ok", "refused", "reset", "closed", "malformed", "status", "timeout", "abandoned", "no_route", "other",
 	"connect_timeout", "tls", "exhausted", "truncated", "oversized",
+	"limited", "unavailable", "killed",
 }
 
 // String returns the cause as it stands in names and reports.
@@ -119,6 +123,16 @@ func (c Cause) String() string {
 		return causeNames[c]
 	}
 	return "other"
+}
+
+// ParseCause returns the cause of a name, or OK for a name that is none.
+func ParseCause(name string) Cause {
+	for c, n := range causeNames {
+		if n == name {
+			return Cause(c)
+		}
+	}
+	return OK
 }
 
 // Causes lists every cause but OK.
@@ -159,6 +173,10 @@ type HostConfig struct {
 	// Named says that callers tell who asks, because some server of the scenario is fair to clients.
 	Named       bool
 	RecordShare float64 // share of requests recorded one by one, chosen by key; 0 means all
+
+	Faults  []Fault       // of this server: its crashes and slow-downs
+	Boot    time.Duration // from a repair, or from the first mapping that names a server on standby, until it serves
+	Network *Network      // what its messages cross; nil: nothing holds them up
 }
 
 // Vars finds the manipulated variable of a name. It may return nil: a nil variable swallows what is written.

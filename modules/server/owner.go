@@ -136,10 +136,15 @@ func (o *owner) Closed(l engine.Loop, ref engine.Ref) {
 func (o *owner) Answer(l engine.Loop, ref engine.CallRef, a *engine.Answer) {
 	at, _ := o.s.instant(l.Now())
 	ans := service.Answer{Status: a.Status, Bytes: a.Bytes, Cause: cause(a.Err)}
-	if a.Status == 421 {
+	switch {
+	case a.Status == 421:
 		if h, ok := a.Header("eve-epoch"); ok {
 			n, _ := strconv.ParseUint(string(h), 10, 32)
 			ans.Epoch = uint32(n)
+		}
+	case a.Status >= 500:
+		if h, ok := a.Header("eve-cause"); ok {
+			ans.Cause = service.ParseCause(string(h))
 		}
 	}
 	o.enter(l, at)
@@ -262,9 +267,21 @@ func (o *owner) reply(e step.Effect) {
 	case 503:
 		o.buf = append(o.buf[:0], "Retry-After: "...)
 		o.buf = append(strconv.AppendInt(o.buf, e.N, 10), "\r\n"...)
-		res = engine.Response{Status: 503, Header: o.buf}
+		res = engine.Response{Status: 503, Header: o.because(e)}
+	case 500:
+		o.buf = o.buf[:0]
+		res.Header = o.because(e)
 	}
 	o.loop.Respond(engine.Ref(e.Key), res)
+}
+
+// because adds to the header, which is in buf, why a request failed.
+func (o *owner) because(e step.Effect) []byte {
+	if c := service.Cause(e.Ref); c != service.OK {
+		o.buf = append(o.buf, "Eve-Cause: "...)
+		o.buf = append(append(o.buf, c.String()...), "\r\n"...)
+	}
+	return o.buf
 }
 
 // file answers with a file that the host holds.
