@@ -30,6 +30,18 @@ func (c *Cache) Bytes() int64 { return c.bytes }
 // Len is how many files it keeps.
 func (c *Cache) Len() int { return max(len(c.entries)-1-len(c.free), 0) }
 
+// Objects lists the files that are kept, the latest used first.
+func (c *Cache) Objects() []Object {
+	var list []Object
+	if len(c.entries) == 0 {
+		return nil
+	}
+	for i := c.entries[0].next; i != 0; i = c.entries[i].next {
+		list = append(list, c.entries[i].object)
+	}
+	return list
+}
+
 // Has reports whether a file is kept, and changes nothing.
 func (c *Cache) Has(o Object) bool { return c.at(o) > 0 }
 

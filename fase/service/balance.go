@@ -57,6 +57,14 @@ func (c *Config) Weight(server int) int {
 	return 1
 }
 
+// Places are the servers that may hold the service, in the order in which they are taken.
+func (c *Config) Places() []int {
+	if c.Candidates != nil {
+		return c.Candidates
+	}
+	return c.On
+}
+
 // balanceNode sets the draws of balancers apart from those of statements.
 const balanceNode = 0xba1a
 

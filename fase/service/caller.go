@@ -34,6 +34,12 @@ type Caller struct {
 	inputs   []expr.Scalar // reused
 	// Outstanding is the number of calls under way, waiting ones included.
 	Outstanding int
+
+	network *Network
+	self    Party
+	connect time.Duration
+	later   func(dsv.Instant, Event)           // puts an event on the runner's agenda
+	onHeld  func(at dsv.Instant, ref step.Ref) // tells of a request that a partition holds up; may be nil
 }
 
 type route struct {
@@ -41,13 +47,13 @@ type route struct {
 	serving     []target
 	weight      int
 	outstanding []int // by server: calls under way there, in whatever mapping they were sent
+	turns       []int // by server, RoundRobin: how far each has come
 
 	parked []step.Ref // calls that wait for a mapping, in order; those given up meanwhile are among them
 	given  int        // how many of parked were given up
 }
 
 type target struct{ node, weight int }
-	turns       []int // by server, RoundRobin: how far each has come
 
 type call struct {
 	req   Request
@@ -60,6 +66,9 @@ type call struct {
 	quiet bool // it is not measured
 	began dsv.Instant
 	owner Op
+
+	held   bool   // a partition holds its request up
+	answer Answer // that a partition holds up
 }
 
 type callMeter struct{ latency, requests, errors *dmm.Var }
@@ -84,6 +93,7 @@ func NewCaller(t *Topology, services []Config, node int, send, undo step.Kind, e
 		c.routes[i].outstanding = make([]int, len(t.Servers))
 		c.meters[i] = callMeter{vars(dsv.Name(s + ".latency")), vars(dsv.Name(s + ".requests")), vars(dsv.Name(s + ".errors"))}
 	}
+	c.newViews()
 	return c
 }
 
@@ -93,11 +103,10 @@ func (c *Caller) Apply(at dsv.Instant, svc int, m Mapping) {
 	if m.Epoch < r.mapping.Epoch {
 		return
 	}
-	c.newViews()
 	r.mapping, r.serving, r.weight = m, nil, 0
 	for _, rep := range m.Replicas {
 		node := c.topology.Server(rep.Server)
-		if rep.State != Serving || node < 0 {
+		if rep.State != Serving || node < 0 || m.Paused {
 			continue
 		}
 		t := target{node: node, weight: max(rep.Weight, 1)}
@@ -203,11 +212,31 @@ func (c *Caller) resolve(at dsv.Instant, ref step.Ref, k *call) {
 	svc := k.req.Service
 	r := &c.routes[svc]
 	node := c.pick(r, &k.req)
-	if node < 0 || r.mapping.Epoch < k.need {
+	switch {
+	case node >= 0 && r.mapping.Epoch >= k.need:
+		c.dispatch(at, ref, k, node)
+	case !k.quiet && c.empty(svc, k.need):
+		c.later(at, Event{Kind: eventEmpty, Ref: ref}) // a call never ends while it is made
+	default:
 		r.parked = append(r.parked, ref)
-		return
 	}
-	c.dispatch(at, ref, k, node)
+}
+
+// empty reports whether nobody serves a service whose callers do not wait for somebody.
+func (c *Caller) empty(svc int, need uint32) bool {
+	r := &c.routes[svc]
+	return c.services[svc].FailEmpty && len(r.serving) == 0 && r.mapping.Epoch > 0 && r.mapping.Epoch >= need && !r.mapping.Paused
+}
+
+// unserved fails a call that found nobody who serves its service; false when it was given up meanwhile.
+func (c *Caller) unserved(at dsv.Instant, ref step.Ref) (owner Op, ok bool) {
+	k := c.lookup(ref)
+	if k == nil || k.sent {
+		return Op{}, false
+	}
+	owner = k.owner
+	c.finish(at, ref, k, Unavailable)
+	return owner, true
 }
 
 // dispatch sends a call to a server.
@@ -218,6 +247,9 @@ func (c *Caller) dispatch(at dsv.Instant, ref step.Ref, k *call, node int) {
 	k.sent, k.node = true, int32(node)
 	k.req.Epoch = r.mapping.Epoch
 	k.req.Local = node == c.node
+	if c.stalled(at, ref, k) {
+		return
+	}
 	c.emit(step.Effect{At: at, Kind: c.send, Node: k.node, Ref: ref, Key: uint64(k.req.Key), N: k.req.Send})
 }
 
@@ -260,7 +292,7 @@ func (c *Caller) Answer(at dsv.Instant, ref step.Ref, a Answer) (owner Op, cause
 	}
 	c.settle(k)
 	e := &c.edges[k.req.Service]
-	if a.Cause == OK {
+	if a.Cause == OK || a.Cause == Limited || a.Cause == Killed {
 		e.Answered++
 	} else {
 		e.Failed++
@@ -329,6 +361,8 @@ func (c Cause) Outcome(status int) rdr.Outcome {
 		return rdr.Invalid
 	case TimedOut, Abandoned:
 		return rdr.TimedOut
+	case Limited, Unavailable:
+		return rdr.Rejected
 	}
 	switch {
 	case status == 503:

@@ -257,6 +257,18 @@ func (r *Runner) Answer(at dsv.Instant, ref step.Ref, a Answer) {
 	r.Met(at, owner.Ref, cause.Outcome(a.Status))
 }
 
+// unserved ends a call of a service that nobody serves, as if somebody had answered 503.
+func (r *Runner) unserved(at dsv.Instant, ref step.Ref) {
+	owner, ok := r.Calls.unserved(at, ref)
+	if !ok {
+		return
+	}
+	if x, ok := r.Execution(owner.Ref); ok {
+		r.site.Called(x, Unavailable)
+	}
+	r.Met(at, owner.Ref, Unavailable.Outcome(503))
+}
+
 // Changed hands in a mapping; it applies at its own instant.
 func (r *Runner) Changed(at dsv.Instant, svc int, m Mapping) {
 	i := len(r.maps)
@@ -285,6 +297,8 @@ func (r *Runner) Due() {
 		r.site.Apply(at, a.svc, a.m)
 	case eventUnstalled:
 		r.Calls.unstalled(at, e.Ref)
+	case eventEmpty:
+		r.unserved(at, e.Ref)
 	case eventStalled:
 		r.passed(at, e.Ref)
 	default:

@@ -48,6 +48,8 @@ type Config struct {
 	// without Candidates.
 	Candidates         []int
 	Start, Least, Most int
+	// FailEmpty says that callers do not wait while no server serves it: their calls fail at once, as [Unavailable].
+	FailEmpty bool
 
 	Size    machine.Bytes // what a move or a replication copies
 	Balance Balance

@@ -78,6 +78,9 @@ func NewGroup(cfg Config, vars service.Vars) *Group {
 	g := &Group{cfg: cfg, rate: cfg.curve(), offered: cfg.curve()}
 	c := service.NewCaller(cfg.Topology, cfg.Services, -1, step.Send, step.Abandon, g.effect, vars)
 	g.run = service.NewRunner(g, c)
+	g.run.Passed = g.answered
+	c.Join(cfg.Network, service.GroupParty(cfg.Index), cfg.Connections.ConnectTimeout)
+	c.Held(g.Sent) // what happens to it from here on is the network's
 	g.meters = newMeters(cfg.Name, vars)
 	g.reaction = reaction{settings: cfg.Settings(), users: uint64(cfg.Users), known: uint64(cfg.Users)}
 	g.budget = newBudget(cfg.Retry.Budget, cfg.parts())
@@ -334,6 +337,13 @@ func (g *Group) Answer(at dsv.Instant, ref step.Ref, a service.Answer) {
 		return
 	}
 	g.Advance(at)
+	if !g.run.Stalled(at, ref, a) {
+		g.answered(at, ref, a)
+	}
+}
+
+// answered takes an answer that has arrived.
+func (g *Group) answered(at dsv.Instant, ref step.Ref, a service.Answer) {
 	if a.First != 0 {
 		g.spoke(at, ref, a.First)
 	}

@@ -174,6 +174,9 @@ func (g *Group) Set(at, from dsv.Instant, name string, x float64) {
 		return
 	}
 	g.Advance(at)
+	if at > 0 { // what is set at the start is known before
+		from = max(from, g.run.Told(at))
+	}
 	g.run.Agenda.Push(max(at, from), service.Event{Kind: eventSet, Ref: step.Ref(i), N: int64(math.Float64bits(x))})
 }
 

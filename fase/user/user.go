@@ -51,12 +51,16 @@ type Config struct {
 	Warmup   dsv.Instant // readers leave out what was due before it; the group measures it alike
 	Topology *service.Topology
 	Services []service.Config
+	// Network is what its messages cross; nil: nothing holds them up.
+	Network *service.Network
 	// RecordShare is the share of requests that are recorded one by one, chosen by key; 0 means all.
 	RecordShare float64
 	Connections Connections
 	// Named says that requests tell who asks, because some server is fair to clients: each user of a closed group is one
 	// client, and an open group is one as a whole.
 	Named bool
+	// Sticky says that each session of an open group is a client of its own too, because some service is balanced by who asks.
+	Sticky bool
 	// Parts above 1 spreads the group over so many processes. This one emulates the sessions n of an open group, and the
 	// users n of a closed one, for which n mod Parts is Part; all others keep their keys and their instants.
 	Part, Parts int
