@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/stat"
 )
@@ -263,7 +264,7 @@ func decisionTable(s *runs.Summary) table {
 	n := 0
 	for i, d := range s.Decisions {
 		label := ""
-		if d.Phase == "decided" || d.Phase == "failed" {
+		if d.Phase == "decided" || d.Phase == "failed" || d.Phase == adapt.Lost {
 			n++
 			label = fmt.Sprint(n)
 		}

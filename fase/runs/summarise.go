@@ -66,6 +66,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	s.Variables = t.variables(plan)
 	s.Checks = t.checks(plan, s)
 	s.Decisions = append(s.Decisions, t.decisions()...)
+	s.controllers(plan)
 	for _, e := range plan.Expect {
 		s.Expect = append(s.Expect, t.expect(e))
 	}
@@ -253,7 +254,7 @@ func (s *Summary) warn(plan *scenario.Plan, t *totals) {
 }
 
 func (s *Summary) ends(x Extras) Ends {
-	e := Ends{Failed: x.Error != "", Interrupted: x.Interrupted, NotCertified: x.NotCertified}
+	e := Ends{Failed: x.Error != "" || s.Error != "", Interrupted: x.Interrupted, NotCertified: x.NotCertified}
 	for _, c := range s.Clients {
 		e.GeneratorLimited = e.GeneratorLimited || c.GeneratorLimited
 		e.BooksBroken = e.BooksBroken || c.failed(BooksGate)

@@ -55,6 +55,7 @@ type Plan struct {
 	guests    []string          // those of Inputs that reach who needs them otherwise: WebAssembly, files of configurations
 	means     []rdr.Mean        // of the clients' requests, by group
 	unbounded Errors            // why there is no mean
+	compiled  *compiler         // what actions of programs are checked by
 }
 
 // A Server is one emulated host and the process that it lives in.

@@ -40,6 +40,7 @@ type Sim struct {
 	err     error
 	ctx     context.Context
 	written dsv.Instant // when the latest value was written whole
+	outside map[int]Outside // controllers that are no cores, by control
 	writes  []Write     // that are scheduled, by instant
 }
 
@@ -115,6 +116,9 @@ func (s *Sim) build() {
 // second. On an error, or when ctx ends, everything up to then has been handed to the space.
 func (s *Sim) Run(ctx context.Context, progress func(dsv.Instant)) error {
 	s.ctx = ctx
+	if err := s.connected(); err != nil {
+		return err
+	}
 	for svc, m := range s.plan.Mappings() {
 		s.write(0, service.MapName(s.plan.Topology.Services[svc]), dsv.TextValue(m.Encode()))
 	}
@@ -161,6 +165,8 @@ func (s *Sim) Route(core int, e step.Effect) {
 		if tag, ok := s.tags[flight{core, e.Ref}]; ok {
 			s.hosts[e.Node].Close(e.At, tag)
 		}
+	case step.Tick:
+		s.ask(e)
 	case step.Set:
 		name, v := s.loop.Write(e.Ref)
 		s.write(e.At, name, v)

@@ -1,9 +1,11 @@
-// Package adapter is the module that adapts a run: it joins the core of the rules (fase/adapt) to the variables of the
-// kernel.
+// Package adapter is the module that adapts a run: it joins the core of the rules and controllers (fase/adapt) to the
+// variables of the kernel, and to controllers that are programs (modules/program).
 package adapter
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,6 +15,7 @@ import (
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/step"
 	"github.com/eve-emulation/eve/modules"
+	"github.com/eve-emulation/eve/modules/program"
 )
 
 // Spec is the module's kind.
@@ -22,57 +25,153 @@ var Spec = modules.Spec{
 	New:  func() modules.Module { return modules.Func(run) },
 }
 
-func run(ctx context.Context, env *modules.Env) error {
+func run(ctx context.Context, env *modules.Env) (err error) {
 	plan, err := scenario.Fetch(ctx, env.Space(), env.Manipulators()...)
 	if err != nil {
 		return err
 	}
-	loop := adapt.NewLoop(plan.Adapt)
-	updates := make(chan dsv.Update, 1024)
+	programs, err := Programs(plan, func(line string) { env.Logf("%s", line) })
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, Close(programs)) }()
+	d := newDriving(ctx, env, adapt.NewLoop(plan.Adapt), programs)
 	g, gctx := errgroup.WithContext(ctx)
-	for _, pattern := range loop.Watches() {
+	for _, pattern := range d.loop.Watches() {
 		g.Go(func() error {
 			return modules.Follow(gctx, env.Space(), string(pattern), func(u dsv.Update) {
 				select {
-				case updates <- u:
+				case d.updates <- u:
 				case <-gctx.Done():
 				}
 			})
+		})
+	}
+	for _, p := range programs {
+		g.Go(func() error {
+			p.follow(gctx, d.events)
+			return nil
 		})
 	}
 	g.Go(func() error {
 		if err := env.Ready(gctx); err != nil {
 			return err
 		}
-		return drive(gctx, env, loop, updates)
+		return d.drive(gctx)
 	})
 	return g.Wait()
 }
 
-// drive steps the rules: on updates, and when they want to act.
-func drive(ctx context.Context, env *modules.Env, loop *adapt.Loop, updates <-chan dsv.Update) error {
-	router := &writer{ctx: ctx, space: env.Space(), loop: loop}
-	d := step.NewDriver(router, loop)
+// event is something that a program did.
+type event struct {
+	program *Program
+	program.Event
+}
+
+// follow hands on what a program does, until it has ended or ctx ends.
+func (p *Program) follow(ctx context.Context, to chan<- event) {
+	for {
+		select {
+		case e, ok := <-p.process.Events():
+			if !ok {
+				return
+			}
+			select {
+			case to <- event{p, e}:
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// driving steps the rules and controllers: on updates, on answers, and when they want to act.
+type driving struct {
+	ctx      context.Context // a field because Route is a callback
+	env      *modules.Env
+	loop     *adapt.Loop
+	driver   *step.Driver
+	programs []*Program
+	updates  chan dsv.Update
+	events   chan event
+	err      error
+}
+
+func newDriving(ctx context.Context, env *modules.Env, loop *adapt.Loop, programs []*Program) *driving {
+	d := &driving{ctx: ctx, env: env, loop: loop, programs: programs, updates: make(chan dsv.Update, 1024), events: make(chan event, 16)}
+	d.driver = step.NewDriver(d, loop)
+	return d
+}
+
+func (d *driving) drive(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for router.err == nil {
-		timer.Reset(wait(d.Next(), env.Now()))
+	for d.err == nil {
+		timer.Reset(wait(d.driver.Next(), d.env.Now()))
 		select {
 		case <-ctx.Done():
 			return nil
-		case u := <-updates:
-			now := max(env.Now(), 0)
-			d.Run(now)
-			loop.Changed(now, u)
-			d.Flush()
+		case u := <-d.updates:
+			d.loop.Changed(d.now(), u)
+			d.driver.Flush()
+		case e := <-d.events:
+			d.take(d.now(), e)
+			d.driver.Flush()
 		case <-timer.C:
-			d.Run(max(env.Now(), 0))
+			d.now()
 		}
 	}
 	if ctx.Err() != nil {
 		return nil
 	}
-	return router.err
+	return d.err
+}
+
+// now is the present instant, up to which everything that is due has been done.
+func (d *driving) now() dsv.Instant {
+	now := max(d.env.Now(), 0)
+	d.driver.Run(now)
+	return now
+}
+
+// take takes what a program did.
+func (d *driving) take(now dsv.Instant, e event) {
+	i := e.program.Control
+	told := func(cause string) { d.loop.Refuse(now, i, cause, false) }
+	switch {
+	case e.Act != nil:
+		d.loop.Answer(now, i, int64(e.Act.N)-1, e.program.answer(e.Act, told))
+	case errors.Is(e.Err, program.ErrEnded):
+		d.loop.Refuse(now, i, e.Err.Error(), true)
+	default:
+		e.program.tell(e.Err, told)
+	}
+}
+
+// Route implements step.Router: Set effects go to the kernel, Tick effects to programs.
+func (d *driving) Route(_ int, e step.Effect) {
+	if e.Kind == step.Tick {
+		d.tick(e)
+		return
+	}
+	name, v := d.loop.Write(e.Ref)
+	if _, err := d.env.Space().Write(d.ctx, name, v); err != nil && d.err == nil {
+		d.err = err
+	}
+}
+
+// tick tells a program a tick, unless it is behind with too many.
+func (d *driving) tick(e step.Effect) {
+	t, ok := d.loop.Tick(e)
+	i := slices.IndexFunc(d.programs, func(p *Program) bool { return p.Control == t.Control })
+	if !ok || i < 0 || d.programs[i].process.Busy() {
+		return
+	}
+	if err := d.programs[i].process.Tick(frame(t)); err != nil {
+		d.loop.Refuse(t.At, t.Control, err.Error(), false)
+	}
 }
 
 // wait is the time until an instant, an hour at most.
@@ -81,20 +180,4 @@ func wait(next, now dsv.Instant) time.Duration {
 		return time.Hour
 	}
 	return min(max(next.Sub(now), 0), time.Hour)
-}
-
-// writer carries Set effects to the kernel.
-type writer struct {
-	ctx   context.Context
-	space dsv.Space
-	loop  *adapt.Loop
-	err   error
-}
-
-// Route implements step.Router.
-func (w *writer) Route(_ int, e step.Effect) {
-	name, v := w.loop.Write(e.Ref)
-	if _, err := w.space.Write(w.ctx, name, v); err != nil && w.err == nil {
-		w.err = err
-	}
 }

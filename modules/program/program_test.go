@@ -1,6 +1,7 @@
 package program_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -209,17 +210,19 @@ func TestStep(t *testing.T) {
 	p, _ := shell(t, `read -r l; echo oops; echo '{"act": {"n": 1}}'; read -r l; sleep 100`)
 	var odd []string
 	nonsense := func(err error) { odd = append(odd, err.Error()) }
-	never := make(chan struct{})
-	if act, err := p.Step(tick(1), never, nonsense); err != nil || act.N != 1 {
+	if act, err := p.Step(t.Context(), tick(1), patience, nonsense); err != nil || act.N != 1 {
 		t.Fatalf("got %+v, %v", act, err)
 	}
 	if len(odd) != 1 || !strings.Contains(odd[0], "oops") {
 		t.Errorf("nonsense: got %q", odd)
 	}
-	over := make(chan struct{})
-	close(over)
-	_, err := p.Step(tick(2), over, nonsense)
-	if !errors.Is(err, program.ErrEnded) || err.Error() != "did not answer: it was ended" {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Step(gone, tick(2), patience, nonsense); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its context has ended: got %v", err)
+	}
+	_, err := p.Step(t.Context(), tick(3), time.Millisecond, nonsense)
+	if !errors.Is(err, program.ErrEnded) || err.Error() != "did not answer within 1ms: it was ended" {
 		t.Errorf("a program without an answer: got %v", err)
 	}
 }

@@ -3,12 +3,14 @@ package program
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
@@ -131,12 +133,15 @@ func (t *tail) last() string {
 }
 
 // Step tells the program a tick and waits for its answer, for programs that are stepped in virtual time: there a tick and its
-// answer are one instant. What it wrote beside an answer is told to nonsense. One that has not answered after so long is
-// ended, and the error tells it, as that of one that has ended by itself does: an ErrEnded.
-func (p *Program) Step(t *wire.Tick, patience <-chan struct{}, nonsense func(error)) (*wire.Act, error) {
+// answer are one instant. What it wrote beside an answer is told to nonsense. One that has not answered after the patience, in
+// real time, is ended, and the error tells it, as that of one that has ended by itself does: an ErrEnded. When ctx ends, its
+// error is returned, and the program may go on.
+func (p *Program) Step(ctx context.Context, t *wire.Tick, patience time.Duration, nonsense func(error)) (*wire.Act, error) {
 	if err := p.Tick(t); err != nil {
 		return nil, err
 	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	for {
 		select {
 		case e, ok := <-p.events:
@@ -150,9 +155,10 @@ func (p *Program) Step(t *wire.Tick, patience <-chan struct{}, nonsense func(err
 			case e.Err != nil:
 				nonsense(e.Err)
 			}
-		case <-patience:
-			p.end(errors.New("did not answer: it was ended"))
-			patience = nil
+		case <-timer.C:
+			p.end(fmt.Errorf("did not answer within %v: it was ended", patience))
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 	}
 }
