@@ -83,7 +83,7 @@ func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind
 		x.Error = err.Error()
 	}
 	env.End = new(time.Now())
-	return conclude(plan, folder, x, env)
+	return conclude(ctx, plan, folder, x, env)
 }
 
 // again opens the folder of a run whose store failed, to read what it has. It returns cause, and with it what went wrong
@@ -114,9 +114,10 @@ func abandon(folder *runs.Folder) error {
 
 // conclude writes what follows from the measurements, whatever became of the run. The outcome has the summary also when
 // the error says that not everything could be written.
-func conclude(plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) (*outcome, error) {
+func conclude(ctx context.Context, plan *scenario.Plan, folder *runs.Folder, x runs.Extras, env runs.Environment) (*outcome, error) {
 	r := &outcome{dir: folder.Dir(), summary: runs.Summarise(plan, folder.History(), x), noise: env.Noise}
-	err := errors.Join(folder.Finish(r.summary), folder.WriteEnvironment(env))
+	err := judged(ctx, plan, folder, r.summary)
+	err = errors.Join(err, folder.Finish(r.summary), folder.WriteEnvironment(env))
 	page, perr := report.Write(folder, r.summary)
 	if perr == nil {
 		r.page = page

@@ -19,11 +19,16 @@ func (a *App) reportCommand() *cobra.Command {
 		Use:   "report RUN",
 		Short: "Make the report of a run folder again, and print its summary",
 		Args:  args(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			return a.reading(args[0], func(f *runs.Folder) error {
 				s, err := f.SummaryOrRescue(a.kinds(), a.registry.Manipulators()...)
 				if err != nil {
 					return err
+				}
+				if _, ended := f.Summary(); errors.Is(ended, runs.ErrNoSummary) {
+					if err := a.rejudged(c.Context(), f, s); err != nil {
+						return err
+					}
 				}
 				page, err := report.Write(f, s)
 				if err != nil {
