@@ -13,7 +13,7 @@ const acceptPause = 20 * time.Millisecond
 
 // listen lets the poller report new connections.
 func (r *reactor) listen() error {
-	if r.accepting || r.draining {
+	if r.accepting || r.draining || r.broken {
 		return nil
 	}
 	r.accepting = true

@@ -104,6 +104,11 @@ type Loop interface {
 	// what it was given before. False: this engine does such work on its loop, and the
 	// handler is to do it there and then; fn is not called.
 	Work(ref Ref, kind WorkKind, fn func(t *Thread)) bool
+	// Break breaks every connection of the engine with a reset and has new ones refused until Restore, as if the server had
+	// crashed. Requests under way still have to be answered, to nobody.
+	Break()
+	// Restore has connections accepted again, at the same address. It does nothing before a Break.
+	Restore()
 }
 
 // A Response answers a request. Its body is Body or, if Filler is positive, that many bytes of filler.

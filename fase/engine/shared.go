@@ -27,7 +27,7 @@ type shared struct {
 	res     Response // being given
 }
 
-// A model is what an engine adds to shared. The keeper alone calls its methods but for respond and work, and without mu.
+// A model is what an engine adds to shared. The keeper alone calls its methods but for respond, work and disconnect, and without mu.
 type model interface {
 	// start begins to serve.
 	start()
@@ -44,6 +44,8 @@ type model interface {
 	stop()
 	// respond is Loop.Respond, and work Loop.Work. The handler's lock is held.
 	respond(ref Ref, res *Response) bool
+	// disconnect breaks every connection with a reset; whoever serves it closes it. The handler's lock is held.
+	disconnect()
 	work(ref Ref, kind WorkKind, fn func(*Thread)) bool
 }
 

@@ -155,6 +155,7 @@ func (h *Host) wake(at dsv.Instant) bool {
 func (h *Host) crash(at dsv.Instant) {
 	h.accrue(at)
 	h.turn(at, powerDown)
+	h.effect(step.Effect{At: at, Kind: step.Down, Node: -1}) // connections break before anybody could be answered
 	for x := range h.visits {
 		if h.run.Live(uint32(x)) {
 			h.lose(at, uint32(x))
@@ -183,7 +184,6 @@ func (h *Host) crash(at dsv.Instant) {
 		a.choosing = false
 		clear(a.asked)
 	}
-	h.effect(step.Effect{At: at, Kind: step.Down, Node: -1})
 }
 
 // lose ends a visit that nobody will answer.

@@ -53,28 +53,28 @@ type visit struct {
 	status        int
 	cause         Cause // why a status is 500 or above, where it says
 	bytes         int64
-	wait, service int64    // ns that it waited for resources of this server, and that they served it
-	memory        int64    // bytes that it holds or waits for
-	admitted      bool     // counted in flight at its service
-	enlisted      bool     // it waits for a worker
-	working       bool     // it has one
+	wait, service int64       // ns that it waited for resources of this server, and that they served it
+	memory        int64       // bytes that it holds or waits for
+	admitted      bool        // counted in flight at its service
+	enlisted      bool        // it waits for a worker
+	working       bool        // it has one
 	since         dsv.Instant // when either began
-	begun         bool     // its execution has begun
-	pooled        bool     // it is in the gate's pool
-	serving       bool     // it has a place in the gate's service
-	shed          bool     // it left the pool unserved, or never was in it
-	onward        step.Ref // the call that forwards it; 0: none
-	retry         int64    // seconds that a 503 tells its caller to wait
-	replying      bool     // its reply is on its way out
-	ended         bool     // every strand has ended, or none will begin
+	begun         bool        // its execution has begun
+	pooled        bool        // it is in the gate's pool
+	serving       bool        // it has a place in the gate's service
+	shed          bool        // it left the pool unserved, or never was in it
+	onward        step.Ref    // the call that forwards it; 0: none
+	retry         int64       // seconds that a 503 tells its caller to wait
+	replying      bool        // its reply is on its way out
+	ended         bool        // every strand has ended, or none will begin
 }
 
 // place is what this server does for a service.
 type place struct {
 	state    State
 	inFlight int
-	since    uint32 // epoch of the state
-	drain    uint32 // epoch to acknowledge when nothing is in flight; 0: none
+	since    uint32        // epoch of the state
+	drain    uint32        // epoch to acknowledge when nothing is in flight; 0: none
 	limited  float64       // the limit, 0 for none
 	bucket   *admit.Bucket // of the limit; nil for none
 
@@ -281,6 +281,12 @@ func (h *Host) Wants(ref step.Ref) bool { return h.run.lookup(ref) != nil || h.l
 func (h *Host) Changed(at dsv.Instant, svc int, m Mapping) {
 	h.Advance(at)
 	h.run.Changed(at, svc, m)
+}
+
+// See hands in a figure of a server that balancers read; Caller.See.
+func (h *Host) See(at dsv.Instant, view, server int, x float64) {
+	h.Advance(at)
+	h.run.Calls.See(view, server, x)
 }
 
 // Request is what a Call effect carries; nil when the call has ended. Valid until the next input.

@@ -33,8 +33,8 @@ type Runner struct {
 	Running int
 	// Passed takes an answer that a partition held up; whoever owns the runner sets it.
 	Passed func(at dsv.Instant, ref step.Ref, a Answer)
-	area    float64 // execution-nanoseconds
-	last    dsv.Instant
+	area   float64 // execution-nanoseconds
+	last   dsv.Instant
 }
 
 type applying struct {

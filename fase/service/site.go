@@ -35,10 +35,10 @@ type Event struct {
 
 // The events of a Runner. A site numbers its own from SiteEvent.
 const (
-	eventMet   uint8 = iota // a wait or a timer has passed; Ref: op
-	eventApply              // a mapping is in force; N: index in maps
-	eventUnstalled          // a request passes that met a partition; Ref: call
-	eventStalled            // an answer does, or the failure to connect; Ref: call
-	eventEmpty // nobody serves a call; Ref: call
+	eventMet       uint8 = iota // a wait or a timer has passed; Ref: op
+	eventApply                  // a mapping is in force; N: index in maps
+	eventUnstalled              // a request passes that met a partition; Ref: call
+	eventStalled                // an answer does, or the failure to connect; Ref: call
+	eventEmpty                  // nobody serves a call; Ref: call
 	SiteEvent
 )

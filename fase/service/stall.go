@@ -71,7 +71,9 @@ func (c *Caller) keeps(at dsv.Instant, ref step.Ref, a Answer) bool {
 
 // Stalled takes an answer that comes from outside. It returns true where a partition holds it up, and hands it to Passed when it
 // passes.
-func (r *Runner) Stalled(at dsv.Instant, ref step.Ref, a Answer) bool { return r.Calls.keeps(at, ref, a) }
+func (r *Runner) Stalled(at dsv.Instant, ref step.Ref, a Answer) bool {
+	return r.Calls.keeps(at, ref, a)
+}
 
 // passed hands on an answer that was held up.
 func (r *Runner) passed(at dsv.Instant, ref step.Ref) {

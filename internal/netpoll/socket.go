@@ -199,6 +199,28 @@ func Abort(fd int) error {
 	return Close(fd)
 }
 
+// Disconnect breaks the TCP connection of a socket with a reset, or has a listening socket refuse connections, those included that
+// wait to be accepted (connect with AF_UNSPEC). The descriptor stays open: a poller tells of an error, and reads and writes fail.
+func Disconnect(fd int) error {
+	to := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to)), unix.SizeofSockaddrInet4)
+	if errno != 0 {
+		return fmt.Errorf("disconnect: %w", errno)
+	}
+	return nil
+}
+
+// Keep keeps the address of a listening socket that was disconnected: the kernel takes back a port that it had chosen itself.
+func Keep(fd int, addr netip.AddrPort) error {
+	if err := unix.Bind(fd, sockaddr(addr)); err != nil && !errors.Is(err, unix.EINVAL) { // EINVAL: it has it still
+		return fmt.Errorf("bind %s: %w", addr, err)
+	}
+	return nil
+}
+
+// Relisten has a socket listen again that was disconnected.
+func Relisten(fd, backlog int) error { return unix.Listen(fd, backlog) }
+
 // Close closes a descriptor.
 func Close(fd int) error {
 	_, _, errno := unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)

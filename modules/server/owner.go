@@ -193,6 +193,16 @@ func (o *owner) told(l engine.Loop, server int, load float64) {
 	}
 }
 
+func (o *owner) see(l engine.Loop, view, server int, x float64) {
+	at, ok := o.s.instant(l.Now())
+	if !ok {
+		at = 0
+	}
+	o.enter(l, at)
+	o.host.See(at, view, server, x)
+	o.settle()
+}
+
 // Next implements engine.Handler.
 func (o *owner) Next() int64 {
 	t0 := o.s.t0.Load()
@@ -239,6 +249,12 @@ func (o *owner) Route(_ int, e step.Effect) {
 		o.reply(e)
 	case step.Call:
 		o.call(e)
+	case step.Reset: // a thread may wait for it; its connection is broken
+		o.loop.Respond(engine.Ref(e.Key), engine.Response{Status: 503, Close: true})
+	case step.Down:
+		o.crash()
+	case step.Up:
+		o.loop.Restore()
 	case step.Withdraw:
 		o.loop.Cancel(engine.CallRef(e.Ref))
 	case step.Burn:
@@ -341,6 +357,15 @@ func (o *owner) burn(e step.Effect) {
 		}
 		o.burned(e, consume(o.burner, o.pages, e))
 	}
+}
+
+// crash breaks every connection, and gives back what memory the server had taken.
+func (o *owner) crash() {
+	o.loop.Break()
+	for _, m := range o.held {
+		_ = m.Release()
+	}
+	clear(o.held)
 }
 
 // burned tells the host what was delivered.

@@ -35,7 +35,7 @@ func Run(t *testing.T, kind engine.Kind) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, group := range []map[string]func(*testing.T){s.messages(), s.connections(), s.badInput(), s.abuse(), s.outgoing(), s.working()} {
+	for _, group := range []map[string]func(*testing.T){s.messages(), s.connections(), s.badInput(), s.abuse(), s.outgoing(), s.working(), s.breaking()} {
 		for name, test := range group {
 			t.Run(name, test)
 		}
