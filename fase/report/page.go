@@ -31,7 +31,7 @@ func (d *Data) HTML(p Page) ([]byte, error) {
 	}
 	content := pageContent{
 		Summary: d.Summary, Subtitle: subtitle(d.Summary), Scenario: string(p.Scenario), Environment: describe(p.Environment),
-		Checks: checkLines(d.Summary), Meanings: meanings(d.Summary),
+		Books: bookLines(d.Summary), Checks: checkLines(d.Summary), Meanings: meanings(d.Summary),
 	}
 	for _, n := range append(notes(d.Summary), d.Warnings...) {
 		if !slices.Contains(content.Notes, n) && !slices.Contains(content.Notes, "warning: "+n) {
@@ -76,6 +76,7 @@ type pageContent struct {
 	First       *pageFigure
 	Rest        []pageFigure
 	Tables      []pageTable
+	Books       []checkLine
 	Checks      []checkLine
 	Meanings    []meaning
 	Environment string

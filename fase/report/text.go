@@ -35,9 +35,15 @@ func Text(w io.Writer, s *runs.Summary, page string) error {
 			m.text(&b)
 		}
 	}
-	if cs := checkLines(s); len(cs) > 0 {
-		b.WriteString("\nchecks\n")
-		for _, c := range cs {
+	for _, part := range []struct {
+		head  string
+		lines []checkLine
+	}{{"books", bookLines(s)}, {"checks", checkLines(s)}} {
+		if len(part.lines) == 0 {
+			continue
+		}
+		b.WriteString("\n" + part.head + "\n")
+		for _, c := range part.lines {
 			fmt.Fprintf(&b, "  %s %s  (%s)\n", c.Tick, clean(c.Text), clean(c.Note))
 		}
 	}

@@ -16,6 +16,18 @@ func RecordsName(of string) dsv.Name { return dsv.Name(of + ".records") }
 // errRecord reports a record that is too short.
 var errRecord = errors.New("a record is cut short")
 
+// recordsOf calls fn for each record of a variable, until fn fails.
+func recordsOf(h History, n dsv.Name, fn func(record []byte) error) error {
+	return blobs(h, n, func(b []byte) error {
+		for r := range dmm.Records(b) {
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Requests calls fn for each recorded request of a client group, in order of completion per chunk, until fn fails.
 func Requests(h History, group string, fn func(user.Record) error) error {
 	return blobs(h, RecordsName(group), func(b []byte) error {
@@ -36,6 +48,7 @@ type Visit struct {
 	Key           uint64
 	Arrived, Done dsv.Instant
 	CPU           dsv.Instant // CPU demand, ns
+	Server        int         // index in the topology
 }
 
 // Visits calls fn for each recorded execution of a service, until fn fails.
@@ -46,7 +59,8 @@ func Visits(h History, svc string, fn func(Visit) error) error {
 			if len(r) < service.HostRecordSize {
 				return errRecord
 			}
-			v := Visit{Key: u(r), Arrived: dsv.Instant(u(r[8:])), Done: dsv.Instant(u(r[16:])), CPU: dsv.Instant(u(r[24:]))}
+			cpu, server := service.UnpackDemand(u(r[24:]))
+			v := Visit{Key: u(r), Arrived: dsv.Instant(u(r[8:])), Done: dsv.Instant(u(r[16:])), CPU: dsv.Instant(cpu), Server: server}
 			if err := fn(v); err != nil {
 				return err
 			}

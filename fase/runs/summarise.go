@@ -65,6 +65,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	s.Processes = t.processes(plan)
 	s.Variables = t.variables(plan)
 	s.Checks = t.checks(plan, s)
+	s.Books = t.bookkeeping(plan, s)
 	s.Decisions = append(s.Decisions, t.decisions()...)
 	s.controllers(plan)
 	for _, e := range plan.Expect {
@@ -248,6 +249,7 @@ func (s *Summary) warn(plan *scenario.Plan, t *totals) {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("client %s: %d requests were not as planned", name, c.ArrivalsOffPlan))
 		}
 	}
+	s.Warnings = append(s.Warnings, s.Books.warnings()...)
 	s.Warnings = append(s.Warnings, t.warnings...)
 	s.Warnings = append(s.Warnings, Incomplete(t.broken)...)
 	s.Warnings = append(s.Warnings, Gaps(t.history)...)
@@ -259,6 +261,7 @@ func (s *Summary) ends(x Extras) Ends {
 		e.GeneratorLimited = e.GeneratorLimited || c.GeneratorLimited
 		e.BooksBroken = e.BooksBroken || c.failed(BooksGate)
 	}
+	e.BooksBroken = e.BooksBroken || s.Books.unbalanced()
 	for _, x := range s.Expect {
 		e.ExpectFailed = e.ExpectFailed || x.Verdict == stat.Fail
 	}

@@ -48,6 +48,7 @@ type Summary struct {
 	Processes map[string]Process                `json:"processes"` // what targets, and processes behind servers, used of the host
 	Variables map[string]Variable               `json:"variables"` // what modules measured
 	Checks    []Check                           `json:"checks"`
+	Books     *Bookkeeping                      `json:"books"`
 	Decisions []Decision                        `json:"decisions"`
 	Expect    []Expect                          `json:"expect"`
 	// Adaptation says how well the run adapted; absent where nothing could, and there is no `slo:`.

@@ -15,6 +15,7 @@ import (
 	"github.com/eve-emulation/eve/fase/runs/runstest"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/sim"
+	"github.com/eve-emulation/eve/fase/stat"
 	"github.com/eve-emulation/eve/fase/user"
 	"github.com/eve-emulation/eve/rdr"
 	"github.com/eve-emulation/eve/scenarios"
@@ -151,6 +152,9 @@ func TestShippedScenariosRun(t *testing.T) {
 				if !c.Accounting.Balanced || c.ArrivalsOffPlan != 0 {
 					t.Errorf("%s: books %+v, off plan %d", name, c.Accounting, c.ArrivalsOffPlan)
 				}
+			}
+			if b := got.Books; b.Verdict != stat.Pass {
+				t.Errorf("books: got %+v, want that all balance", b)
 			}
 			for _, e := range got.Expect {
 				if e.Verdict != "pass" {

@@ -186,7 +186,7 @@ func Plan(duration, warmup time.Duration, groups, services, servers []string) *s
 		measure("mean", "1", g+".in_flight")
 		measure("sum", "1", g+".target", g+".unfinished")
 		measure("last", "1/s", g+".rate")
-		measure("records", "", g+".records")
+		measure("records", "", g+".records", string(service.LedgerName(g)))
 	}
 	for _, s := range services {
 		p.Services = append(p.Services, service.Config{Name: s})
@@ -194,6 +194,7 @@ func Plan(duration, warmup time.Duration, groups, services, servers []string) *s
 		measure("count", "1", s+".requests", s+".errors")
 	}
 	for _, x := range servers {
+		measure("records", "", string(service.LedgerName(x)))
 		for _, r := range runs.Resources() {
 			measure("mean", "1", x+"."+string(r)+".utilisation", x+"."+string(r)+".queue")
 			measure("sum", "s", x+"."+string(r)+".requested", x+"."+string(r)+".delivered")
@@ -229,3 +230,17 @@ func AppendRecord(b []byte, r user.Record) []byte {
 
 // rng returns a generator with a fixed seed.
 func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
+// Measure is a measure of a plan beside those of Plan.
+func Measure(manipulator, name string) scenario.Measure {
+	s := dmm.Spec{Name: dsv.Name(name), Manipulator: manipulator, Sync: dmm.Trigger{Every: 100 * time.Millisecond}}
+	return scenario.Measure{Spec: s, History: true, Help: name}
+}
+
+// AppendVisit appends the encoding of an execution at a server.
+func AppendVisit(b []byte, v runs.Visit) []byte {
+	for _, x := range []uint64{v.Key, uint64(v.Arrived), uint64(v.Done), service.PackDemand(int64(v.CPU), v.Server)} {
+		b = binary.LittleEndian.AppendUint64(b, x)
+	}
+	return b
+}
