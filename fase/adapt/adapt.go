@@ -55,7 +55,8 @@ type Action struct {
 	Text    string // as written: "move static to cdn"
 }
 
-// A Rule acts when its condition has held for some time. It re-arms when the condition was false, or after Cooldown.
+// A Rule acts when its condition has held for some time. It re-arms when the condition was false; with a Cooldown, once that has
+// passed and not before.
 type Rule struct {
 	Name     string
 	When     *expr.Program

@@ -22,8 +22,9 @@ type Loop struct {
 	// follows are the values last written of Config.Follows.
 	follows  []float64
 	controls []*control
-	places   []*place // by service; nil where no action is taken
-	tasks    []*task  // in the order in which they were begun
+	places   []*place            // by service; nil where no action is taken
+	tasks    []*task             // in the order in which they were begun
+	quarrels map[string]*quarrel // by what was decided on
 	next     dsv.Instant
 
 	effects, handed []step.Effect
@@ -56,10 +57,11 @@ type output struct {
 // NewLoop returns a Loop at T0. The configuration must not change afterwards.
 func NewLoop(cfg Config) *Loop {
 	l := &Loop{
-		cfg:    cfg,
-		topics: map[dsv.Name]*topic{},
-		places: make([]*place, len(cfg.Topology.Services)),
-		next:   dsv.Never,
+		cfg:      cfg,
+		topics:   map[dsv.Name]*topic{},
+		places:   make([]*place, len(cfg.Topology.Services)),
+		quarrels: map[string]*quarrel{},
+		next:     dsv.Never,
 	}
 	for i := range cfg.Rules {
 		r := &cfg.Rules[i]

@@ -46,14 +46,15 @@ func (l *Loop) evaluate(at dsv.Instant) {
 // hold, and re-arms like a false condition.
 func (r *rule) holds(at dsv.Instant, view view) bool {
 	v, err := r.When.Eval(view)
+	rested := at.Sub(r.fired) >= r.Cooldown
 	if err != nil || !v.True() {
-		r.since, r.armed = dsv.Never, true
+		r.since, r.armed = dsv.Never, r.armed || rested
 		return false
 	}
 	if r.since == dsv.Never {
 		r.since = at
 	}
-	if !r.armed && r.Cooldown > 0 && at.Sub(r.fired) >= r.Cooldown {
+	if r.Cooldown > 0 && rested {
 		r.armed = true
 	}
 	return r.armed && at.Sub(r.since) >= r.For

@@ -189,6 +189,9 @@ func (l *Loop) decide(at dsv.Instant, t *task, phase, cause string) {
 	if t.rule != nil {
 		t.rule.decided(at)
 	}
+	if phase == "decided" {
+		defer l.flaps(at, t)
+	}
 	l.record(Decision{At: at, Rule: t.by, Action: t.action().Text, Phase: phase, When: t.when, Reading: t.reading, Cause: cause})
 }
 
