@@ -184,12 +184,13 @@ func (v *verdicts) tell(a *runs.Adaptation) {
 func (o *objective) tell() runs.Objective {
 	out := runs.Objective{
 		Text: o.Text, Judged: runs.Number(o.judged), Violation: runs.Number(o.violated),
-		Worst: map[string]runs.Number{}, Overshoot: runs.Number(math.NaN()),
+		Worst: map[string]runs.Number{}, Bound: runs.Number(math.NaN()), Overshoot: runs.Number(math.NaN()),
 	}
 	for text, x := range o.worst {
 		out.Worst[text] = runs.Number(x)
 	}
 	if t, bound, ok := o.Program.Bound(); ok && bound > 0 {
+		out.Bound = runs.Number(bound)
 		if x, ok := o.worst[t.Text]; ok && x > bound {
 			out.Overshoot = runs.Number(x/bound - 1)
 		}

@@ -18,6 +18,9 @@ func (d *Data) Pictures() []Picture {
 	if len(d.groups)+len(d.servers) > 0 {
 		ps = append(ps, d.adaptation())
 	}
+	if p, ok := d.elasticity(); ok {
+		ps = append(ps, p)
+	}
 	if p, ok := d.measured(); ok {
 		ps = append(ps, p)
 	}

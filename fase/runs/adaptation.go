@@ -25,6 +25,7 @@ type Objective struct {
 	Violation Number            `json:"violation_seconds"`
 	Judged    Number            `json:"judged_seconds"`
 	Worst     map[string]Number `json:"worst,omitempty"` // the greatest reading of a second, by its text
+	Bound     Number            `json:"bound"`           // of a condition that is a plain upper bound of one reading; else null
 	// Overshoot is by how much the worst reading was above the bound, as a share of it; null where it never was, or the
 	// condition is no plain bound.
 	Overshoot Number `json:"overshoot"`
