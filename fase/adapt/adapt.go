@@ -70,7 +70,8 @@ type Rule struct {
 type Config struct {
 	Topology *service.Topology
 	Services []service.Config
-	Servers  int // how many of the topology's servers may take a service, from the first on; 0: all
+	Servers  int   // how many of the topology's servers may take a service, from the first on; 0: all
+	Standby  []int // servers that are down while no mapping names them, and boot when one does
 	Rules    []Rule
 	Follows  []Follow
 	Controls []Control

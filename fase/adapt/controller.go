@@ -122,3 +122,9 @@ type Tick struct {
 
 // ControlName is the variable that holds what a controller asked for last, within the bounds.
 func ControlName(control string) dsv.Name { return dsv.Name("run.control." + control) }
+
+// A Maker makes controllers of one kind: its configuration. Any number of controllers may come of one.
+type Maker interface {
+	// New returns a controller in its first state.
+	New() Controller
+}

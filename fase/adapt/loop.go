@@ -25,6 +25,7 @@ type Loop struct {
 	places   []*place            // by service; nil where no action is taken
 	tasks    []*task             // in the order in which they were begun
 	quarrels map[string]*quarrel // by what was decided on
+	powers   []power             // by server; nil where no action moves a service
 	next     dsv.Instant
 
 	effects, handed []step.Effect
@@ -44,6 +45,7 @@ type topic struct {
 	place  *place    // where it is a mapping
 	value  dsv.Value // the latest
 	ack    bool      // actions wait for it
+	server int       // where it tells whether a server is up: its index + 1
 }
 
 // output is a write that an effect refers to; its Ref is valid once.
@@ -97,6 +99,7 @@ func (l *Loop) involve(a Action) {
 		}
 		return
 	}
+	l.powered()
 	name := l.cfg.Topology.Services[a.Service]
 	if l.places[a.Service] == nil {
 		l.places[a.Service] = &place{}
@@ -150,7 +153,7 @@ func (l *Loop) Watches() []dsv.Name {
 		patterns = append(patterns, service.CopiedName("*", s), service.ReadyName("*", s), service.DrainedName("*", s))
 	}
 	if len(patterns) > 0 {
-		patterns = append(patterns, AddressName("*"))
+		patterns = append(patterns, AddressName("*"), service.UpName("*"))
 	}
 	covered := len(patterns)
 	for n := range l.topics {
@@ -183,7 +186,8 @@ func (l *Loop) Changed(at dsv.Instant, u dsv.Update) {
 		t.place.learn(v)
 		l.remapped(at, t.place)
 	}
-	if t.place != nil || t.ack {
+	news := t.server > 0 && l.powers[t.server-1].told(at, &u)
+	if t.place != nil || t.ack || news {
 		l.progress(at)
 	}
 }

@@ -62,7 +62,12 @@ func (l *Loop) refused(a *Action, p *place) string {
 	if firstServing(&p.mapping, "") < 0 {
 		return fmt.Sprintf("no server serves %s", s)
 	}
-	if l.unreached(p, x) {
+	switch i := firstServing(&p.mapping, ""); {
+	case l.dead(x, dsv.Never):
+		return x + " is down"
+	case l.dead(p.mapping.Replicas[i].Server, dsv.Never):
+		return fmt.Sprintf("%s, which would send the copy, is down", p.mapping.Replicas[i].Server)
+	case l.unreached(p, x):
 		return fmt.Sprintf("%s has not told its address", x)
 	}
 	return ""
@@ -182,6 +187,10 @@ func (l *Loop) come1(at dsv.Instant, t *task, c coming) (came bool, cause string
 	switch {
 	case ready && copied:
 		return true, ""
+	case l.dead(c.server, c.begun):
+		return false, c.server + " is down"
+	case !copied && l.dead(c.source, c.begun):
+		return false, fmt.Sprintf("%s went down before %s was copied", c.source, s)
 	case !ready && at >= c.begun.Add(ReadyPatience):
 		return false, fmt.Sprintf("%s was not ready for %s after %s", c.server, s, seconds(ReadyPatience))
 	case !copied && at >= c.begun.Add(c.allowance):
@@ -241,7 +250,7 @@ func (l *Loop) drained(at dsv.Instant, t *task) bool {
 	var gone, busy []string
 	for _, x := range t.leaving {
 		gone = append(gone, x.server)
-		if l.reached(service.DrainedName(x.server, s), x.since) {
+		if l.reached(service.DrainedName(x.server, s), x.since) || l.dead(x.server, x.deadline.Add(-DrainPatience)) {
 			continue
 		}
 		if at < x.deadline {

@@ -111,6 +111,8 @@ func (l *Loop) grow(at dsv.Instant, t *task, a *Action, p *place, n int) {
 			t.leaving = slices.DeleteFunc(t.leaving, func(y leaving) bool { return y.server == x })
 			n--
 		case i >= 0:
+		case l.dead(x, dsv.Never):
+			t.short = join(t.short, x+" is down")
 		case l.unreached(p, x):
 			t.short = join(t.short, x+" has not told its address")
 		default:

@@ -24,6 +24,8 @@ type rawScenario struct {
 	targets          []named[rawTarget]
 	modules          []named[rawModule]
 	adapt            []named[rawRule]
+	control          []named[rawControl]
+	faults           []named[rawFault]
 	measure          []named[rawMeasure]
 	expect, slo      []spot[string]
 	set              []rawShort
@@ -46,6 +48,7 @@ type rawServer struct {
 	direct             spot[bool]
 	admit              rawAdmit
 	state, process     spot[string]
+	boot               spot[time.Duration]
 	engine             rawEngine
 	listen, onClose    spot[string]
 	via                spot[string]
@@ -56,8 +59,11 @@ type rawService struct {
 	on       []spot[string]
 	replicas rawReplicas
 	size     spot[float64]
-	balance  spot[string]
+	balance  rawBalance
+	weights  []rawServerWeight
 	pool     rawPool
+	empty    spot[string]
+	health   rawHealth
 	requests rawRequests
 }
 
@@ -146,7 +152,9 @@ func scenarioFields(s *rawScenario) []field {
 		{key: "clients", value: names(&s.clients, "client group", many, clientFields), help: "the groups of clients, by name"},
 		{key: "targets", value: names(&s.targets, "target", many, targetFields), help: "real HTTP servers under test, by name; a request reaches one by `http NAME GET \"/\"`"},
 		{key: "modules", value: names(&s.modules, "module", many, moduleFields), help: "modules of other kinds, or programs of your own, by name"},
+		{key: "faults", value: items(&s.faults, "fault", many, faultFields), help: "what goes wrong, and when, as a list: crashes, slow-downs, partitions"},
 		{key: "adapt", value: items(&s.adapt, "rule", many, ruleFields), help: "rules that watch variables and act, as a list"},
+		{key: "control", value: items(&s.control, "controller", many, controllerFields), help: "controllers that hold measurements to targets, as a list; docs/controllers.md"},
 		{key: "measure", value: names(&s.measure, "variable", 1000, measureFields), help: "how variables are measured, by name, where the standard way does not suit"},
 		{key: "expect", value: texts(&s.expect, "condition", many), help: "conditions that must hold over the run after its warm-up"},
 		{key: "slo", value: texts(&s.slo, "condition", many), help: "conditions that should hold in each second, by which the adaptation is judged; without it those of `expect` that bound quantiles or means of latencies"},
@@ -180,6 +188,7 @@ func serverFields(s *rawServer) []field {
 			{key: "rate", value: amount(&s.linkRate, bitRateUnit(), bounds{1, 1e15, "at least 1bit; leave it out for no limit"}), help: "spent by what the server sends; without it there is no limit"},
 		}), help: "the network link"},
 		{key: "state", value: choice(&s.state, "active", "standby"), def: "active", help: "a standby server carries nothing until an action brings a service"},
+		{key: "boot", value: duration(&s.boot, 0, false), def: "0s", help: "how long it takes from a repair until it serves again, and from the first action that names a server on standby until that is ready"},
 		{key: "admit", value: section(&s.admit.at, "admit", admitFields(&s.admit)), help: "admission in two phases: which requests are served, when and in which order; without it every request at once"},
 		{key: "process", value: text(&s.process), help: "servers of the same process share one; without it each has its own"},
 		{key: "engine", value: engine(&s.engine), def: Engines()[0], help: "the I/O engine, such as pool or {kind: pool, threads: 16}; docs/engines.md tells what each is"},
@@ -195,8 +204,11 @@ func serviceFields(s *rawService) []field {
 		{key: "on", value: texts(&s.on, "server", many), need: true, help: "the servers that may hold it, in order, such as [server_1]; at the start all of them do, or those that `replicas` says"},
 		{key: "replicas", value: replicas(&s.replicas), help: "how many of them hold it: a number at the start, or {start: 2, least: 1, most: 8}"},
 		{key: "size", value: amount(&s.size, sizeUnit(), bounds{0, 1 << 50, "at most 1024TiB"}), def: "0", help: "what a move or a replication copies"},
-		{key: "balance", value: choice(&s.balance, "random", "least", "first"), def: "random", help: "how callers pick a replica: by weight, the one with the least outstanding calls of the caller, or always the first, so that the others get what it forwards"},
+		{key: "empty", value: choice(&s.empty, "queue", "fail"), def: "queue", help: "while no server serves it, its callers wait within their patience, or their calls fail at once with 503 (cause unavailable)"},
+		{key: "balance", value: balance(&s.balance), def: "random", help: "how callers pick a replica; see below"},
+		{key: "weights", value: serverWeights(&s.weights), help: "of replicas, by server, where they are not 1: {server_1: 3}"},
 		{key: "pool", value: section(&s.pool.at, "pool", poolFields(&s.pool)), help: "its workers at each of its servers, of which a request holds one from its start to its end, its calls included; without it there is no bound"},
+		{key: "health", value: section(&s.health.at, "health", healthFields(&s.health)), help: "when callers leave out a replica that fails; without it never"},
 		{key: "requests", value: requests(&s.requests), help: "its operations, for `call SERVICE.NAME`: RDR text, or a list of .rdr files"},
 	}
 }
@@ -241,7 +253,7 @@ func ruleFields(r *rawRule) []field {
 		{key: "name", value: text(&r.name), need: true, help: "what the rule is called in decisions"},
 		{key: "when", value: text(&r.when), need: true, help: "the condition, such as p95(app.latency) > 100ms"},
 		{key: "for", value: duration(&r.hold, 0, false), def: "0s", help: "how long it must have held"},
-		{key: "cooldown", value: duration(&r.cooldown, 0, false), def: "0s", help: "the rule may fire again this long after it fired, though its condition stayed true; 0s: only once it was false"},
+		{key: "cooldown", value: duration(&r.cooldown, 0, false), def: "0s", help: "the rule fires again this long after it fired and not before, whether its condition stayed true or not; 0s: as soon as it was false"},
 		{key: "do", value: texts(&r.do, "action", 32), need: true, help: "what it does, such as `move app to server_2`; one action or a list"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/user"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -32,8 +34,12 @@ type Options struct {
 	// Compiled says that ReadFile returns the Inputs of a plan that was loaded before, in which traces are encoded.
 	Compiled bool
 	// Kinds are the kinds of modules that may be named: a pointer to the configuration's struct, or nil for a kind without
-	// configuration. Its fields are the keys that are allowed, by their json tags. It may be a Checker and a Declarer.
+	// configuration. Its fields are the keys that are allowed, by their json tags. It may be a Checker and a Declarer. One that
+	// is an adapt.Maker is no module's, but one of Controllers.
 	Kinds map[string]any
+	// Controllers are the kinds of controllers that the program has beside Eve's own, each a pointer to the struct of its
+	// configuration, with its defaults. It may be a Checker.
+	Controllers map[string]adapt.Maker
 	// AnyKind says that the kinds of modules were checked before: others than Kinds are taken as they are.
 	AnyKind bool
 	// Manipulators are those that the program has beside Eve's own: `dmm:` may name them.
@@ -45,6 +51,7 @@ type Options struct {
 // Load reads a scenario. file is its name in messages. Mistakes are told several at once: the error is an Errors. The
 // result keeps nothing of src.
 func Load(file string, src []byte, o Options) (*Plan, error) {
+	o = o.sorted()
 	f := &faults{main: file}
 	root := parseTree(file, src, f)
 	if root == nil || len(f.errs) > 0 {
@@ -109,8 +116,10 @@ func (c *compiler) compile() error {
 	}
 	c.measures()
 	c.declared()
+	c.balancing()
 	c.follows()
 	c.rules()
+	c.controls()
 	c.expectations()
 	c.demands()
 	c.plan.Warnings = c.sorted(c.warnings)
@@ -246,4 +255,22 @@ func (o Options) sets() []string {
 		sets = append(sets, "seed="+strconv.FormatUint(*o.Seed, 10))
 	}
 	return sets
+}
+
+// sorted puts the kinds of controllers among the Controllers.
+func (o Options) sorted() Options {
+	kinds, controllers := map[string]any{}, maps.Clone(o.Controllers)
+	for name, shape := range o.Kinds {
+		m, ok := shape.(adapt.Maker)
+		if !ok {
+			kinds[name] = shape
+			continue
+		}
+		if controllers == nil {
+			controllers = map[string]adapt.Maker{}
+		}
+		controllers[name] = m
+	}
+	o.Kinds, o.Controllers = kinds, controllers
+	return o
 }

@@ -39,18 +39,20 @@ type Plan struct {
 	Clients  []user.Config
 	Files    []*filesets.Set // by number; every server has them
 	Adapt    adapt.Config
-	Targets  []Target // real HTTP servers, from `targets:`
-	Short    []Short  // short names of values, from `set:`
-	Modules  []Module // modules of other kinds, from `modules:`
+	Targets  []Target        // real HTTP servers, from `targets:`
+	Faults   []service.Fault // what goes wrong, by instant: one schedule for all
+	Short    []Short         // short names of values, from `set:`
+	Modules  []Module        // modules of other kinds, from `modules:`
 
 	Measures []Measure // every measured variable, standard ones included, sorted by name
 	Expect   []Expect
 	SLO      []Expect // what should hold in each second, from `slo:`; see Objectives
-	Warnings Errors // what is allowed but hardly meant
+	Warnings Errors   // what is allowed but hardly meant
 
 	Text   []byte            // the scenario as run: overrides applied
 	Inputs map[string][]byte // files that it reads, by the path written in it
 
+	network   *service.Network
 	declared  []dsv.Declaration // what the kinds of modules declare, by full name
 	guests    []string          // those of Inputs that reach who needs them otherwise: WebAssembly, files of configurations
 	means     []rdr.Mean        // of the clients' requests, by group
@@ -137,7 +139,7 @@ func (p *Plan) Mappings() []service.Mapping {
 	for i, s := range p.Services {
 		ms[i] = service.Mapping{Epoch: 1, Replicas: make([]service.Replica, len(s.On))}
 		for k, on := range s.On {
-			ms[i].Replicas[k] = service.Replica{Server: p.Topology.Servers[on], Weight: 1, State: service.Serving}
+			ms[i].Replicas[k] = service.Replica{Server: p.Topology.Servers[on], Weight: s.Weight(on), State: service.Serving}
 		}
 	}
 	for _, t := range p.Targets {
@@ -183,6 +185,12 @@ func (p *Plan) Declarations() []dsv.Declaration {
 		ds = append(ds, dsv.Declaration{
 			Name: service.MapName(s.Name), Kind: dsv.Text, Help: "where " + s.Name + " is", History: true,
 		})
+	}
+	if len(p.Faults) > 0 {
+		ds = append(ds, dsv.Declaration{Name: FaultsName, Kind: dsv.Bytes, Help: "what went wrong", Merge: dsv.Append, History: true})
+	}
+	for i := range p.Adapt.Controls {
+		ds = append(ds, controlDeclaration(&p.Adapt.Controls[i]))
 	}
 	return append(ds,
 		dsv.Declaration{Name: adapt.DecisionsName, Kind: dsv.Bytes, Help: "what the rules decided", Merge: dsv.Append, History: true},

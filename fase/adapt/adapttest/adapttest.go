@@ -24,6 +24,14 @@ type Subject struct {
 	Still bool
 }
 
+// Of is the subject with a rest at which the metric is itself the value.
+func (s Subject) Of(value float64) Subject {
+	r := *s.Rest
+	r.Value, r.Metrics = value, []adapt.Sample{{Value: value, Target: math.NaN()}}
+	s.Rest = &r
+	return s
+}
+
 // absurd are the values that every metric takes: missing, infinite, negative, tiny, huge.
 func absurd() []float64 {
 	return []float64{
