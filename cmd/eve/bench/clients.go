@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -38,6 +39,7 @@ type guests struct {
 	Own      bool // closed: each user keeps a connection of its own
 
 	Connections int           // most at once; 0: no limit
+	Sources     []netip.Addr  // local addresses, taken in turn; without them the system chooses
 	Spin        time.Duration // polled before each instant that is due
 	Start       int64         // T0 as an instant of mono; 0: 20 ms hence
 	Stamps      bool          // tell when each request was due and sent
@@ -170,7 +172,7 @@ func (c *guests) run(ctx context.Context) (r visited, err error) {
 	}
 	l, err := eveload.New(eveload.Config{
 		T0: r.T0, Groups: []eveload.Group{carried}, Address: func(int) string { return c.Address }, End: cfg.End, Grace: 2 * time.Second,
-		Spin: c.Spin, Connections: c.Connections, Own: c.Own,
+		Spin: c.Spin, Connections: c.Connections, Own: c.Own, Sources: c.Sources,
 	})
 	if err != nil {
 		return r, err

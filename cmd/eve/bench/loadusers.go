@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -34,12 +35,13 @@ func (x *gallop) weigh(ctx context.Context, r *Report) error {
 		}
 		thinking = append(thinking, (b-a)/float64(many-few))
 	}
-	for range pick(x.cfg, 3, 1) {
-		a, err := x.weighedOwn(ctx, d.TCP, few)
+	for i := range pick(x.cfg, 3, 1) {
+		source := netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + i)}) // whose ports no round before has left in TIME_WAIT
+		a, err := x.weighedOwn(ctx, d.TCP, source, few)
 		if err != nil {
 			return err
 		}
-		b, err := x.weighedOwn(ctx, d.TCP, own)
+		b, err := x.weighedOwn(ctx, d.TCP, source, own)
 		if err != nil {
 			return err
 		}
@@ -60,7 +62,7 @@ func (x *gallop) weighed(ctx context.Context, users int) (bytes float64, err err
 }
 
 // weighedOwn is the memory of a new process whose users have each asked over a connection of their own, and think.
-func (x *gallop) weighedOwn(ctx context.Context, address string, users int) (float64, error) {
+func (x *gallop) weighedOwn(ctx context.Context, address string, source netip.Addr, users int) (float64, error) {
 	p, err := x.clients(ctx)
 	if err != nil {
 		return 0, err
@@ -68,7 +70,7 @@ func (x *gallop) weighedOwn(ctx context.Context, address string, users int) (flo
 	defer p.stop()
 	var v visited
 	think := pick(x.cfg, 1500*time.Millisecond, 50*time.Millisecond)
-	err = p.call("run", guests{Address: address, Users: users, Own: true, Think: think, Run: 3 * think, Seed: 1}, &v)
+	err = p.call("run", guests{Address: address, Sources: []netip.Addr{source}, Users: users, Own: true, Think: think, Run: 3 * think, Seed: 1}, &v)
 	if err == nil && v.Requests != v.OK {
 		err = fmt.Errorf("%d of %d requests failed: %v", v.Requests-v.OK, v.Requests, v.Errors)
 	}
