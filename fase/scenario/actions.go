@@ -22,3 +22,14 @@ func (c *compiler) scaled(do spot[string], a *adapt.Action) bool {
 	}
 	return true
 }
+
+// standby lists the servers that carry nothing until an action brings a service.
+func (c *compiler) standby() []int {
+	var list []int
+	for i := range c.plan.Servers {
+		if c.plan.Servers[i].Standby {
+			list = append(list, i)
+		}
+	}
+	return list
+}

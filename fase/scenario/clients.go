@@ -17,7 +17,7 @@ func (c *compiler) clients() {
 		g := user.Config{
 			Name: n.name, Index: i, Seed: c.plan.Seed, Patience: n.v.patience.v, Retry: n.v.retry.retry(),
 			End: dsv.At(c.plan.Duration), Warmup: dsv.At(c.plan.Warmup),
-			Topology: c.plan.Topology, Services: c.plan.Services, Named: c.fair(),
+			Topology: c.plan.Topology, Services: c.plan.Services, Named: c.fair() || c.hashed(), Sticky: c.hashed(),
 		}
 		c.asks(&g, n)
 		if g.Request != nil || g.Sessions != nil {

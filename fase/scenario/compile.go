@@ -87,20 +87,17 @@ func (c *compiler) services() {
 	for _, n := range c.raw.services {
 		topo.Services = append(topo.Services, n.name)
 		cfg := service.Config{
-			Name: n.name, Size: machine.Bytes(n.v.size.v),
-			Pool: service.PoolConfig{Threads: n.v.pool.threads.v, Queue: n.v.pool.queue.v},
+			Name: n.name, Size: machine.Bytes(n.v.size.v), FailEmpty: n.v.empty.v == "fail",
+			Pool:   service.PoolConfig{Threads: n.v.pool.threads.v, Queue: n.v.pool.queue.v},
+			Health: n.v.health.config(),
 		}
-		switch n.v.balance.v {
-		case "least":
-			cfg.Balance = service.Least
-		case "first":
-			cfg.Balance = service.First
-		}
+		c.balanced(&cfg, &n.v.balance)
 		if len(n.v.on) == 0 && n.node.get("on") != nil {
 			c.at(n.at, fmt.Sprintf("service %s is on no server", n.name), "write on: [SERVER]")
 		}
 		at := c.places(&cfg, n.v.on)
 		c.replicas(&cfg, &n.v.replicas)
+		c.weights(&cfg, n.v.weights)
 		for k, i := range cfg.On {
 			if c.plan.Servers[i].Standby {
 				c.at(at[k], fmt.Sprintf("server %s is on standby: it carries nothing at the start", topo.Servers[i]), "remove its `state: standby`, or let a rule replicate the service there")

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -14,6 +15,7 @@ import (
 type Demands struct {
 	Groups  []GroupDemand
 	Servers []ServerDemand
+	Held    []HeldDemand // workers of services, and locks of servers
 }
 
 // A GroupDemand is what one client group asks for.
@@ -45,14 +47,16 @@ type Offer struct {
 func (d Demands) Overloads() []string {
 	var out []string
 	for _, s := range d.Servers {
-		for _, r := range []struct {
-			name string
-			Offer
-		}{{"cpu", s.CPU}, {"disk", s.Disk}, {"link", s.Link}} {
+		for _, r := range s.offers() {
 			if r.Utilisation > 1 {
 				out = append(out, fmt.Sprintf("%s.%s is offered %.2f of its capacity at the peak of %.4g/s: overload is intended?",
 					s.Name, r.name, r.Utilisation, r.Rate))
 			}
+		}
+	}
+	for _, h := range d.Held {
+		if h.Utilisation > 1 {
+			out = append(out, fmt.Sprintf("%s is offered at least %.2f of its capacity at the peak of %.4g/s: overload is intended?", h.Name, h.Utilisation, h.Rate))
 		}
 	}
 	return out
@@ -80,6 +84,7 @@ func (p *Plan) Demands() (Demands, error) {
 	for i := range p.Servers {
 		d.Servers = append(d.Servers, p.serverDemand(i, at, rates))
 	}
+	d.Held = p.heldDemands(at, rates)
 	return d, nil
 }
 
@@ -101,8 +106,8 @@ func (p *Plan) serverDemand(server int, at []dsv.Instant, rates [][]float64) Ser
 				c, d, l := p.shares(server, p.means[i].Of(s.Name))
 				files, sent := p.fileDemand(server, s.Name, &p.means[i])
 				d, l = d+files, l+sent
-				n := float64(len(s.On))
-				cpu[i], disk[i], link[i] = cpu[i]+c/n, disk[i]+d/n, link[i]+l/n
+				share := spread(&s, server)
+				cpu[i], disk[i], link[i] = cpu[i]+c*share, disk[i]+d*share, link[i]+l*share
 			}
 		}
 	}
@@ -119,6 +124,15 @@ func (p *Plan) serverDemand(server int, at []dsv.Instant, rates [][]float64) Ser
 		d.Link.raise(l, t, rate)
 	}
 	return d
+}
+
+// spread is the share of a service's calls that one of its servers gets at the start, by weight.
+func spread(s *service.Config, server int) float64 {
+	sum := 0
+	for _, on := range s.On {
+		sum += s.Weight(on)
+	}
+	return float64(s.Weight(server)) / float64(sum)
 }
 
 // rates returns the instants between which every rate is linear, and the rates of each group then.
@@ -151,7 +165,7 @@ func (o *Offer) raise(utilisation float64, at dsv.Instant, rate float64) {
 // send is not known by caller and is left out.
 func (p *Plan) shares(server int, u rdr.Use) (cpu, disk, link float64) {
 	m := p.Servers[server].Machine
-	cpu = u.CPU / m.CPU.Speed / float64(m.CPU.Cores)
+	cpu = u.CPU / service.Speed(m.CPU) / float64(m.CPU.Cores)
 	disk = (u.DiskReads+u.DiskWrites)*m.Disk.Seek.Seconds() + u.DiskSyncs*m.Disk.Sync.Seconds() +
 		(u.DiskReadBytes+u.DiskWriteBytes)/float64(m.Disk.Rate)
 	if m.Link.Rate > 0 {

@@ -5,7 +5,9 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
 )
 
@@ -22,6 +24,10 @@ type Farm struct {
 func (c *compiler) farms() {
 	var all []named[rawServer]
 	for _, n := range c.raw.servers {
+		if len(all) >= maxServers {
+			c.at(n.at, fmt.Sprintf("there are more than %d servers", maxServers), "")
+			break
+		}
 		if !n.v.count.written() {
 			all = append(all, n)
 			continue
@@ -41,10 +47,6 @@ func (c *compiler) farms() {
 		c.plan.Farms = append(c.plan.Farms, farm)
 	}
 	c.raw.servers = all
-	if len(all) > maxServers {
-		c.at(all[maxServers].at, fmt.Sprintf("there are %d servers, at most %d are emulated", len(all), maxServers), "")
-		c.raw.servers = all[:maxServers]
-	}
 }
 
 // farm returns the farm that a name stands for, or nil.
@@ -74,6 +76,28 @@ func (c *compiler) serverNames() []string {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// farmMeasures is `measure:` with what is written of a farm in the place of each of its servers. at holds the standard variables.
+func (c *compiler) farmMeasures(at map[dsv.Name]int) []named[rawMeasure] {
+	var list []named[rawMeasure]
+	for _, n := range c.raw.measure {
+		owner, leaf, _ := strings.Cut(n.name, ".")
+		f := c.plan.farm(owner)
+		if f == nil {
+			list = append(list, n)
+			continue
+		}
+		for _, i := range f.Servers {
+			one := n
+			one.name = c.plan.Topology.Servers[i] + "." + leaf
+			list = append(list, one)
+			if _, ok := at[dsv.Name(one.name)]; !ok {
+				break // one mistake is enough
+			}
+		}
+	}
+	return list
 }
 
 // rawReplicas is `replicas:`, a number or a mapping.

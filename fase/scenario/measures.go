@@ -27,8 +27,9 @@ func (c *compiler) measures() {
 	for i, s := range list {
 		at[s.Name] = i
 	}
-	for i := range c.raw.measure {
-		n := &c.raw.measure[i]
+	measures := c.farmMeasures(at)
+	for i := range measures {
+		n := &measures[i]
 		if k, ok := at[dsv.Name(n.name)]; ok {
 			c.change(&list[k], n)
 		} else if s, ok := c.addition(n, list); ok {
@@ -248,6 +249,9 @@ func (s *standard) service(name string, emulated bool, callers, hosts []string) 
 	s.add(callers, "histogram", name+".latency", "s", "response time at the callers, first attempt to last byte")
 	s.add(callers, "count", name+".requests", "1", "calls that ended, at the callers")
 	s.add(callers, "count", name+".errors", "1", "calls that failed, at the callers")
+	if i := s.plan.Topology.Service(name); s.plan.Services[i].Health.Failures > 0 {
+		s.add(callers, "count", string(service.EjectionsName(name)), "1", "how often a caller ejected one of its replicas")
+	}
 	if emulated {
 		s.add(hosts, "histogram", name+".residence", "s", "time from arrival to reply at the servers")
 		s.split(hosts, name, "at the servers of "+name)
@@ -306,7 +310,7 @@ func (s *standard) used(owner, prefix string, every time.Duration) {
 
 // rules compiles `adapt:`.
 func (c *compiler) rules() {
-	cfg := adapt.Config{Topology: c.plan.Topology, Services: c.plan.Services, Servers: len(c.plan.Servers), Follows: c.plan.Adapt.Follows, End: dsv.At(c.plan.Duration)}
+	cfg := adapt.Config{Topology: c.plan.Topology, Services: c.plan.Services, Servers: len(c.plan.Servers), Standby: c.standby(), Follows: c.plan.Adapt.Follows, End: dsv.At(c.plan.Duration)}
 	seen := map[string]bool{}
 	for _, n := range c.raw.adapt {
 		r := adapt.Rule{Name: n.v.name.v, WhenText: n.v.when.v, For: n.v.hold.v, Cooldown: n.v.cooldown.v}

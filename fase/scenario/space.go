@@ -139,6 +139,11 @@ func (p *Plan) recipes() map[dsv.Name]dmm.Recipe {
 // Fetch reads the scenario that Publish wrote and compiles it to the same plan, except that guests are left out. own are
 // the manipulators that the program has beside Eve's.
 func Fetch(ctx context.Context, space dsv.Space, own ...dmm.Manipulator) (*Plan, error) {
+	return FetchWith(ctx, space, nil, own...)
+}
+
+// FetchWith is Fetch for who steps controllers: kinds are those of the program's own, as in Options.Kinds.
+func FetchWith(ctx context.Context, space dsv.Space, kinds map[string]any, own ...dmm.Manipulator) (*Plan, error) {
 	text, err := space.Read(ctx, textName)
 	if err != nil {
 		return nil, fmt.Errorf("fetch scenario: %w", err)
@@ -169,7 +174,7 @@ func Fetch(ctx context.Context, space dsv.Space, own ...dmm.Manipulator) (*Plan,
 			}
 			return nil, fs.ErrNotExist
 		},
-		Compiled: true, AnyKind: true, Manipulators: own, declared: declared,
+		Compiled: true, AnyKind: true, Kinds: kinds, Manipulators: own, declared: declared,
 	})
 }
 

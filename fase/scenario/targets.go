@@ -150,7 +150,7 @@ func (c *compiler) targets() {
 		p.Services = append(p.Services, service.Config{Name: n.name, On: []int{t.Node}})
 		p.Targets = append(p.Targets, t)
 	}
-	named := c.fair()
+	named := c.fair() || c.hashed()
 	for i := range p.Servers {
 		p.Servers[i].Services, p.Servers[i].Named = p.Services, named
 	}

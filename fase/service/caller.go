@@ -51,6 +51,9 @@ type route struct {
 
 	parked []step.Ref // calls that wait for a mapping, in order; those given up meanwhile are among them
 	given  int        // how many of parked were given up
+
+	health *health  // nil: everybody is healthy
+	all    []target // with health: serving before it left out who is ejected
 }
 
 type target struct{ node, weight int }
@@ -91,6 +94,9 @@ func NewCaller(t *Topology, services []Config, node int, send, undo step.Kind, e
 	}
 	for i, s := range t.Services {
 		c.routes[i].outstanding = make([]int, len(t.Servers))
+		if i < len(services) {
+			c.routes[i].health = newHealth(&services[i], len(t.Servers), vars)
+		}
 		c.meters[i] = callMeter{vars(dsv.Name(s + ".latency")), vars(dsv.Name(s + ".requests")), vars(dsv.Name(s + ".errors"))}
 	}
 	c.newViews()
@@ -112,6 +118,10 @@ func (c *Caller) Apply(at dsv.Instant, svc int, m Mapping) {
 		t := target{node: node, weight: max(rep.Weight, 1)}
 		r.serving = append(r.serving, t)
 		r.weight += t.weight
+	}
+	if r.health != nil {
+		r.all = slices.Clone(r.serving)
+		r.sift()
 	}
 	waiting := r.parked
 	r.parked, r.given = nil, 0
@@ -311,6 +321,7 @@ func (c *Caller) Answer(at dsv.Instant, ref step.Ref, a Answer) (owner Op, cause
 		cause = Status
 	}
 	owner = k.owner
+	c.judge(at, k.req.Service, k.node, cause.faulty(a.Status))
 	c.finish(at, ref, k, cause)
 	return owner, cause, true
 }
@@ -326,6 +337,9 @@ func (c *Caller) GiveUp(at dsv.Instant, ref step.Ref, cause Cause) {
 		c.emit(step.Effect{At: at, Kind: c.undo, Node: k.node, Ref: ref})
 		c.settle(k)
 		c.edges[svc].GivenUp++
+		if cause == TimedOut || cause == Abandoned {
+			c.judge(at, svc, k.node, true)
+		}
 	}
 	c.finish(at, ref, k, cause)
 	if waited {

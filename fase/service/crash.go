@@ -179,6 +179,7 @@ func (h *Host) crash(at dsv.Instant) {
 		}
 	}
 	h.empty(at)
+	h.run.Calls.forgetHealth()
 	if a := &h.adm; a.gate != nil {
 		a.gate = admit.New(h.cfg.Admit, h.cfg.Workers, h.cached)
 		a.choosing = false

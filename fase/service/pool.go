@@ -14,13 +14,19 @@ type workers struct {
 }
 
 // PoolName is a variable of the pool of a service: utilisation, queue, wait or service.
-func PoolName(service, what string) dsv.Name { return dsv.Name(service + ".pool." + what) }
+func PoolName(service, what string) dsv.Name {
+	n := dsv.Name(service + ".pool")
+	if what != "" {
+		n += dsv.Name("." + what)
+	}
+	return n
+}
 
 func newWorkers(s *Config, vars Vars) *workers {
 	if s.Pool.Threads <= 0 {
 		return nil
 	}
-	return &workers{s.Pool, machine.NewPool(int64(s.Pool.Threads)), newStationMeter(s.Name+".pool", vars)}
+	return &workers{s.Pool, machine.NewPool(int64(s.Pool.Threads)), newStationMeter(string(PoolName(s.Name, "")), vars)}
 }
 
 // replaced is the pool with all of its workers free, and what was held or waited for forgotten: the server has crashed.

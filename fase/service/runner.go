@@ -301,6 +301,8 @@ func (r *Runner) Due() {
 		r.unserved(at, e.Ref)
 	case eventStalled:
 		r.passed(at, e.Ref)
+	case eventSweep:
+		r.Calls.sweep(at, int(e.N))
 	default:
 		r.site.Event(at, e)
 	}

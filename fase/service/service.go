@@ -59,6 +59,7 @@ type Config struct {
 	Score   *Score  // Custom
 	Weights []int   // by server, of replicas that are placed there; what is missing or 0 counts as 1
 	Pool    PoolConfig
+	Health  HealthConfig // when callers leave a replica out
 }
 
 // PoolConfig describes the workers that a service has at each of its servers. A request holds one from its start to its end,

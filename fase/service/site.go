@@ -38,6 +38,7 @@ const (
 	eventMet       uint8 = iota // a wait or a timer has passed; Ref: op
 	eventApply                  // a mapping is in force; N: index in maps
 	eventUnstalled              // a request passes that met a partition; Ref: call
+	eventSweep                  // a caller looks at the replicas that it has ejected; N: service
 	eventStalled                // an answer does, or the failure to connect; Ref: call
 	eventEmpty                  // nobody serves a call; Ref: call
 	SiteEvent

@@ -34,14 +34,15 @@ type Sim struct {
 
 	flights []flight // by tag - 1
 	free    []uint64
-	tags    map[flight]uint64 // of calls to hosts that withdraw abandoned work
-	loads   map[dsv.Name]int  // servers whose load hosts that forward go by
+	tags    map[flight]uint64            // of calls to hosts that withdraw abandoned work
+	loads   map[dsv.Name]int             // servers whose load hosts that forward go by
+	views   map[dsv.Name]scenario.ViewOf // that balancers read
 	deltas  []dsv.Delta
 	err     error
 	ctx     context.Context
-	written dsv.Instant // when the latest value was written whole
+	written dsv.Instant     // when the latest value was written whole
 	outside map[int]Outside // controllers that are no cores, by control
-	writes  []Write     // that are scheduled, by instant
+	writes  []Write         // that are scheduled, by instant
 }
 
 // flight is a call under way: which core made it, under which name.
@@ -106,9 +107,9 @@ func (s *Sim) build() {
 		s.groups = append(s.groups, g)
 		cores = append(cores, g)
 	}
-	s.loads = s.plan.Loads()
+	s.loads, s.views = s.plan.Loads(), s.plan.Views()
 	s.loop = adapt.NewLoop(s.plan.Adapt)
-	cores = append(cores, s.loop, &clockwork{s}, &syncer{s})
+	cores = append(cores, s.loop, &clockwork{s}, &marker{s, s.plan.FaultMarks()}, &syncer{s})
 	s.driver = step.NewDriver(s, cores...)
 }
 
@@ -159,7 +160,7 @@ func (s *Sim) Route(core int, e step.Effect) {
 	switch e.Kind {
 	case step.Send, step.Call:
 		s.carry(core, e)
-	case step.Reply:
+	case step.Reply, step.Reset:
 		s.answer(e)
 	case step.Abandon, step.Withdraw:
 		if tag, ok := s.tags[flight{core, e.Ref}]; ok {
@@ -204,12 +205,9 @@ func (s *Sim) answer(e step.Effect) {
 	f := s.flights[e.Key-1]
 	delete(s.tags, f)
 	s.free = append(s.free, e.Key)
-	a := service.Answer{Status: int(e.Code), Bytes: e.N}
-	switch e.Code {
-	case 421:
-		a.Epoch, a.Bytes = uint32(e.N), 0
-	case 503:
-		a.Bytes = 0 // N is when to ask again
+	a := service.ReplyAnswer(e)
+	if e.Kind == step.Reset {
+		a = service.Answer{Cause: service.Cause(e.Code)}
 	}
 	if f.core < len(s.hosts) {
 		s.hosts[f.core].Answer(e.At, f.ref, a)
@@ -226,7 +224,9 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 		s.fail(err)
 		return
 	}
-	s.loop.Changed(at, dsv.Update{Name: name, Revision: rev, Reading: dsv.Reading{Value: v, Revision: rev, T1: at}})
+	u := dsv.Update{Name: name, Revision: rev, Reading: dsv.Reading{Value: v, Revision: rev, T1: at}}
+	s.see(at, u)
+	s.loop.Changed(at, u)
 	if svc, m, ok := s.plan.Topology.Mapping(name, v); ok {
 		s.remap(at, svc, m)
 		return
@@ -268,9 +268,29 @@ func (s *Sim) sync() {
 		if server, ok := s.loads[d.Name]; ok && d.Weight > 0 {
 			s.told(d.T1, server, d.Value.Float/d.Weight)
 		}
-		s.loop.Changed(d.T1, dsv.Update{Name: d.Name, Reading: dsv.Reading{Value: d.Value, Weight: d.Weight, T1: d.T1}, Delta: d})
+		u := dsv.Update{Name: d.Name, Reading: dsv.Reading{Value: d.Value, Weight: d.Weight, T1: d.T1}, Delta: d}
+		s.see(d.T1, u)
+		s.loop.Changed(d.T1, u)
 	}
 	clear(s.deltas)
+}
+
+// see hands what balancers read to everybody who calls.
+func (s *Sim) see(at dsv.Instant, u dsv.Update) {
+	v, ok := s.views[u.Name]
+	if !ok {
+		return
+	}
+	x, ok := v.Figure(u)
+	if !ok {
+		return
+	}
+	for _, h := range s.hosts {
+		h.See(at, v.View, v.Server, x)
+	}
+	for _, g := range s.groups {
+		g.See(at, v.View, v.Server, x)
+	}
 }
 
 // told hands a server's load to the hosts that forward requests.
