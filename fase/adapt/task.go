@@ -69,7 +69,7 @@ func (l *Loop) progress(at dsv.Instant) {
 		again = false
 		for i := 0; i < len(l.tasks); i++ {
 			t := l.tasks[i]
-			if !l.step(at, t) {
+			if t.index < len(t.do) && !l.step(at, t) { // another may have ended it
 				continue
 			}
 			again = true

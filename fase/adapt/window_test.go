@@ -151,7 +151,7 @@ func TestLastValue(t *testing.T) {
 
 func TestWatches(t *testing.T) {
 	b := open(t, rule(t, "r", "crowd.requests > 0", 0, 0, "move static to cdn", "set knob 1"))
-	want := []dsv.Name{"*.address", "*.static.copied", "*.static.drained", "*.static.ready", "crowd.requests", "knob", "map.static"}
+	want := []dsv.Name{"*.address", "*.static.copied", "*.static.drained", "*.static.ready", "*.up", "crowd.requests", "knob", "map.static"}
 	if got := b.loop.Watches(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
