@@ -27,7 +27,7 @@ func (c *Config) client(user uint64) uint64 {
 	if !c.Named {
 		return 0
 	}
-	if c.open() {
+	if c.open() && !c.Sticky {
 		user = 0
 	}
 	return uint64(rdr.Root(0, uint64(c.Index), user, 0)) | 1

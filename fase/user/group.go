@@ -373,6 +373,12 @@ func (g *Group) Changed(at dsv.Instant, svc int, m service.Mapping) {
 	g.run.Changed(at, svc, m)
 }
 
+// See hands in a figure of a server that balancers read; service.Caller.See.
+func (g *Group) See(at dsv.Instant, view, server int, x float64) {
+	g.Advance(at)
+	g.run.Calls.See(view, server, x)
+}
+
 // Apply implements service.Site.
 func (g *Group) Apply(at dsv.Instant, svc int, m service.Mapping) { g.run.Calls.Apply(at, svc, m) }
 

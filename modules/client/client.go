@@ -58,7 +58,7 @@ func run(ctx context.Context, env *modules.Env) error {
 	if err := env.Measure(plan.Owned(cfg.Group)...); err != nil {
 		return err
 	}
-	d := &driver{env: env, topo: plan.Topology, nodes: make([]string, len(plan.Topology.Servers))}
+	d := &driver{env: env, plan: plan, topo: plan.Topology, nodes: make([]string, len(plan.Topology.Servers))}
 	if d.sites, err = sites(plan); err != nil {
 		return err
 	}
@@ -75,6 +75,7 @@ func run(ctx context.Context, env *modules.Env) error {
 // driver runs one group's loop and feeds it what changes.
 type driver struct {
 	env  *modules.Env
+	plan *scenario.Plan
 	topo *service.Topology
 	// sites says how targets are spoken to.
 	sites []load.Site
@@ -166,6 +167,18 @@ func (d *driver) drive(ctx context.Context, g *user.Group, c user.Config, spin t
 	work.Go(func() error {
 		return modules.Follow(watching, d.env.Space(), "map.*", func(u dsv.Update) { d.remap(l, u) })
 	})
+	views := d.plan.Views()
+	for _, pattern := range d.plan.ViewPatterns() {
+		work.Go(func() error {
+			return modules.Follow(watching, d.env.Space(), pattern, func(u dsv.Update) {
+				if v, ok := views[u.Name]; ok {
+					if x, ok := v.Figure(u); ok {
+						l.Post(func(at dsv.Instant) { g.See(at, v.View, v.Server, x) })
+					}
+				}
+			})
+		})
+	}
 	var late overdue
 	for _, s := range c.Settings() {
 		name := dsv.Name(c.Name + "." + s.Name)

@@ -55,6 +55,9 @@ func run(ctx context.Context, env *modules.Env) error {
 	if loads := plan.Loads(); loads != nil {
 		g.Go(func() error { return followLoads(gctx, env.Space(), loads, servers) })
 	}
+	for _, pattern := range plan.ViewPatterns() {
+		g.Go(func() error { return followViews(gctx, env.Space(), pattern, plan.Views(), servers) })
+	}
 	g.Go(func() error {
 		if err := env.Ready(gctx); err != nil {
 			return err
@@ -138,6 +141,19 @@ func followLoads(ctx context.Context, space dsv.Space, loads map[dsv.Name]int, s
 		if i, ok := loads[u.Name]; ok && u.Delta != nil && u.Delta.Weight > 0 {
 			for _, s := range servers {
 				s.Told(i, u.Delta.Value.Float/u.Delta.Weight)
+			}
+		}
+	})
+}
+
+// followViews hands what balancers read of servers to every server.
+func followViews(ctx context.Context, space dsv.Space, pattern string, views map[dsv.Name]scenario.ViewOf, servers []*Server) error {
+	return modules.Follow(ctx, space, pattern, func(u dsv.Update) {
+		if v, ok := views[u.Name]; ok {
+			if x, ok := v.Figure(u); ok {
+				for _, s := range servers {
+					s.See(v.View, v.Server, x)
+				}
 			}
 		}
 	})

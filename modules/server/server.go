@@ -99,6 +99,11 @@ func (s *Server) Told(server int, load float64) {
 	}
 }
 
+// See tells a figure of a server that balancers read, as service.Caller.See. Any goroutine may call it.
+func (s *Server) See(view, server int, x float64) {
+	s.engine.Post(0, func(l engine.Loop) { s.owner.see(l, view, server, x) })
+}
+
 // Direct reports whether files are read past the kernel's page cache.
 func (s *Server) Direct() bool { return s.owner.pages.direct() }
 
