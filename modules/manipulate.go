@@ -38,6 +38,9 @@ func (p *Proxy) ReadOver(ctx context.Context, n dsv.Name, window time.Duration) 
 // Manipulators lists those that the program has beside Eve's own.
 func (e *Env) Manipulators() dmm.Registry { return e.link.Manipulators }
 
+// Controllers are the kinds of controllers that the program has beside Eve's own.
+func (e *Env) Controllers() map[string]any { return e.link.Controllers }
+
 // recipes puts what the scenario says of variables in the place of what the module asks for. The guests in it are closed
 // when the module ends.
 func (e *Env) recipes(ctx context.Context, specs []dmm.Spec) ([]dmm.Spec, error) {

@@ -56,7 +56,10 @@ type Spec struct {
 	Name   string        // as a scenario says it after kind: [a-z][a-z0-9_]*
 	Help   string        // one sentence
 	Config func() any    // a pointer to a struct with the defaults; its type is the schema; nil for no configuration
-	New    func() Module // makes one; starts nothing; nil for a Spec that only brings manipulators
+	New    func() Module // makes one; starts nothing; nil for a Spec that only brings manipulators, or a kind of controller
+
+	// A Spec without New whose Config makes controllers, as package adapt's Maker does, is a kind of controller: `control:` of
+	// a scenario may name it. The adapter steps such controllers in its own process, and `eve sim` in virtual time.
 
 	// Manipulators are those that it brings: any variable of a module may be put under one by its name.
 	Manipulators []dmm.Manipulator
@@ -80,7 +83,7 @@ func NewRegistry(specs ...Spec) (*Registry, error) {
 			return nil, err
 		}
 		r.manipulators = append(r.manipulators, s.Manipulators...)
-		if s.New == nil && len(s.Manipulators) == 0 {
+		if s.New == nil && s.Config == nil && len(s.Manipulators) == 0 {
 			return nil, fmt.Errorf("register module %s: no New", s.Name)
 		}
 		if slices.ContainsFunc(r.specs[:i], func(t Spec) bool { return t.Name == s.Name }) {
@@ -93,6 +96,17 @@ func NewRegistry(specs ...Spec) (*Registry, error) {
 // Specs lists the kinds in the order in which they were registered.
 func (r *Registry) Specs() []Spec {
 	return slices.DeleteFunc(slices.Clone(r.specs), func(s Spec) bool { return s.New == nil })
+}
+
+// Controllers are the configurations of the kinds of controllers, by name, with their defaults.
+func (r *Registry) Controllers() map[string]any {
+	kinds := map[string]any{}
+	for _, s := range r.specs {
+		if s.New == nil && s.Config != nil {
+			kinds[s.Name] = s.Config()
+		}
+	}
+	return kinds
 }
 
 // Manipulators lists those that the kinds bring.

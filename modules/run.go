@@ -32,6 +32,8 @@ type Link struct {
 	Coding wire.Coding
 	// Manipulators are those that the program has beside Eve's own.
 	Manipulators dmm.Registry
+	// Controllers are the kinds of controllers that the program has beside Eve's own: Registry.Controllers.
+	Controllers map[string]any
 	// Dial makes the connection below; nil for TCP. The kernel hands it to modules inside its own process.
 	Dial func(ctx context.Context) (net.Conn, error)
 }
@@ -60,7 +62,7 @@ func Main(ctx context.Context, r *Registry, kind, name string, getenv func(strin
 		}
 		defer release()
 	}
-	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN"), Address: getenv("EVE_ADDRESS"), Manipulators: r.Manipulators()}
+	link := Link{Name: name, URL: url, Token: getenv("EVE_TOKEN"), Address: getenv("EVE_ADDRESS"), Manipulators: r.Manipulators(), Controllers: r.Controllers()}
 	if err := Run(ctx, spec.New(), link); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 func (s *Summary) controllers(plan *scenario.Plan) {
 	for i := range plan.Adapt.Controls {
 		c := &plan.Adapt.Controls[i]
-		if c.New != nil {
+		if len(c.Exec) == 0 {
 			continue
 		}
 		m := Module{Name: c.Name, State: "exited", At: Number(math.NaN())}

@@ -26,7 +26,7 @@ var Spec = modules.Spec{
 }
 
 func run(ctx context.Context, env *modules.Env) (err error) {
-	plan, err := scenario.Fetch(ctx, env.Space(), env.Manipulators()...)
+	plan, err := scenario.FetchWith(ctx, env.Space(), env.Controllers(), env.Manipulators()...)
 	if err != nil {
 		return err
 	}

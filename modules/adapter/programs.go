@@ -34,7 +34,7 @@ func Programs(plan *scenario.Plan, log func(line string)) ([]*Program, error) {
 	var list []*Program
 	for i := range plan.Adapt.Controls {
 		c := &plan.Adapt.Controls[i]
-		if c.New != nil {
+		if c.New != nil || len(c.Exec) == 0 {
 			continue
 		}
 		p, err := program.Start(program.Config{

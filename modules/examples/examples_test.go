@@ -171,19 +171,24 @@ func TestProbeAndController(t *testing.T) {
 	}
 }
 
-// TestDocument checks that the document shows the examples as they are.
+// TestDocument checks that the documents show the examples as they are.
 func TestDocument(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/writing-modules.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{"probe/probe.go", "python/controller.py"} {
-		src, err := os.ReadFile(path)
+	for page, paths := range map[string][]string{
+		"writing-modules.md":     {"probe/probe.go", "python/controller.py"},
+		"writing-controllers.md": {"ladder/ladder.go", "python/steered.yaml"},
+	} {
+		doc, err := os.ReadFile("../../docs/" + page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(doc), string(src)) {
-			t.Errorf("the document does not show %s as it is", path)
+		for _, path := range paths {
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(doc), string(src)) {
+				t.Errorf("%s does not show %s as it is", page, path)
+			}
 		}
 	}
 }

@@ -9,14 +9,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/modules"
@@ -48,6 +51,9 @@ func Main(specs ...modules.Spec) {
 // Run executes one command line and returns its exit code: docs/commands.md lists them.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer, specs ...modules.Spec) int {
 	registry, err := modules.NewRegistry(specs...)
+	if err == nil {
+		err = controllers(registry)
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "eve:", err)
 		return int(runs.ExitFailed)
@@ -69,6 +75,17 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, specs ...
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	return a.exit(root.ExecuteContext(ctx))
+}
+
+// controllers checks that the kinds of controllers make controllers.
+func controllers(r *modules.Registry) error {
+	kinds := r.Controllers()
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		if _, ok := kinds[name].(adapt.Maker); !ok {
+			return fmt.Errorf("register %s: it has no New, and its configuration makes no controllers: it is no adapt.Maker", name)
+		}
+	}
+	return nil
 }
 
 // exitError is an error, or none, that ends the program with a code.

@@ -17,6 +17,7 @@ import (
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/sim"
 	"github.com/eve-emulation/eve/internal/mono"
+	"github.com/eve-emulation/eve/modules/adapter"
 )
 
 var nan = math.NaN()
@@ -134,6 +135,13 @@ func simulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, v *vie
 	if err != nil {
 		return false, errors.Join(err, store.Close())
 	}
+	programs, err := adapter.Programs(plan, v.say)
+	if err != nil {
+		return false, errors.Join(err, store.Close())
+	}
+	for _, p := range programs {
+		s.Connect(p.Control, p)
+	}
 	drawn := time.Now()
 	err = s.Run(ctx, func(at dsv.Instant) {
 		if v.terminal() && time.Since(drawn) > 200*time.Millisecond {
@@ -148,7 +156,7 @@ func simulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, v *vie
 	if extras.Interrupted = errors.Is(err, context.Canceled); extras.Interrupted {
 		err = nil
 	}
-	return true, errors.Join(err, store.Close())
+	return true, errors.Join(err, adapter.Close(programs), store.Close())
 }
 
 // emulate runs a plan for real, in the run folder dir. began is whether T0 came.

@@ -160,7 +160,7 @@ func (a *App) load(arg string, o overrides) (*scenario.Plan, error) {
 
 // kinds are the modules that a scenario may name; those of the scenario's own parts are started by Eve itself.
 func (a *App) kinds() map[string]any {
-	kinds := map[string]any{}
+	kinds := a.registry.Controllers()
 	for _, s := range a.registry.Specs() {
 		switch {
 		case s.Name == "server" || s.Name == "client" || s.Name == "adapter" || s.Name == target.Spec.Name:
