@@ -43,6 +43,16 @@ func run(ctx context.Context, env *modules.Env) error {
 	if err := env.Measure(owned(plan, append([]string{env.Name}, cfg.Servers...))...); err != nil {
 		return err
 	}
+	quota, err := limit(plan, cfg.Servers)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if n, err := quota.Throttled(); err == nil && n > 0 {
+			env.Logf("the kernel made the process stand still %d times for its quota", n)
+		}
+		_ = quota.Release() // the process ends, and what is left of the group goes with the next one
+	}()
 	servers, err := listen(ctx, env, plan, cfg.Servers)
 	if err != nil {
 		return err

@@ -91,8 +91,17 @@ func (a *App) tellPlan(plan *scenario.Plan) error {
 			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", s.Name, report.Share(s.CPU.Utilisation), report.Share(s.Disk.Utilisation), report.Share(s.Link.Utilisation))
 		}
 	}
+	if open && len(d.Held) > 0 {
+		fmt.Fprintf(t, "\nheld at the peak by open groups, at least\tshare\n")
+		for _, h := range d.Held {
+			fmt.Fprintf(t, "  %s\t%s\n", h.Name, report.Share(h.Utilisation))
+		}
+	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	if first := d.SoftwareFirst(); first != "" {
+		fmt.Fprintln(a.out, "note:", first)
 	}
 	for _, o := range d.Overloads() {
 		fmt.Fprintln(a.out, "note:", o)

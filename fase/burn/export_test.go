@@ -1,0 +1,4 @@
+package burn
+
+// LimitCPUAt is LimitCPU with another /proc.
+var LimitCPUAt = limitCPU
