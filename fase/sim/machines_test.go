@@ -47,20 +47,6 @@ func (s *simulation) hist(t testing.TB, n dsv.Name) *dsv.Hist {
 	return dsv.MergeHists(all...)
 }
 
-// count is what a counter has counted.
-func (s *simulation) count(t testing.TB, n dsv.Name) int64 {
-	t.Helper()
-	sum := int64(0)
-	err := s.history.History(n, -1, dsv.Never, func(u dsv.Update) error {
-		sum += u.Delta.Value.Int
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sum
-}
-
 // drawn is what a request's block draws of a demand, by the planned requests of the group, in order.
 func drawn(g *user.Config, op rdr.Op, ns func(*rdr.Demand) int64) []exact.Job {
 	var jobs []exact.Job
@@ -218,7 +204,7 @@ func TestBoundsTurnAway(t *testing.T) {
 			if share := float64(failed) / float64(len(jobs)); share < 0.05 || share > 0.7 {
 				t.Errorf("turned away: got %d of %d, want some and not all", failed, len(jobs))
 			}
-			if got := s.count(t, tt.count); got != int64(failed) {
+			if got := s.count(t, tt.count); got != float64(failed) {
 				t.Errorf("%s: got %v, want %d", tt.count, got, failed)
 			}
 		})
