@@ -165,6 +165,9 @@ func moments(xs []float64) (mean, variance float64) {
 }
 
 // student returns the quantile of Student's t for a two-sided interval.
-func student(freedom int, confidence float64) float64 {
-	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(freedom)}.Quantile(0.5 + confidence/2)
+func student(freedom int, confidence float64) float64 { return studentAt(float64(freedom), confidence) }
+
+// studentAt does so for degrees of freedom that are no whole number.
+func studentAt(freedom, confidence float64) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: freedom}.Quantile(0.5 + confidence/2)
 }
