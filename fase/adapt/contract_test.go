@@ -28,7 +28,9 @@ func utilityOf(t testing.TB, formula string, names ...string) adapt.Utility {
 func TestContract(t *testing.T) {
 	ten := adapt.Bounds{Least: 1, Most: 10, Whole: true}
 	limit := adapt.Bounds{Least: 1, Most: 1000, Whole: true}
-	at := func(value float64, see ...adapt.Sample) *adapt.Reading { return &adapt.Reading{Value: value, Metrics: see} }
+	at := func(value float64, see ...adapt.Sample) *adapt.Reading {
+		return &adapt.Reading{Value: value, Metrics: see}
+	}
 	scale := adapttest.Subject{Sample: []adapt.Sample{whole(0.5, 0)}, Bounds: ten, Still: true, Rest: at(4, whole(0.5, 0.5))}
 	subject := func(m adapt.Maker, s adapttest.Subject) adapttest.Subject {
 		s.New = m.New

@@ -13,6 +13,7 @@ import (
 type Gate struct {
 	cfg       Config
 	limit     int
+	workers   int
 	pool      pool
 	serving   int
 	bucket    *Bucket    // nil: none
@@ -32,10 +33,8 @@ type Decision struct {
 // New returns a gate with an empty pool, for a server of so many workers (0: no bound). cached tells what the policy Hits asks
 // for; nil: nothing is cached. The configuration must pass Check.
 func New(cfg Config, workers int, cached func(object uint64) bool) *Gate {
-	g := &Gate{cfg: cfg, limit: cfg.Limit, pool: pool{policy: cfg.Policy, cached: cached}}
-	if workers > 0 && (g.limit == 0 || workers < g.limit) {
-		g.limit = workers
-	}
+	g := &Gate{cfg: cfg, workers: workers, pool: pool{policy: cfg.Policy, cached: cached}}
+	g.SetLimit(cfg.Limit)
 	if cfg.Bucket.Rate > 0 {
 		g.bucket = NewBucket(cfg.Bucket)
 	}
@@ -55,6 +54,18 @@ func New(cfg Config, workers int, cached func(object uint64) bool) *Gate {
 	}
 	return g
 }
+
+// SetLimit changes how many may be in service at once; 0: as many as there are workers. Those that are beyond a lower limit are
+// served; ask for Take after a higher one.
+func (g *Gate) SetLimit(limit int) {
+	g.limit = limit
+	if g.workers > 0 && (limit == 0 || g.workers < limit) {
+		g.limit = g.workers
+	}
+}
+
+// Limit is how many may be in service at once; 0: no bound.
+func (g *Gate) Limit() int { return g.limit }
 
 // Register brings a request; false when it is rejected at once: there is no token, or the pool is full.
 func (g *Gate) Register(at dsv.Instant, r Request) bool {

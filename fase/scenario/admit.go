@@ -184,6 +184,13 @@ func (s *standard) admission(x string) {
 	}
 }
 
+// settings are what may be set of a server.
+func (s *standard) settings(x string) {
+	for _, v := range s.plan.Servers[s.plan.Topology.Server(x)].Settings() {
+		s.put(nil, dmm.Spec{Name: dsv.Name(x + "." + v.Name), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9}}, v.Unit, v.Help)
+	}
+}
+
 // Loads are the variables that tell the load of servers, with the server's index, where some server forwards requests to the
 // one that tells the least; else none.
 func (p *Plan) Loads() map[dsv.Name]int {

@@ -10,6 +10,8 @@ import (
 	"github.com/eve-emulation/eve/dmm/expr"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/admit"
+	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
 )
 
@@ -181,7 +183,7 @@ func (c *compiler) whatSettable(name dsv.Name) string {
 		return "its arrivals are those of a trace"
 	}
 	if _, ok := c.vars[name]; ok {
-		return "it is a measurement; set the rate, users, think time, patience or a weight of a client group, or a variable of a module"
+		return "it is a measurement; set the rate, users, think time, patience or a weight of a client group, SERVER.admit.limit or .shed, or a variable of a module"
 	}
 	return didYouMean(string(name), known)
 }
@@ -191,7 +193,7 @@ func (c *compiler) replayed(group string) bool {
 	return slices.ContainsFunc(c.raw.clients, func(n named[rawClient]) bool { return n.name == group && n.v.trace.at != nil })
 }
 
-// Settings lists the variables of client groups that may be set: GROUP.rate, GROUP.users and so on.
+// Settings lists the variables of client groups and servers that may be set: GROUP.rate, GROUP.users and so on.
 func (p *Plan) Settings() []string {
 	var names []string
 	for i := range p.Clients {
@@ -199,10 +201,15 @@ func (p *Plan) Settings() []string {
 			names = append(names, p.Clients[i].Name+"."+s.Name)
 		}
 	}
+	for i := range p.Servers {
+		for _, s := range p.Servers[i].Settings() {
+			names = append(names, p.Servers[i].Name+"."+s.Name)
+		}
+	}
 	return names
 }
 
-// Setting returns what a variable sets of a client group; false where it sets nothing.
+// Setting returns what a variable sets of a client group or a server; false where it sets nothing.
 func (p *Plan) Setting(n dsv.Name) (user.Setting, bool) {
 	group, name, _ := strings.Cut(string(n), ".")
 	for i := range p.Clients {
@@ -210,7 +217,30 @@ func (p *Plan) Setting(n dsv.Name) (user.Setting, bool) {
 			return p.Clients[i].Setting(name)
 		}
 	}
+	for i := range p.Servers {
+		if p.Servers[i].Name != group {
+			continue
+		}
+		for _, s := range p.Servers[i].Settings() {
+			if s.Name == name {
+				return s, true
+			}
+		}
+	}
 	return user.Setting{}, false
+}
+
+// Settings lists what may be changed of a server while it runs: of one whose `admit:` is written, which share of requests it sheds,
+// and how many are in service, where that is bounded.
+func (s *Server) Settings() []user.Setting {
+	if s.Admit == (admit.Config{}) {
+		return nil
+	}
+	shed := user.Setting{Name: service.ShedSetting, Unit: "1", Help: "share of the requests that are rejected at once", Most: 1}
+	if s.Admit.Limit == 0 {
+		return []user.Setting{shed}
+	}
+	return []user.Setting{{Name: service.LimitSetting, Unit: "1", Help: "requests in service at once", Most: 1e6, Whole: true}, shed}
 }
 
 // Follows reports whether an expression of the scenario keeps a variable.
@@ -224,7 +254,7 @@ type Initial struct {
 	Value float64
 }
 
-// Initials lists the settings of client groups at the start of the run, for who starts it to write.
+// Initials lists the settings of client groups and servers at the start of the run, for who starts it to write.
 func (p *Plan) Initials() []Initial {
 	var list []Initial
 	for i := range p.Clients {
@@ -233,6 +263,16 @@ func (p *Plan) Initials() []Initial {
 			if x, ok := g.Initial(s.Name); ok {
 				list = append(list, Initial{dsv.Name(g.Name + "." + s.Name), x})
 			}
+		}
+	}
+	for i := range p.Servers {
+		s := &p.Servers[i]
+		for _, v := range s.Settings() {
+			x := 0.0
+			if v.Name == service.LimitSetting {
+				x = float64(s.Admit.Limit)
+			}
+			list = append(list, Initial{dsv.Name(s.Name + "." + v.Name), x})
 		}
 	}
 	return list

@@ -281,6 +281,7 @@ func (s *standard) server(x string, services []service.Config) {
 	s.losses(x)
 	s.cache(x)
 	s.admission(x)
+	s.settings(x)
 	s.stages(x)
 	s.add(own, "mean", string(service.UpName(x)), "1", "whether it is up: the share of the time; a server on standby is up while it has a service")
 	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"math"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -26,6 +27,8 @@ type admission struct {
 	choosing bool   // a BurnChoose is under way
 	taking   bool
 	refs     []step.Ref // reused
+
+	share float64 // of the requests that are rejected before they are registered
 
 	area dwell
 	queue, waited, rejected, forwarded,
@@ -79,7 +82,7 @@ func (h *Host) register(at dsv.Instant, x uint32, level string) {
 	a, v := &h.adm, &h.visits[x]
 	r := h.known(at, x, level)
 	a.area.upTo(at, a.gate.Len())
-	if !a.gate.Register(at, r) {
+	if a.share > 0 && rdr.Key(v.req.Key).Mix(shedPart).Uniform() < a.share || !a.gate.Register(at, r) {
 		h.reject(at, x)
 		return
 	}
@@ -294,6 +297,32 @@ func (h *Host) Told(at dsv.Instant, server int, load float64) {
 	h.Advance(at)
 	if h.adm.gate != nil && server >= 0 && server < len(h.adm.asked) {
 		h.adm.asked[server] = node{load: load}
+	}
+}
+
+// The settings of a server, as they stand behind SERVER: how many requests are in service at once, and which share is rejected
+// at once, by their keys.
+const (
+	LimitSetting = "admit.limit"
+	ShedSetting  = "admit.shed"
+)
+
+// shedPart is the part of a request's key that says whether it is shed.
+const shedPart = 0x73686564
+
+// Set changes a setting of a server that has a gate. Requests in service stay there.
+func (h *Host) Set(at dsv.Instant, setting string, x float64) {
+	h.Advance(at)
+	a := &h.adm
+	if a.gate == nil || math.IsNaN(x) {
+		return
+	}
+	switch setting {
+	case LimitSetting:
+		a.gate.SetLimit(int(min(max(math.Round(x), 1), math.MaxInt32)))
+		h.choose(at)
+	case ShedSetting:
+		a.share = min(max(x, 0), 1)
 	}
 }
 

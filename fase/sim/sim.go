@@ -237,6 +237,9 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 			s.groups[i].Set(at, at.Add(adapt.Notice), setting, v.Float)
 		}
 	}
+	if i := s.plan.Topology.Server(group); i >= 0 && i < len(s.hosts) {
+		s.hosts[i].Set(at, setting, v.Float)
+	}
 }
 
 func (s *Sim) remap(at dsv.Instant, svc int, m service.Mapping) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,6 +64,11 @@ func run(ctx context.Context, env *modules.Env) error {
 		g.Go(func() error { return s.Run(gctx) })
 	}
 	g.Go(func() error { return follow(gctx, env.Space(), plan.Topology, servers) })
+	if slices.ContainsFunc(plan.Servers, func(s scenario.Server) bool { return len(s.Settings()) > 0 }) {
+		for _, setting := range []string{service.LimitSetting, service.ShedSetting} {
+			g.Go(func() error { return followSettings(gctx, env.Space(), setting, plan.Topology, servers) })
+		}
+	}
 	if loads := plan.Loads(); loads != nil {
 		g.Go(func() error { return followLoads(gctx, env.Space(), loads, servers) })
 	}
@@ -164,6 +171,22 @@ func followViews(ctx context.Context, space dsv.Space, pattern string, views map
 				for _, s := range servers {
 					s.See(v.View, v.Server, x)
 				}
+			}
+		}
+	})
+}
+
+// followSettings hands what is set of servers to them.
+func followSettings(ctx context.Context, space dsv.Space, setting string, topo *service.Topology, servers []*Server) error {
+	return modules.Follow(ctx, space, "*."+setting, func(u dsv.Update) {
+		name, ok := strings.CutSuffix(string(u.Name), "."+setting)
+		x, number := u.Reading.Value.Number()
+		if !ok || !number {
+			return
+		}
+		for _, s := range servers {
+			if s.cfg.Host.Node == topo.Server(name) {
+				s.Set(setting, x)
 			}
 		}
 	})

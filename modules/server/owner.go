@@ -193,6 +193,16 @@ func (o *owner) told(l engine.Loop, server int, load float64) {
 	}
 }
 
+func (o *owner) set(l engine.Loop, setting string, x float64) {
+	at, ok := o.s.instant(l.Now())
+	if !ok {
+		at = 0
+	}
+	o.enter(l, at)
+	o.host.Set(at, setting, x)
+	o.settle()
+}
+
 func (o *owner) see(l engine.Loop, view, server int, x float64) {
 	at, ok := o.s.instant(l.Now())
 	if !ok {

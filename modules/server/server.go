@@ -99,6 +99,11 @@ func (s *Server) Told(server int, load float64) {
 	}
 }
 
+// Set changes a setting of the server, as service.Host.Set. Any goroutine may call it.
+func (s *Server) Set(setting string, x float64) {
+	s.engine.Post(0, func(l engine.Loop) { s.owner.set(l, setting, x) })
+}
+
 // See tells a figure of a server that balancers read, as service.Caller.See. Any goroutine may call it.
 func (s *Server) See(view, server int, x float64) {
 	s.engine.Post(0, func(l engine.Loop) { s.owner.see(l, view, server, x) })
