@@ -1,6 +1,8 @@
 package service
 
 import (
+	"slices"
+
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/admit"
@@ -223,6 +225,7 @@ func (h *Host) empty(at dsv.Instant) {
 	for o := range l.pins {
 		held = append(held, o)
 	}
+	slices.Sort(held) // a map has no order
 	l.cache = files.NewCache(int64(h.cfg.Cache))
 	if l.pins == nil {
 		return

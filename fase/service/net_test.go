@@ -37,8 +37,10 @@ func (w *world) Route(core int, e step.Effect) {
 		w.carry(core, e)
 	case step.Abandon, step.Withdraw:
 		w.giveUp(core, e)
-	case step.Reply:
+	case step.Reply, step.Reset:
 		w.reply(core, e)
+	case step.Down:
+		w.downs++
 	case step.Burn:
 		w.burn(core, e)
 	}
@@ -104,6 +106,9 @@ func (w *world) reply(core int, e step.Effect) {
 		w.t.Errorf("call %d: reply %d, from server %d", e.Key, f.replies, core)
 	}
 	a := service.Answer{Status: int(e.Code), Bytes: e.N}
+	if e.Kind == step.Reset {
+		a = service.Answer{Cause: service.Cause(e.Code)}
+	}
 	switch e.Code {
 	case 421:
 		a.Epoch, a.Bytes = uint32(e.N), 0

@@ -37,6 +37,8 @@ type world struct {
 	out     map[origin]int // flight by call under way
 	hash    uint64
 	speed   float64 // of the fastest processor
+	faults  []service.Fault
+	downs   int // crashes
 }
 
 // origin is a call as its core names it.
@@ -56,7 +58,7 @@ type wire struct {
 const chaosEnd = dsv.Instant(300 * time.Millisecond)
 
 // chaosRest is enough for whatever is under way to end: a mapping that does not come is waited for for 10 s.
-const chaosRest = 25 * time.Second
+const chaosRest = 40 * time.Second
 
 func newWorld(t *testing.T, seed uint64, gentle bool) *world {
 	t.Helper()
@@ -72,6 +74,12 @@ func newWorld(t *testing.T, seed uint64, gentle bool) *world {
 		w.cfgs = append(w.cfgs, service.Config{
 			Name: n, Size: machine.Bytes(w.rng.IntN(3) * 50_000), Balance: service.Balance(w.rng.IntN(2)),
 		})
+	}
+	if pool := &w.cfgs[0].Pool; w.rng.IntN(2) == 0 {
+		pool.Threads = 1 + w.rng.IntN(3)
+		if !gentle {
+			pool.Queue = w.rng.IntN(4)
+		}
 	}
 	groups := 1 + w.rng.IntN(3)
 	var specs []dmm.Spec
@@ -107,6 +115,8 @@ func (w *world) build(seed uint64, groups int) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.misfortunes(groups)
+	network := service.NewNetwork(w.faults)
 	for i := range w.topo.Servers {
 		m := w.machine()
 		w.speed = max(w.speed, m.CPU.Speed)
@@ -115,6 +125,7 @@ func (w *world) build(seed uint64, groups int) {
 			Node: i, Machine: m, Topology: w.topo, Services: w.cfgs, CancelOnClose: w.cancel[i],
 			Accrue: time.Duration(1+w.rng.IntN(20)) * time.Millisecond, Admit: w.admission(),
 			Files: []*files.Set{set}, Cache: machine.Bytes(w.rng.IntN(3) * 200_000),
+			Faults: service.FaultsOf(w.faults, i), Boot: time.Duration(w.rng.IntN(2)*w.rng.IntN(20)) * time.Millisecond, Network: network,
 		}, w.set.Var)
 		w.hosts = append(w.hosts, h)
 		cores = append(cores, h)
@@ -123,7 +134,7 @@ func (w *world) build(seed uint64, groups int) {
 	for i := range groups {
 		c := user.Config{
 			Name: fmt.Sprintf("g%d", i+1), Index: i, Seed: seed, Topology: w.topo, Services: w.cfgs, End: chaosEnd,
-			Request: w.request(),
+			Request: w.request(), Network: network,
 		}
 		if w.rng.IntN(2) == 0 {
 			c.Rate = []user.Point{{At: 0, Rate: float64(w.rng.IntN(300))}, {At: chaosEnd, Rate: float64(w.rng.IntN(300))}}
@@ -140,6 +151,32 @@ func (w *world) build(seed uint64, groups int) {
 	w.moves()
 }
 
+// misfortunes has servers crash and get slower, and cuts some off from others, where things may fail.
+func (w *world) misfortunes(groups int) {
+	if w.gentle {
+		return
+	}
+	for range w.rng.IntN(6) {
+		f := service.Fault{At: dsv.Instant(w.rng.IntN(int(chaosEnd))), Server: w.rng.IntN(len(w.topo.Servers))}
+		f.Until = f.At + dsv.Instant(1+w.rng.IntN(100_000_000))
+		switch w.rng.IntN(3) {
+		case 0:
+			f.Kind = service.Crash
+		case 1:
+			f.Kind, f.Factor = service.Slow, 0.5+10*w.rng.Float64()
+			f.Resource = []string{"cpu", "disk", "link"}[w.rng.IntN(3)]
+		default:
+			f.Kind, f.Sides = service.Partition, make([][]service.Party, 2)
+			for p := -1 - groups; p < len(w.topo.Servers); p++ {
+				if side := w.rng.IntN(3); side < 2 {
+					f.Sides[side] = append(f.Sides[side], service.Party(p))
+				}
+			}
+		}
+		w.faults = append(w.faults, f)
+	}
+}
+
 func (w *world) machine() machine.Config {
 	m := machine.Config{CPU: machine.CPUConfig{
 		Cores: 1 + w.rng.IntN(2), Discipline: machine.Discipline(w.rng.IntN(len(machine.Disciplines()))), Speed: []float64{0, 0.5, 1, 3}[w.rng.IntN(4)],
@@ -150,11 +187,19 @@ func (w *world) machine() machine.Config {
 	if w.rng.IntN(2) == 0 {
 		m.Disk = machine.DiskConfig{Seek: 100 * time.Microsecond, Rate: 50e6, Sync: time.Millisecond}
 	}
+	m.CPU.Preempt = w.rng.IntN(2) == 0
 	if w.rng.IntN(2) == 0 {
 		m.Memory = 100_000
 	}
+	if !w.gentle {
+		m.Full, m.Disk.Queue = machine.Full(w.rng.IntN(len(machine.Fulls()))), w.rng.IntN(6)
+	}
+	if w.rng.IntN(3) == 0 {
+		m.Link.Loss, m.Link.RTO = 0.1, time.Millisecond
+	}
 	if w.rng.IntN(2) == 0 {
 		m.Link.Delay = time.Duration(w.rng.IntN(3000)) * time.Microsecond
+		m.Link.Jitter = time.Duration(w.rng.IntN(2)) * m.Link.Delay
 	}
 	if w.rng.IntN(2) == 0 {
 		m.Link.Rate = machine.BitRate(50_000_000 + w.rng.IntN(100_000_000))
