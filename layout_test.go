@@ -43,6 +43,7 @@ var layout = []struct {
 	{"fase/trace", nil},
 	{"fase/stat", []string{"dsv"}},
 	{"fase/exact", []string{"dsv"}},
+	{"fase/qn", nil},
 	{"fase/find", []string{"dsv", "fase/stat"}},
 	{"fase/machine", []string{"dsv", "fase/step"}},
 	{"fase/admit", []string{"dsv", "fase/step", "fase/stat"}},

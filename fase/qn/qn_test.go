@@ -1,0 +1,323 @@
+package qn_test
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/eve-emulation/eve/fase/exact"
+	"github.com/eve-emulation/eve/fase/qn"
+)
+
+// A chain is a Markov chain in continuous time: what it may do from a state, and at which rate.
+type chain func(state string, to func(next string, rate float64))
+
+// settle returns the probabilities of a chain's states in the long run, by uniformisation from a first state.
+func settle(t *testing.T, first string, c chain) map[string]float64 {
+	t.Helper()
+	type move struct {
+		to   int
+		rate float64
+	}
+	index, names := map[string]int{first: 0}, []string{first}
+	var moves [][]move
+	fastest := 0.0
+	for i := 0; i < len(names); i++ {
+		var from []move
+		sum := 0.0
+		c(names[i], func(next string, rate float64) {
+			j, ok := index[next]
+			if !ok {
+				j = len(names)
+				index[next], names = j, append(names, next)
+			}
+			from = append(from, move{j, rate})
+			sum += rate
+		})
+		moves, fastest = append(moves, from), math.Max(fastest, sum)
+	}
+	p := make([]float64, len(names))
+	p[0] = 1
+	for range 200_000 {
+		next := append([]float64(nil), p...)
+		for i, from := range moves {
+			for _, m := range from {
+				flow := p[i] * m.rate / (1.1 * fastest)
+				next[i] -= flow
+				next[m.to] += flow
+			}
+		}
+		moved := 0.0
+		for i := range p {
+			moved = math.Max(moved, math.Abs(next[i]-p[i]))
+		}
+		if p = next; moved < 1e-13 {
+			break
+		}
+	}
+	out := map[string]float64{}
+	for i, n := range names {
+		out[n] = p[i]
+	}
+	return out
+}
+
+// cycle is the chain of a closed network with processor sharing: each user thinks, then visits the stations one after the other. A
+// state has, class by class, the users who think and those at each station.
+func cycle(n *qn.Network) (first string, c chain) {
+	stations := len(n.Stations)
+	width := stations + 1
+	start := make([]byte, width*len(n.Classes))
+	for r := range n.Classes {
+		start[r*width] = byte(n.Classes[r].Users)
+	}
+	return string(start), func(state string, to func(string, float64)) {
+		for r := range n.Classes {
+			for at := range width {
+				here := state[r*width+at]
+				if here == 0 {
+					continue
+				}
+				rate := float64(here)
+				if at == 0 {
+					rate /= n.Classes[r].Think
+				} else {
+					k := at - 1
+					present := 0.0
+					for s := range n.Classes {
+						present += float64(state[s*width+at])
+					}
+					servers := present
+					if !n.Stations[k].Delay {
+						servers = math.Min(present, float64(max(n.Stations[k].Servers, 1)))
+					}
+					rate *= servers / present / n.Classes[r].Demands[k]
+				}
+				next := []byte(state)
+				next[r*width+at]--
+				next[r*width+(at+1)%width]++
+				to(string(next), rate)
+			}
+		}
+	}
+}
+
+// measure returns the throughput of each class and the queue of each class at each station.
+func measure(n *qn.Network, p map[string]float64) (throughput []float64, queue [][]float64) {
+	width := len(n.Stations) + 1
+	throughput, queue = make([]float64, len(n.Classes)), make([][]float64, len(n.Classes))
+	for r := range n.Classes {
+		queue[r] = make([]float64, len(n.Stations))
+		for state, x := range p {
+			throughput[r] += x * float64(state[r*width]) / n.Classes[r].Think
+			for k := range n.Stations {
+				queue[r][k] += x * float64(state[r*width+1+k])
+			}
+		}
+	}
+	return throughput, queue
+}
+
+func near(t *testing.T, what string, got, want, within float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= within*math.Max(math.Abs(want), 1e-9)) {
+		t.Errorf("%s: got %.8g, want %.8g", what, got, want)
+	}
+}
+
+// TestClosedAgainstMarkovChain compares the exact analysis with the chain that each network is.
+func TestClosedAgainstMarkovChain(t *testing.T) {
+	for name, n := range map[string]*qn.Network{
+		"one class": {
+			Stations: []qn.Station{{Name: "cpu"}, {Name: "disk"}},
+			Classes:  []qn.Class{{Name: "a", Users: 6, Think: 3, Demands: []float64{0.7, 1.1}}},
+		},
+		"several servers": {
+			Stations: []qn.Station{{Name: "cpu", Servers: 3}, {Name: "disk"}, {Name: "net", Delay: true}},
+			Classes:  []qn.Class{{Name: "a", Users: 7, Think: 0.5, Demands: []float64{2, 0.5, 0.8}}},
+		},
+		"two classes": {
+			Stations: []qn.Station{{Name: "cpu", Servers: 2}, {Name: "disk"}},
+			Classes: []qn.Class{
+				{Name: "a", Users: 3, Think: 2, Demands: []float64{1, 0.3}},
+				{Name: "b", Users: 2, Think: 1, Demands: []float64{0.4, 1.2}},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := n.Solve()
+			if err != nil || !s.Exact {
+				t.Fatalf("got %v, exact %v; want an exact solution", err, s.Exact)
+			}
+			first, c := cycle(n)
+			throughput, queue := measure(n, settle(t, first, c))
+			for r := range n.Classes {
+				near(t, "throughput", s.Classes[r].Throughput, throughput[r], 1e-6)
+				for k := range n.Stations {
+					near(t, n.Stations[k].Name, s.Classes[r].Queue[k], queue[r][k], 1e-5)
+				}
+				// The response time law: R = N/X − Z.
+				near(t, "response", s.Classes[r].Response, float64(n.Classes[r].Users)/throughput[r]-n.Classes[r].Think, 1e-5)
+			}
+		})
+	}
+}
+
+// TestMixedAgainstMarkovChain has an open class and a closed one share a processor.
+func TestMixedAgainstMarkovChain(t *testing.T) {
+	const rate, open, users, think, demand = 0.5, 0.8, 2, 1.5, 0.9
+	n := &qn.Network{
+		Stations: []qn.Station{{Name: "cpu"}},
+		Classes:  []qn.Class{{Name: "open", Rate: rate, Demands: []float64{open}}, {Name: "closed", Users: users, Think: think, Demands: []float64{demand}}},
+	}
+	s, err := n.Solve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := settle(t, string([]byte{0, 0}), func(state string, to func(string, float64)) {
+		a, b := state[0], state[1] // open and closed jobs that are served
+		present := float64(a) + float64(b)
+		if a < 120 {
+			to(string([]byte{a + 1, b}), rate)
+		}
+		if a > 0 {
+			to(string([]byte{a - 1, b}), float64(a)/present/open)
+		}
+		if b < users {
+			to(string([]byte{a, b + 1}), float64(users-b)/think)
+		}
+		if b > 0 {
+			to(string([]byte{a, b - 1}), float64(b)/present/demand)
+		}
+	})
+	var opens, closed float64
+	for state, x := range p {
+		opens, closed = opens+x*float64(state[0]), closed+x*float64(state[1])
+	}
+	near(t, "open queue", s.Classes[0].Queue[0], opens, 1e-5)
+	near(t, "closed queue", s.Classes[1].Queue[0], closed, 1e-5)
+	if !s.Exact {
+		t.Errorf("got %v, want an exact solution", s.Approximated)
+	}
+}
+
+func TestOpenAgainstFormulas(t *testing.T) {
+	for _, c := range []int{1, 2, 4, 16} {
+		for _, rho := range []float64{0, 0.3, 0.9, 0.99} {
+			n := &qn.Network{Stations: []qn.Station{{Name: "cpu", Servers: c}}, Classes: []qn.Class{{Rate: rho * float64(c) / 0.02, Demands: []float64{0.02}}}}
+			s, err := n.Solve()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := exact.MMc(c, rho)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, "response", s.Classes[0].Response, 0.02*want, 1e-9)
+			near(t, "utilisation", s.Stations[0].Utilisation, rho, 1e-9)
+		}
+	}
+}
+
+// random is a closed network of two classes.
+func random(r *rand.Rand, users int) *qn.Network {
+	n := &qn.Network{}
+	for range 2 + r.IntN(4) {
+		n.Stations = append(n.Stations, qn.Station{Delay: r.IntN(6) == 0})
+	}
+	for range 2 {
+		c := qn.Class{Users: 1 + r.IntN(users), Think: 20 * r.Float64()}
+		for range n.Stations {
+			c.Demands = append(c.Demands, 3*r.Float64())
+		}
+		n.Classes = append(n.Classes, c)
+	}
+	return n
+}
+
+// TestLinearizer compares the approximation with the exact analysis over random networks.
+func TestLinearizer(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	worst, sum, seen := 0.0, 0.0, 0
+	for range 500 {
+		n := random(r, 20)
+		want, err := n.Solve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := qn.Linearize(n)
+		if err != nil || got.Exact {
+			t.Fatalf("got %v, exact %v; want an approximation", err, got.Exact)
+		}
+		for i := range n.Classes {
+			worst = math.Max(worst, math.Abs(got.Classes[i].Throughput/want.Classes[i].Throughput-1))
+			sum, seen = sum+math.Abs(got.Classes[i].Response/want.Classes[i].Response-1), seen+1
+		}
+	}
+	// What its authors found: mostly a fraction of a percent, and hardly ever more than two.
+	if mean := sum / float64(seen); worst > 0.02 || mean > 0.005 {
+		t.Errorf("got responses %.2f %% off in the mean and throughputs at most %.2f %%, want 0.5 and 2 %%", 100*mean, 100*worst)
+	}
+}
+
+// TestBounds has no network break the bounds of a class that is alone, nor the laws that all must obey.
+func TestBounds(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		n := random(r, 30)
+		n.Classes = n.Classes[:1]
+		s, err := n.Solve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, got := n.Bounds(0), s.Classes[0]
+		if got.Throughput > b.Throughput*(1+1e-9) || got.Response < b.Response*(1-1e-9) {
+			t.Fatalf("got X %g and R %g, beyond the bounds %+v", got.Throughput, got.Response, b)
+		}
+		for k := range n.Stations {
+			if u := s.Stations[k].Utilisation; !n.Stations[k].Delay && u > 1+1e-9 {
+				t.Fatalf("got a utilisation of %g", u)
+			}
+		}
+	}
+}
+
+func TestBottleneck(t *testing.T) {
+	n := &qn.Network{
+		Stations: []qn.Station{{Name: "wait", Delay: true}, {Name: "cpu", Servers: 4}, {Name: "disk"}},
+		Classes:  []qn.Class{{Rate: 1, Demands: []float64{9, 2, 0.3}}, {Rate: 1, Demands: []float64{9, 0.4, 0.4}}},
+	}
+	if k, lead := n.Bottleneck([]float64{1, 0}); k != 1 || math.Abs(lead-0.5/0.3) > 1e-12 {
+		t.Errorf("got %d by %g, want cpu", k, lead)
+	}
+	if k, lead := n.Bottleneck([]float64{0, 1}); k != 2 || math.Abs(lead-4) > 1e-12 {
+		t.Errorf("got %d by %g, want disk", k, lead)
+	}
+}
+
+func TestWrongNetworks(t *testing.T) {
+	station := []qn.Station{{Name: "cpu"}}
+	for name, tt := range map[string]struct {
+		n    qn.Network
+		want string
+	}{
+		"none":      {qn.Network{Stations: station}, "no classes"},
+		"demands":   {qn.Network{Stations: station, Classes: []qn.Class{{Name: "a", Rate: 1}}}, "class a: demands of 0 stations, want 1"},
+		"both":      {qn.Network{Stations: station, Classes: []qn.Class{{Rate: 1, Users: 1, Demands: []float64{1}}}}, "both a rate and users"},
+		"not a sum": {qn.Network{Stations: station, Classes: []qn.Class{{Rate: 1, Demands: []float64{math.NaN()}}}}, "demand 0 is NaN s"},
+		"idle":      {qn.Network{Stations: station, Classes: []qn.Class{{Users: 1, Demands: []float64{0}}}}, "users who need no time"},
+		"overload":  {qn.Network{Stations: station, Classes: []qn.Class{{Rate: 2, Demands: []float64{0.5}}}}, "unstable: cpu is offered 1 of its capacity"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tt.n.Solve()
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if name == "overload" && !errors.Is(err, qn.ErrUnstable) {
+				t.Errorf("got %v, want ErrUnstable", err)
+			}
+		})
+	}
+}
