@@ -33,7 +33,7 @@ type reactor struct {
 	guests    func(fd int) // takes new connections instead of the table
 	listener  int
 	accepting bool
-	broken    bool // it refuses connections until it is restored
+	broken    bool  // it refuses connections until it is restored
 	spare     int   // a descriptor in reserve
 	retryAt   int64 // when to accept again
 	draining  bool

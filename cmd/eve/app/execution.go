@@ -289,8 +289,14 @@ func (x *execution) watch(ctx context.Context) error {
 	end := time.Duration(x.t0.Load()-mono.Now()) + x.plan.Duration + linger
 	timer := time.NewTimer(end)
 	defer timer.Stop()
+	marks := x.newMarks()
+	defer marks.timer.Stop()
 	for {
 		select {
+		case <-marks.timer.C:
+			if err := marks.tell(ctx); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
