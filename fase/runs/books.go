@@ -35,6 +35,7 @@ type Bookkeeping struct {
 	Services    []Delivery   `json:"services"` // of the calls of a service, what its servers received
 	Little      []LogLaw     `json:"little"`
 	Utilisation []BusyLaw    `json:"utilisation"`
+	Once        []OnceLaw    `json:"once"`
 }
 
 // A Flow is where the requests of a client group went: issued = ok + errors + in flight, and due = issued + dropped.
@@ -183,6 +184,7 @@ func (t *totals) bookkeeping(plan *scenario.Plan, s *Summary) *Bookkeeping {
 		}
 	}
 	b.Utilisation = t.busyLaws(plan, l)
+	b.Once = t.onceLaws(plan, l)
 	b.Verdict = b.verdict()
 	return b
 }
@@ -217,6 +219,9 @@ func (b *Bookkeeping) each(show func(stat.Verdict)) {
 	}
 	for i := range b.Utilisation {
 		show(b.Utilisation[i].Verdict)
+	}
+	for i := range b.Once {
+		show(b.Once[i].Verdict)
 	}
 }
 
