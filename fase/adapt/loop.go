@@ -186,7 +186,7 @@ func (l *Loop) Changed(at dsv.Instant, u dsv.Update) {
 		t.place.learn(v)
 		l.remapped(at, t.place)
 	}
-	news := t.server > 0 && l.powers[t.server-1].told(at, &u)
+	news := t.server > 0 && l.powers[t.server-1].told(&u)
 	if t.place != nil || t.ack || news {
 		l.progress(at)
 	}

@@ -3,6 +3,7 @@ package adapt
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
@@ -125,7 +126,8 @@ func (l *Loop) grow(at dsv.Instant, t *task, a *Action, p *place, n int) {
 	}
 }
 
-// shrink takes n replicas away, from the end of the candidates; those elsewhere go first. What was still to come does not.
+// shrink takes n replicas away: what was still to come does not, and then those that serve drain, from the end of the candidates
+// and those elsewhere first. So whoever serves goes on until as many others do.
 func (l *Loop) shrink(at dsv.Instant, t *task, a *Action, p *place, n int) {
 	order := l.cfg.Candidates(a.Service)
 	rank := func(x string) int {
@@ -140,7 +142,12 @@ func (l *Loop) shrink(at dsv.Instant, t *task, a *Action, p *place, n int) {
 			there = append(there, r)
 		}
 	}
-	slices.SortStableFunc(there, func(x, y service.Replica) int { return rank(y.Server) - rank(x.Server) })
+	slices.SortStableFunc(there, func(x, y service.Replica) int {
+		if x.State != y.State {
+			return strings.Compare(string(x.State), string(y.State)) // copying before serving
+		}
+		return rank(y.Server) - rank(x.Server)
+	})
 	var drain, drop []string
 	for _, r := range there[:n] {
 		if r.State == service.Copying {
