@@ -5,7 +5,9 @@ package adapter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,12 +56,33 @@ func run(ctx context.Context, env *modules.Env) (err error) {
 		})
 	}
 	g.Go(func() error {
-		if err := env.Ready(gctx); err != nil {
+		if err := d.ready(gctx); err != nil {
 			return err
 		}
 		return d.drive(gctx)
 	})
 	return g.Wait()
+}
+
+// ready waits until all modules are. A program that has ended before is an error: the run does not begin.
+func (d *driving) ready(ctx context.Context) error {
+	joined := make(chan error, 1)
+	var join sync.WaitGroup
+	defer join.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	join.Go(func() { joined <- d.env.Ready(ctx) })
+	for {
+		select {
+		case err := <-joined:
+			return err
+		case e := <-d.events:
+			if errors.Is(e.Err, program.ErrEnded) {
+				return fmt.Errorf("controller %s %w", e.program.Name(), e.Err)
+			}
+			d.take(0, e) // told once the run has begun
+		}
+	}
 }
 
 // event is something that a program did.

@@ -57,6 +57,9 @@ func Close(programs []*Program) error {
 	return errors.Join(errs...)
 }
 
+// Name is the controller's.
+func (p *Program) Name() string { return p.plan.Adapt.Controls[p.Control].Name }
+
 // PID is the number of its process.
 func (p *Program) PID() int { return p.process.PID() }
 
