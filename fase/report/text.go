@@ -187,7 +187,7 @@ type table struct {
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), generatorTable(s), sessionTable(s), serverTable(s), cacheTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s), sloTable(s), adaptationTable(s), elasticTable(s)}
+	return []table{clientTable(s), generatorTable(s), sessionTable(s), serverTable(s), cacheTable(s), stationTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s), sloTable(s), adaptationTable(s), elasticTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {
@@ -237,6 +237,19 @@ func cacheTable(s *runs.Summary) table {
 		x := s.Caches[name]
 		t.rows = append(t.rows, []string{
 			name, number(float64(x.Hits + x.Misses)), number(float64(x.Hits)), number(float64(x.Misses)), percent(float64(x.HitRatio)), size(float64(x.Bytes)),
+		})
+	}
+	return t
+}
+
+// stationTable has one row for each pool of workers, and each lock that was entered.
+func stationTable(s *runs.Summary) table {
+	t := table{title: "workers and locks", head: []string{"", "held", "jobs", "entered", "wait mean", "p95", "held mean"}}
+	for _, name := range s.StationNames() {
+		x := s.Stations[name]
+		t.rows = append(t.rows, []string{
+			name, percent(float64(x.Utilisation)), number(float64(x.Queue)), number(float64(x.Wait.Count)),
+			duration(float64(x.Wait.Mean)), duration(float64(x.Wait.P95)), duration(float64(x.Service.Mean)),
 		})
 	}
 	return t

@@ -62,6 +62,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	for _, name := range plan.Topology.Services {
 		s.Services[name] = t.service(name)
 	}
+	s.Stations = t.stations(plan)
 	s.Processes = t.processes(plan)
 	s.Variables = t.variables(plan)
 	s.Checks = t.checks(plan, s)
@@ -122,6 +123,7 @@ func (t *totals) server(name string) map[Resource]Resourced {
 			Utilisation: Number(orZero(t.measured(v("utilisation")).Mean())),
 			Queue:       Number(orZero(t.measured(v("queue")).Mean())),
 			Requested:   sum("requested"), Delivered: sum("delivered"),
+			Wait: t.split(v("wait")), Service: t.split(v("service")),
 		}
 		if _, ok := t.declarations[v("queue")]; !ok { // a target's jobs are not seen, and one elsewhere is not measured
 			x.Queue, x.Utilisation = Number(math.NaN()), Number(t.measured(v("utilisation")).Mean())
@@ -147,6 +149,7 @@ func (t *totals) service(name string) Service {
 	v := func(what string) dsv.Name { return dsv.Name(name + "." + what) }
 	return Service{
 		Latency: Distribute(t.hist(v("latency"))), Residence: Distribute(t.hist(v("residence"))),
+		Wait: t.split(v("wait")), Service: t.split(v("service")),
 		Requests: t.count(v("requests")), Errors: t.count(v("errors")), Rejected: t.count(v("rejected")),
 	}
 }

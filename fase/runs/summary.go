@@ -45,8 +45,9 @@ type Summary struct {
 	Servers   map[string]map[Resource]Resourced `json:"servers"`
 	Caches    map[string]Cache                  `json:"caches,omitempty"` // of servers with files
 	Services  map[string]Service                `json:"services"`
-	Processes map[string]Process                `json:"processes"` // what targets, and processes behind servers, used of the host
-	Variables map[string]Variable               `json:"variables"` // what modules measured
+	Stations  map[string]Station                `json:"stations,omitempty"` // workers of services, and locks of servers
+	Processes map[string]Process                `json:"processes"`          // what targets, and processes behind servers, used of the host
+	Variables map[string]Variable               `json:"variables"`          // what modules measured
 	Checks    []Check                           `json:"checks"`
 	Books     *Bookkeeping                      `json:"books"`
 	Decisions []Decision                        `json:"decisions"`
@@ -213,15 +214,21 @@ type Resourced struct {
 	Delivered      Number `json:"demand_delivered_seconds"`
 	RequestedBytes Number `json:"demand_requested_bytes,omitempty"`
 	DeliveredBytes Number `json:"demand_delivered_bytes,omitempty"`
+	// How long each demand waited there, and was served; of memory, was waited for and held. Nil where none ended.
+	Wait    *Distribution `json:"wait_seconds,omitempty"`
+	Service *Distribution `json:"service_seconds,omitempty"`
 }
 
 // A Service is the result of one service over the window.
 type Service struct {
 	Latency   Distribution `json:"latency_seconds"`   // at its callers
 	Residence Distribution `json:"residence_seconds"` // at its servers
-	Requests  int64        `json:"requests"`
-	Errors    int64        `json:"errors"`
-	Rejected  int64        `json:"rejected,omitempty"` // answered 503 by its servers, unserved
+	// Of the residence: waiting for what its servers have, and being served by them. Nil where no request ended.
+	Wait     *Distribution `json:"wait_seconds,omitempty"`
+	Service  *Distribution `json:"service_seconds,omitempty"`
+	Requests int64         `json:"requests"`
+	Errors   int64         `json:"errors"`
+	Rejected int64         `json:"rejected,omitempty"` // answered 503 by its servers, unserved
 }
 
 // A Decision is one step of an adaptation.
