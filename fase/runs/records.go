@@ -49,6 +49,7 @@ type Visit struct {
 	Arrived, Done dsv.Instant
 	CPU           dsv.Instant // CPU demand, ns
 	Server        int         // index in the topology
+	Service       dsv.Instant // how long the resources served it, ns, as measured; 0 where demands are not burned
 }
 
 // Visits calls fn for each recorded execution of a service, until fn fails.
@@ -61,6 +62,9 @@ func Visits(h History, svc string, fn func(Visit) error) error {
 			}
 			cpu, server := service.UnpackDemand(u(r[24:]))
 			v := Visit{Key: u(r), Arrived: dsv.Instant(u(r[8:])), Done: dsv.Instant(u(r[16:])), CPU: dsv.Instant(cpu), Server: server}
+			if len(r) >= service.HostRecordSize+8 {
+				v.Service = dsv.Instant(u(r[32:]))
+			}
 			if err := fn(v); err != nil {
 				return err
 			}

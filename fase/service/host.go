@@ -38,7 +38,7 @@ type Host struct {
 	trouble  trouble
 	vars     Vars
 
-	recordBuf [HostRecordSize]byte
+	recordBuf [HostRecordSize + 8]byte
 }
 
 // visit is what the host knows about an execution.
@@ -105,6 +105,7 @@ const (
 	eventFault                           // a fault comes into force; N: index in HostConfig.Faults
 	eventRepair                          // it is repaired
 	eventBooted                          // N: which boot
+	eventIdle                            // a server on standby may have nothing left
 )
 
 // NewHost returns a host without any mapping: hand it the present ones by Changed.
@@ -373,6 +374,8 @@ func (h *Host) Event(at dsv.Instant, e Event) {
 		h.befall(at, e.N)
 	case eventRepair:
 		h.repair(at, e.N)
+	case eventIdle:
+		h.rest(at)
 	case eventBooted:
 		h.booted(at, e.N)
 	}

@@ -255,6 +255,7 @@ func Recorded(key rdr.Key, share float64) bool {
 }
 
 // HostRecordSize is the size in bytes of one record of SERVICE.records: key, arrived, done, and [PackDemand] of its CPU demand and server.
+// Where demands are burned a word follows: how long the resources served it, in ns, as the server measured it.
 const HostRecordSize = 32
 
 // demandBits are those of a CPU demand in ns: three days.
@@ -275,7 +276,11 @@ func (h *Host) record(at dsv.Instant, x uint32) {
 	if h.here[v.req.Service].records == nil || !Recorded(v.req.Key, h.cfg.RecordShare) {
 		return
 	}
-	h.here[v.req.Service].records.Append(at, appendHostRecord(h.recordBuf[:0], v.req.Key, v.arrived, v.done, PackDemand(v.cpu, h.cfg.Node)))
+	b := appendHostRecord(h.recordBuf[:0], v.req.Key, v.arrived, v.done, PackDemand(v.cpu, h.cfg.Node))
+	if h.hw.burnCPU != nil {
+		b = binary.LittleEndian.AppendUint64(b, uint64(v.service))
+	}
+	h.here[v.req.Service].records.Append(at, b)
 }
 
 func appendHostRecord(b []byte, key rdr.Key, arrived, done dsv.Instant, demand uint64) []byte {

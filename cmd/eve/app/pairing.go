@@ -42,6 +42,7 @@ type pairing struct {
 	client   runs.Client
 	noise    *runs.Noise
 	strange  int // records of requests that were not planned, or recorded twice
+	missing  int // requests of which a server recorded nothing
 }
 
 // pair computes the exact path of a run's plan and finds what the run recorded of each request.

@@ -1,0 +1,293 @@
+package app
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/exact"
+	"github.com/eve-emulation/eve/fase/runs"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/user"
+	"github.com/eve-emulation/eve/rdr"
+)
+
+// mostCalls is how many calls a request of a system makes at most.
+const mostCalls = 8
+
+// An asked is one request of a system, and the calls that it makes.
+type asked struct {
+	group int
+	key   rdr.Key
+	due   dsv.Instant
+	n     int
+	calls [mostCalls]calledAt
+}
+
+// A calledAt is a call: what it demands, and where its server had read it.
+type calledAt struct {
+	key    rdr.Key
+	demand int64
+	at     dsv.Instant // of its arrival; 0: not known
+	done   dsv.Instant // at its server
+	took   int64       // ns that its server measured
+	server int
+}
+
+// A course is the requests of a system, in order of due, on the way to their exact path. Where the instants at which servers read requests
+// are known, they are the arrivals; else requests arrive when they are due, and a next call when the one before has departed.
+type course struct {
+	asked []asked
+	read  bool
+}
+
+// add appends a request with what its calls demand.
+func (c *course) add(group int, b *rdr.Block, key rdr.Key, due dsv.Instant) {
+	a := asked{group: group, key: key, due: due}
+	b.Draw(key, "", func(d *rdr.Demand) {
+		if d.Op == rdr.OpCall && a.n < mostCalls {
+			a.calls[a.n] = calledAt{key: d.Key, demand: cpuDemand(d.Block, d.Key)}
+			a.n++
+		}
+	})
+	c.asked = append(c.asked, a)
+}
+
+// planned is what the open groups of a plan ask until an instant.
+func planned(groups []user.Config, end dsv.Instant) *course {
+	c := &course{}
+	for i := range groups {
+		g := &groups[i]
+		for key, due := range until(g, end) {
+			c.add(i, g.Request, key, due)
+		}
+	}
+	c.sort()
+	return c
+}
+
+// rounds is what the users of a closed group ask of one station until an instant.
+func rounds(g *user.Config, cores int, end dsv.Instant) *course {
+	c := &course{}
+	for _, r := range exact.ClosedFCFS(cores, g.Users, g.Start, end,
+		func(u int, n uint64) int64 { return int64(g.ThinkTime(uint64(u), n)) },
+		func(u int, n uint64) int64 { return cpuDemand(g.Request, g.Key(uint64(u), n)) }) {
+		c.add(0, g.Request, g.Key(uint64(r.User), r.N), r.Arrival)
+	}
+	c.sort()
+	return c
+}
+
+func (c *course) sort() {
+	slices.SortStableFunc(c.asked, func(a, b asked) int { return cmp.Compare(a.due, b.due) })
+}
+
+// observe learns what the servers recorded of each call. It returns how many requests have a call that was not recorded, and leaves them
+// out: they were under way when the run ended.
+func (c *course) observe(h runs.History, services []string) (missing int, err error) {
+	visits := map[rdr.Key]runs.Visit{}
+	for _, s := range services {
+		if err := runs.Visits(h, s, func(v runs.Visit) error {
+			visits[rdr.Key(v.Key)] = v
+			return nil
+		}); err != nil {
+			return 0, err
+		}
+	}
+	c.read = true
+	whole := c.asked[:0]
+	for _, a := range c.asked {
+		found := true
+		for i := range a.n {
+			k := &a.calls[i]
+			v, ok := visits[k.key]
+			found = found && ok
+			k.at, k.done, k.server, k.took = v.Arrived, v.Done, v.Server, int64(v.Service)
+		}
+		if !found {
+			missing++
+			continue
+		}
+		whole = append(whole, a)
+	}
+	c.asked = whole
+	return missing, nil
+}
+
+// from is when a request is taken to have begun: when its first call was read, or when it was due.
+func (c *course) from(i int) dsv.Instant {
+	a := &c.asked[i]
+	if !c.read {
+		return a.due
+	}
+	first := a.calls[0].at
+	for _, k := range a.calls[1:a.n] {
+		first = min(first, k.at)
+	}
+	return first
+}
+
+// station passes the k-th call of all requests through a station: at tells when each arrives.
+func (c *course) station(k int, at func(i int) dsv.Instant, serve func(order []int, jobs []exact.Job) []dsv.Instant) []dsv.Instant {
+	order := make([]int, len(c.asked))
+	arrivals := make([]dsv.Instant, len(c.asked))
+	for i := range order {
+		order[i], arrivals[i] = i, at(i)
+	}
+	// Requests that a loop read at one instant are in no order but that in which the server took them.
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(arrivals[a], arrivals[b]), cmp.Compare(c.asked[a].calls[k].done, c.asked[b].calls[k].done))
+	})
+	jobs := make([]exact.Job, len(order))
+	for n, i := range order {
+		jobs[n] = exact.Job{Arrival: arrivals[i], Demand: c.asked[i].calls[k].demand}
+	}
+	out := make([]dsv.Instant, len(order))
+	for n, d := range serve(order, jobs) {
+		out[order[n]] = d
+	}
+	return out
+}
+
+// arrival is when the k-th call arrives at its station.
+func (c *course) arrival(k int) func(i int) dsv.Instant {
+	return func(i int) dsv.Instant {
+		if c.read {
+			return c.asked[i].calls[k].at
+		}
+		return c.asked[i].due
+	}
+}
+
+// single is the path through one station.
+func (c *course) single(path func([]exact.Job) []dsv.Instant) []dsv.Instant {
+	return c.station(0, c.arrival(0), func(_ []int, jobs []exact.Job) []dsv.Instant { return path(jobs) })
+}
+
+// byGroup is the path through one station at which a group of a lower number goes first.
+func (c *course) byGroup() []dsv.Instant {
+	return c.station(0, c.arrival(0), func(order []int, jobs []exact.Job) []dsv.Instant {
+		return exact.NonPreemptive(1, jobs, func(n int) int64 { return int64(c.asked[order[n]].group) })
+	})
+}
+
+// tandem is the path through stations one after the other.
+func (c *course) tandem() []dsv.Instant {
+	at := c.arrival(0)
+	var out []dsv.Instant
+	for k := range c.asked[0].n {
+		out = c.station(k, at, func(_ []int, jobs []exact.Job) []dsv.Instant { return exact.FCFS(1, jobs) })
+		departed := out
+		at = func(i int) dsv.Instant { return departed[i] }
+	}
+	return out
+}
+
+// forkJoin is the path through stations that are asked at once.
+func (c *course) forkJoin() []dsv.Instant {
+	out := make([]dsv.Instant, len(c.asked))
+	for k := range c.asked[0].n {
+		for i, d := range c.station(k, c.arrival(k), func(_ []int, jobs []exact.Job) []dsv.Instant { return exact.FCFS(1, jobs) }) {
+			out[i] = max(out[i], d)
+		}
+	}
+	return out
+}
+
+// perServer is the path through many stations, each request at the one that it was sent to: which that is must have been observed.
+func (c *course) perServer() []dsv.Instant {
+	return c.station(0, c.arrival(0), func(order []int, jobs []exact.Job) []dsv.Instant {
+		free := map[int]dsv.Instant{}
+		out := make([]dsv.Instant, len(jobs))
+		for n, j := range jobs {
+			s := c.asked[order[n]].calls[0].server
+			free[s] = max(free[s], j.Arrival) + dsv.Instant(j.Demand)
+			out[n] = free[s]
+		}
+		return out
+	})
+}
+
+// measured is the path through one station with the service times that it measured itself.
+func (c *course) measured() []dsv.Instant {
+	return c.station(0, c.arrival(0), func(order []int, jobs []exact.Job) []dsv.Instant {
+		for n := range jobs {
+			jobs[n].Demand = c.asked[order[n]].calls[0].took
+		}
+		return exact.FCFS(1, jobs)
+	})
+}
+
+// pairUp pairs the requests of a system with what a run recorded of them. Those of groups that do not count are left out. For real, requests
+// count from when their server had read them.
+func (s *system) pairUp(plan *scenario.Plan, o *outcome, virtual bool) (*pairing, error) {
+	folder, err := runs.Open(o.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	h := folder.History()
+	groups, services := s.parts(plan)
+	c, strange := &course{}, 0
+	got := map[rdr.Key]user.Record{}
+	for i := range groups {
+		g := &groups[i]
+		err := runs.Requests(h, g.Name, func(r user.Record) error {
+			if _, twice := got[r.Key]; twice {
+				strange++
+			}
+			got[r.Key] = r
+			if !virtual {
+				c.add(i, g.Request, r.Key, r.Due)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	missing := 0
+	switch {
+	case !virtual:
+		c.sort()
+		missing, err = c.observe(h, services)
+	case s.closed:
+		c = rounds(&groups[0], 1, groups[0].End)
+	default:
+		c = planned(groups, dsv.At(plan.Duration))
+	}
+	p := &pairing{from: dsv.At(plan.Warmup), to: dsv.At(plan.Duration), noise: o.noise, strange: strange, client: o.summary.Clients[groups[0].Name]}
+	p.missing = missing
+	if err != nil || len(c.asked) == 0 {
+		return p, err
+	}
+	for i, want := range s.path(c) {
+		a := &c.asked[i]
+		if s.of != nil && !s.of(a.group) {
+			continue
+		}
+		r := got[a.key]
+		if r.Done != 0 && r.Due != a.due {
+			p.strange++
+		}
+		p.requests = append(p.requests, paired{due: c.from(i), want: want, got: r.Done, cause: r.Cause})
+	}
+	slices.SortStableFunc(p.requests, func(a, b paired) int { return cmp.Compare(a.due, b.due) })
+	return p, nil
+}
+
+// parts are the groups and services of a plan that are of this system, by its tag.
+func (s *system) parts(plan *scenario.Plan) (groups []user.Config, services []string) {
+	own := func(name string) bool { return len(name) > len(s.tag) && name[:len(s.tag)] == s.tag }
+	for i := range plan.Clients {
+		if own(plan.Clients[i].Name) {
+			groups = append(groups, plan.Clients[i])
+		}
+	}
+	for _, name := range plan.Topology.Services {
+		if own(name) {
+			services = append(services, name)
+		}
+	}
+	return groups, services
+}
