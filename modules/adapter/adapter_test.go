@@ -49,10 +49,20 @@ type inside struct {
 
 func begin(t *testing.T) *inside {
 	t.Helper()
+	return beginWith(t, load(t, text))
+}
+
+func load(t *testing.T, text string) *scenario.Plan {
+	t.Helper()
 	plan, err := scenario.Load("small.yaml", []byte(text), scenario.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return plan
+}
+
+func beginWith(t *testing.T, plan *scenario.Plan) *inside {
+	t.Helper()
 	in := &inside{t: t, plan: plan, failed: make(chan evekernel.ModuleEvent, 16)}
 	k, err := evekernel.New(evekernel.Config{Run: "test", OnModule: func(e evekernel.ModuleEvent) {
 		if e.State == evekernel.Failed {

@@ -128,7 +128,7 @@ func (p *Program) answer(act *wire.Act, told func(cause string)) adapt.Answer {
 		return a
 	}
 	if c := &p.plan.Adapt.Controls[p.Control]; c.Actuator.Verb == "" {
-		p.tell(errors.New("answered with a value, which nothing takes: the scenario says by `service` or `set` what it controls"), told)
+		p.tell(errors.New("answered with a value, which nothing takes: the scenario says by scale, limit, degrade or set what it controls"), told)
 		return adapt.None()
 	}
 	a.Value = *act.Value
