@@ -187,9 +187,9 @@ func (l *Loop) come1(at dsv.Instant, t *task, c coming) (came bool, cause string
 	switch {
 	case ready && copied:
 		return true, ""
-	case l.dead(c.server, c.begun):
+	case l.dead(c.server, c.begun.Add(Notice)):
 		return false, c.server + " is down"
-	case !copied && l.dead(c.source, c.begun):
+	case !copied && l.dead(c.source, c.begun.Add(Notice)):
 		return false, fmt.Sprintf("%s went down before %s was copied", c.source, s)
 	case !ready && at >= c.begun.Add(ReadyPatience):
 		return false, fmt.Sprintf("%s was not ready for %s after %s", c.server, s, seconds(ReadyPatience))

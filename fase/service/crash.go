@@ -138,6 +138,13 @@ func (h *Host) wanted() bool {
 // idle turns a server on standby off that holds nothing any more.
 func (h *Host) idle(at dsv.Instant) {
 	if h.cfg.Standby && h.trouble.power == powerUp && !h.wanted() {
+		h.run.Agenda.Push(at, Event{Kind: eventIdle}) // another mapping of this instant may name it
+	}
+}
+
+// rest turns a server on standby off that nothing has named meanwhile.
+func (h *Host) rest(at dsv.Instant) {
+	if h.trouble.power == powerUp && !h.wanted() {
 		h.turn(at, powerOff)
 	}
 }
