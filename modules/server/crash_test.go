@@ -29,9 +29,14 @@ func TestCrash(t *testing.T) {
 		run  machine.Run
 		long string
 	}{
-		{"reactors", machine.Hold, "cpu 100s reply 1KiB"}, {"pool", machine.Burn, burn},
-		{"sped-poll", machine.Hold, "cpu 100s"}, {"uring", machine.Hold, "cpu 100s"}, {"amped", machine.Burn, burn},
-		{"threads", machine.Hold, "cpu 100s"}, {"seda", machine.Hold, "cpu 100s"}, {"actors", machine.Burn, burn},
+		{"reactors", machine.Hold, "cpu 100s reply 1KiB"},
+		{"pool", machine.Burn, burn},
+		{"sped-poll", machine.Hold, "cpu 100s"},
+		{"uring", machine.Hold, "cpu 100s"},
+		{"amped", machine.Burn, burn},
+		{"threads", machine.Hold, "cpu 100s"},
+		{"seda", machine.Hold, "cpu 100s"},
+		{"actors", machine.Burn, burn},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
 			if testing.Short() && c.kind != "reactors" && c.kind != "pool" {
