@@ -234,6 +234,7 @@ func (t *truth) exit() error {
 	}
 	for _, c := range t.claims {
 		e.ExpectFailed = e.ExpectFailed || c.verdict == stat.Fail
+		e.NotCertified = e.NotCertified || c.verdict == notCertified
 	}
 	for _, v := range t.verdicts {
 		switch v.verdict {
