@@ -37,7 +37,7 @@ func (l *Loop) place(at dsv.Instant, t *task, a *Action, p *place) {
 		return
 	}
 	l.decide(at, t, "decided", "")
-	l.hold(t, p)
+	l.occupy(t, p)
 	x := l.cfg.Topology.Servers[a.Server]
 	if a.Verb == Retire {
 		l.leave(at, t, a, []string{x})
@@ -47,8 +47,8 @@ func (l *Loop) place(at dsv.Instant, t *task, a *Action, p *place) {
 	l.come(at, t, a, []string{x})
 }
 
-// hold makes a task the one that moves replicas of a service.
-func (l *Loop) hold(t *task, p *place) { p.holder, t.placing = t, true }
+// occupy makes a task the one that moves replicas of a service.
+func (l *Loop) occupy(t *task, p *place) { p.holder, t.placing = t, true }
 
 // refused returns why an action on one replica cannot be taken, or "".
 func (l *Loop) refused(a *Action, p *place) string {
@@ -95,10 +95,11 @@ func (l *Loop) come(at dsv.Instant, t *task, a *Action, servers []string) {
 			allowance += time.Duration(size / slowestCopy * float64(time.Second))
 		}
 	}
+	stop := a.Stopped || a.Verb == Move && a.Service < len(l.cfg.Services) && l.cfg.Services[a.Service].StopToMove
 	for _, x := range servers {
 		since := l.publish(at, a.Service, func(m *service.Mapping) {
 			for i := range m.Replicas {
-				if a.Stopped && m.Replicas[i].State == service.Serving {
+				if stop && m.Replicas[i].State == service.Serving {
 					m.Replicas[i].State = service.Stopped
 				}
 			}

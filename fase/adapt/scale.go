@@ -76,7 +76,7 @@ func (l *Loop) scale(at dsv.Instant, t *task, a *Action, p *place) bool {
 		l.phase(at, before, "done", "", fmt.Sprintf("%s of %s took its place", a.Text, t.by))
 		l.end(before, false)
 	}
-	l.hold(t, p)
+	l.occupy(t, p)
 	if have := held(&p.mapping); have < n {
 		l.grow(at, t, a, p, n-have)
 	} else {

@@ -6,6 +6,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/eve-emulation/eve/fase/runs"
 )
 
 // A figure is panels on one x axis, in one or more columns, with the decisions as marks through all of them.
@@ -19,7 +21,8 @@ type figure struct {
 	xLog    bool
 	warmup  float64 // shaded from `from` to here
 	marks   []mark
-	numbers bool // marks carry their number only
+	copies  []runs.Interval // tinted: copies of services
+	numbers bool            // marks carry their number only
 }
 
 // A mark is a vertical line through all panels.
@@ -177,6 +180,7 @@ func (f *figure) paintCell(k *cell) {
 		x := d.X(k.plot.X.Norm(math.Min(f.warmup, f.to)))
 		d.FillPolygon(warmTone(), []vg.Point{d.Min, {X: x, Y: d.Min.Y}, {X: x, Y: d.Max.Y}, {X: d.Min.X, Y: d.Max.Y}})
 	}
+	bands{f.copies, faint(hue(2), 40)}.Plot(d, k.plot)
 	var major []plot.Tick
 	for _, t := range f.xTicks {
 		if t.Label != "" {

@@ -128,4 +128,3 @@ func compareKeys(calls, done []rdr.Key) (lost, twice int64) {
 	}
 	return lost, twice
 }
-

@@ -51,6 +51,7 @@ type Summary struct {
 	Checks    []Check                           `json:"checks"`
 	Books     *Bookkeeping                      `json:"books"`
 	Decisions []Decision                        `json:"decisions"`
+	Transfers []Transfer                        `json:"transfers,omitempty"` // copies of services
 	Expect    []Expect                          `json:"expect"`
 	// Adaptation says how well the run adapted; absent where nothing could, and there is no `slo:`.
 	Adaptation *Adaptation `json:"adaptation,omitempty"`

@@ -87,7 +87,7 @@ func (c *compiler) services() {
 	for _, n := range c.raw.services {
 		topo.Services = append(topo.Services, n.name)
 		cfg := service.Config{
-			Name: n.name, Size: machine.Bytes(n.v.size.v), FailEmpty: n.v.empty.v == "fail",
+			Name: n.name, Size: machine.Bytes(n.v.size.v), FailEmpty: n.v.empty.v == "fail", StopToMove: n.v.move.v == "stopped",
 			Pool:   service.PoolConfig{Threads: n.v.pool.threads.v, Queue: n.v.pool.queue.v},
 			Health: n.v.health.config(),
 		}

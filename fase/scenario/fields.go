@@ -63,6 +63,7 @@ type rawService struct {
 	weights  []rawServerWeight
 	pool     rawPool
 	empty    spot[string]
+	move     spot[string]
 	health   rawHealth
 	requests rawRequests
 }
@@ -204,6 +205,7 @@ func serviceFields(s *rawService) []field {
 		{key: "on", value: texts(&s.on, "server", many), need: true, help: "the servers that may hold it, in order, such as [server_1]; at the start all of them do, or those that `replicas` says"},
 		{key: "replicas", value: replicas(&s.replicas), help: "how many of them hold it: a number at the start, or {start: 2, least: 1, most: 8}"},
 		{key: "size", value: amount(&s.size, sizeUnit(), bounds{0, 1 << 50, "at most 1024TiB"}), def: "0", help: "what a move or a replication copies"},
+		{key: "move", value: choice(&s.move, "live", "stopped"), def: "live", help: "how a move goes that does not say it: the old place serves until the copy has come, or nobody does"},
 		{key: "empty", value: choice(&s.empty, "queue", "fail"), def: "queue", help: "while no server serves it, its callers wait within their patience, or their calls fail at once with 503 (cause unavailable)"},
 		{key: "balance", value: balance(&s.balance), def: "random", help: "how callers pick a replica; see below"},
 		{key: "weights", value: serverWeights(&s.weights), help: "of replicas, by server, where they are not 1: {server_1: 3}"},

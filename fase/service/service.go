@@ -50,6 +50,8 @@ type Config struct {
 	Start, Least, Most int
 	// FailEmpty says that callers do not wait while no server serves it: their calls fail at once, as [Unavailable].
 	FailEmpty bool
+	// StopToMove says that a move stops it until its copy has come, whether the action says so or not.
+	StopToMove bool
 
 	Size    machine.Bytes // what a move or a replication copies
 	Balance Balance
