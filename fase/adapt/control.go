@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -256,19 +257,17 @@ func (c *control) readings() map[string]float64 {
 
 // said is what decisions tell for a condition.
 func (c *control) said() string {
-	s := c.Kind
+	seen := make([]string, len(c.Metrics))
 	for k := range c.Metrics {
-		if k == 0 {
-			s += " of "
-		} else {
-			s += ", "
-		}
-		s += c.Metrics[k].Text
+		seen[k] = c.Metrics[k].Text
 		if t := c.Metrics[k].Target; !math.IsNaN(t) {
-			s += " toward " + strconv.FormatFloat(t, 'g', 4, 64)
+			seen[k] += " toward " + strconv.FormatFloat(t, 'g', 4, 64)
 		}
 	}
-	return s
+	if len(seen) == 0 {
+		return c.Kind
+	}
+	return c.Kind + " of " + strings.Join(seen, ", ")
 }
 
 // windowed is a view in which what names no window has that of a control.

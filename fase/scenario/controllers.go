@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm/expr"
@@ -102,23 +103,11 @@ func controllerFields(r *rawControl) []field {
 	for _, k := range controllerKeys(r) {
 		f := k.field
 		if k.kinds != "" && f.key != "exec" && f.key != "expr" && f.key != "utility" {
-			f.help = joined(k.kinds) + ": " + f.help
+			f.help = strings.Join(strings.Fields(k.kinds), ", ") + ": " + f.help
 		}
 		list = append(list, f)
 	}
 	return list
-}
-
-func joined(kinds string) string {
-	out := ""
-	for _, r := range kinds {
-		if r == ' ' {
-			out += ", "
-			continue
-		}
-		out += string(r)
-	}
-	return out
 }
 
 func controllerKeys(r *rawControl) []controlKey {
@@ -151,7 +140,7 @@ func controllerKeys(r *rawControl) []controlKey {
 		of("throttle", field{key: "accepts", value: text(&r.accepts), help: "the rate of what was accepted, where `metric` is the rate of what was asked"}),
 		of("hpa keda predictive gradient2", field{key: "tolerance", value: amount(&r.tolerance, plainUnit(), bounds{0, 10, "from 0 to 10"}), help: "no change where metric and target differ by less, relatively; without it 0.1; gradient2: how much longer than in the long run is taken for normal, without it 1.5"}),
 		of("hpa keda", field{key: "up", value: section(&r.up.at, "up", scalingFields(&r.up)), help: "how fast it grows"}),
-		of("hpa keda", field{key: "down", value: section(&r.down.at, "down", scalingFields(&r.down)), help: "how fast it shrinks"}),
+		of("hpa keda", field{key: "down", value: section(&r.down.at, "down", scalingFields(&r.down)).like("mapping, as `up`"), help: "how fast it shrinks"}),
 		of("keda", field{key: "activation", value: level(&r.activation), help: "a metric above it wakes a service without replicas; without it 0"}),
 		of("keda", field{key: "cooldown", value: duration(&r.cooldown, least, false), help: "after so long without activity it has none; without it 5min"}),
 		of("pi", field{key: "kp", value: level(&r.kp), help: "of the value, per relative error; below 0 where the value has to fall for the metric to fall"}),
