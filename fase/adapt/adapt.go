@@ -76,6 +76,9 @@ type Config struct {
 	Follows  []Follow
 	Controls []Control
 	End      dsv.Instant
+	// Arrives is when the Loop learns of a variable that is written at an instant: then, or later, where a partition keeps it back;
+	// dsv.Never where none heals. Nil: at once.
+	Arrives func(at dsv.Instant, n dsv.Name) dsv.Instant
 }
 
 // DecisionsName is the variable that holds every decision: Bytes, one JSON Decision a write.

@@ -28,6 +28,8 @@ type Loop struct {
 	powers   []power             // by server; nil where no action moves a service
 	next     dsv.Instant
 
+	held step.Agenda[dsv.Instant, dsv.Update] // updates that a partition keeps back
+
 	effects, handed []step.Effect
 	outputs         []output
 }
@@ -41,11 +43,12 @@ type place struct {
 
 // topic is one variable that the Loop watches.
 type topic struct {
-	series *series   // where rules read it
-	place  *place    // where it is a mapping
-	value  dsv.Value // the latest
-	ack    bool      // actions wait for it
-	server int       // where it tells whether a server is up: its index + 1
+	series *series     // where rules read it
+	place  *place      // where it is a mapping
+	value  dsv.Value   // the latest
+	ack    bool        // actions wait for it
+	due    dsv.Instant // when its latest update arrives, or did
+	server int         // where it tells whether a server is up: its index + 1
 }
 
 // output is a write that an effect refers to; its Ref is valid once.
@@ -171,6 +174,15 @@ func (l *Loop) Changed(at dsv.Instant, u dsv.Update) {
 	if t == nil || l.over(at) {
 		return
 	}
+	if due := l.arrival(at, t, u.Name); due > at {
+		l.await(due, u)
+		return
+	}
+	l.learn(at, t, u)
+}
+
+// learn takes an update that has arrived.
+func (l *Loop) learn(at dsv.Instant, t *topic, u dsv.Update) {
 	if t.series != nil {
 		t.series.add(at, u)
 	}
@@ -213,6 +225,9 @@ func (l *Loop) Next() dsv.Instant {
 	for _, c := range l.controls {
 		next = min(next, c.due())
 	}
+	if due, _, ok := l.held.Peek(); ok {
+		next = min(next, due)
+	}
 	if l.over(next) {
 		return dsv.Never
 	}
@@ -224,6 +239,7 @@ func (l *Loop) Advance(to dsv.Instant) {
 	if l.over(to) {
 		return
 	}
+	l.release(to)
 	l.progress(to)
 	if to >= l.next {
 		for l.next <= to {

@@ -124,6 +124,7 @@ func (c *compiler) compile() error {
 	c.demands()
 	c.plan.Warnings = c.sorted(c.warnings)
 	c.plan.compiled = c
+	c.plan.Adapt.Arrives = c.plan.arrivals()
 	return c.err()
 }
 
