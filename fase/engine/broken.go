@@ -66,6 +66,48 @@ func (r *reactor) Restore() {
 	}
 }
 
+// HangUp implements Loop.
+func (r *reactor) HangUp(ref Ref) {
+	if i := ref.loop(); i != r.index {
+		r.e.Post(i, func(l Loop) { l.HangUp(ref) })
+	} else if r.find(ref) != nil {
+		_ = netpoll.Disconnect(int(r.conns.at(ref.slot()).fd)) // one that has broken already is as it should be
+	}
+}
+
+// HangUp implements Loop, under the handler's lock.
+func (s *shared) HangUp(ref Ref) { s.model.hangUp(ref) }
+
+func (ts *talks) hangUp(ref Ref) {
+	if t, due := ts.find(ref); due {
+		_ = netpoll.Disconnect(t.fd)
+	}
+}
+
+func (e *seda) hangUp(ref Ref) {
+	c := e.at(ref.slot())
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.find(ref.serial()) != nil && c.fd >= 0 {
+		_ = netpoll.Disconnect(int(c.fd))
+	}
+}
+
+func (e *actors) hangUp(ref Ref) {
+	c := e.at(ref.slot())
+	if c == nil || !e.spares.awaits(c, ref.serial()) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.alive && c.fd >= 0 {
+		_ = netpoll.Disconnect(int(c.fd))
+	}
+}
+
 // Break implements Loop, under the handler's lock. The listening socket is the keeper's.
 func (s *shared) Break() {
 	s.model.disconnect()

@@ -107,6 +107,9 @@ type Loop interface {
 	// Break breaks every connection of the engine with a reset and has new ones refused until Restore, as if the server had
 	// crashed. Requests under way still have to be answered, to nobody.
 	Break()
+	// HangUp breaks the connection of a request with a reset, unless the request is answered already. It still has to be answered,
+	// to nobody, as do others on the connection.
+	HangUp(ref Ref)
 	// Restore has connections accepted again, at the same address. It does nothing before a Break.
 	Restore()
 }

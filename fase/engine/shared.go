@@ -46,6 +46,8 @@ type model interface {
 	respond(ref Ref, res *Response) bool
 	// disconnect breaks every connection with a reset; whoever serves it closes it. The handler's lock is held.
 	disconnect()
+	// hangUp breaks the connection of a request likewise, unless it is answered already.
+	hangUp(ref Ref)
 	work(ref Ref, kind WorkKind, fn func(*Thread)) bool
 }
 

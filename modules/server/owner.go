@@ -259,7 +259,8 @@ func (o *owner) Route(_ int, e step.Effect) {
 		o.reply(e)
 	case step.Call:
 		o.call(e)
-	case step.Reset: // a thread may wait for it; its connection is broken
+	case step.Reset: // a thread may wait for the response
+		o.loop.HangUp(engine.Ref(e.Key))
 		o.loop.Respond(engine.Ref(e.Key), engine.Response{Status: 503, Close: true})
 	case step.Down:
 		o.crash()

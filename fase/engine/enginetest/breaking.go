@@ -12,7 +12,39 @@ import (
 
 // breaking tests what a server that crashes asks of its engine.
 func (s suite) breaking() map[string]func(*testing.T) {
-	return map[string]func(*testing.T){"breaks and is restored": s.breaks}
+	return map[string]func(*testing.T){"breaks and is restored": s.breaks, "hangs up on one": s.hangsUp}
+}
+
+// One connection is reset, that of a request without an answer; others do not notice, nor does it matter to hang up on one that is
+// answered.
+func (s suite) hangsUp(t *testing.T) {
+	sv := s.start(t, engine.Config{Reactors: 2})
+	for range 3 {
+		one, other := sv.dial(t), sv.dial(t)
+		other.get("/fill/1")
+		other.expect("GET", 200, "0")
+		one.get("/never")
+		done := make(chan struct{})
+		for _, h := range sv.handlers {
+			go func() {
+				select {
+				case ref := <-h.never:
+					sv.Post(0, func(l engine.Loop) {
+						l.HangUp(ref)
+						l.Respond(ref, engine.Response{Status: 503, Close: true})
+						l.HangUp(ref)
+					})
+				case <-done:
+				}
+			}()
+		}
+		if _, err := one.r.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("read a connection that was hung up on: got %v, want a reset", err)
+		}
+		close(done)
+		other.get("/fill/1")
+		other.expect("GET", 200, "0")
+	}
 }
 
 func (s suite) breaks(t *testing.T) {
