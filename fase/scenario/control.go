@@ -213,7 +213,7 @@ func (c *compiler) controlBounds(n *named[rawControl], ctl *adapt.Control) {
 	at := cmp.Or(raw.most.at, raw.least.at, raw.scale.at, n.at)
 	switch {
 	case a.Verb == adapt.Scale && (a.Most <= a.Least || most > a.Most):
-		c.at(at, fmt.Sprintf("service %s has %g servers to be on", c.plan.Topology.Services[a.Service], a.Most), "write on: [SERVER, …] with more servers, and replicas: 1 to begin with one")
+		c.at(at, fmt.Sprintf("service %s may be on %g of its servers, no more and no less", c.plan.Topology.Services[a.Service], a.Most), "name more servers in its `on`, and write replicas: 1, say, to begin with one")
 		return
 	case (raw.least.written() || raw.most.written()) && most <= least:
 		c.at(at, fmt.Sprintf("%g is not below %g", least, most), "least is below most")
