@@ -253,9 +253,13 @@ func (t *truth) tell() {
 		if !math.IsNaN(v.clean) {
 			clean = fmt.Sprintf("%.0f %%", 100*v.clean)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%+.3f ms (%+.2f %%)\t%+.3f to %+.3f ms\t%s\t%s\t%.8s\t%d\t%s\n",
-			v.name, v.kind, v.seed, v.n, milli(v.exact), milli(v.measured), 1e3*v.diff.Value, 100*v.diff.Value/v.exact,
-			1e3*v.diff.Low, 1e3*v.diff.High, milli(v.p99), clean, v.sha256, v.offPlan, v.verdict)
+		diff, interval := "–", "–"
+		if !math.IsNaN(v.diff.Value) {
+			diff = fmt.Sprintf("%+.3f ms (%+.2f %%)", 1e3*v.diff.Value, 100*v.diff.Value/v.exact)
+			interval = fmt.Sprintf("%+.3f to %+.3f ms", 1e3*v.diff.Low, 1e3*v.diff.High)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%.8s\t%d\t%s\n",
+			v.name, v.kind, v.seed, v.n, milli(v.exact), milli(v.measured), diff, interval, milli(v.p99), clean, v.sha256, v.offPlan, v.verdict)
 	}
 	_ = w.Flush()
 	for _, v := range t.verdicts {

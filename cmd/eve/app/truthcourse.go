@@ -12,16 +12,12 @@ import (
 	"github.com/eve-emulation/eve/rdr"
 )
 
-// mostCalls is how many calls a request of a system makes at most.
-const mostCalls = 8
-
 // An asked is one request of a system, and the calls that it makes.
 type asked struct {
 	group int
 	key   rdr.Key
 	due   dsv.Instant
-	n     int
-	calls [mostCalls]calledAt
+	calls []calledAt // of the course's
 }
 
 // A calledAt is a call: what it demands, and where its server had read it.
@@ -38,19 +34,20 @@ type calledAt struct {
 // are known, they are the arrivals; else requests arrive when they are due, and a next call when the one before has departed.
 type course struct {
 	asked []asked
+	calls []calledAt // of requests, one after the other
 	read  bool
 }
 
 // add appends a request with what its calls demand.
 func (c *course) add(group int, b *rdr.Block, key rdr.Key, due dsv.Instant) {
-	a := asked{group: group, key: key, due: due}
+	from := len(c.calls)
 	b.Draw(key, "", func(d *rdr.Demand) {
-		if d.Op == rdr.OpCall && a.n < mostCalls {
-			a.calls[a.n] = calledAt{key: d.Key, demand: cpuDemand(d.Block, d.Key)}
-			a.n++
+		if d.Op == rdr.OpCall {
+			c.calls = append(c.calls, calledAt{key: d.Key, demand: cpuDemand(d.Block, d.Key)})
 		}
 	})
-	c.asked = append(c.asked, a)
+	n := len(c.calls) // where there is no more room, those of earlier requests stay where they are
+	c.asked = append(c.asked, asked{group: group, key: key, due: due, calls: c.calls[from:n:n]})
 }
 
 // planned is what the open groups of a plan ask until an instant.
@@ -79,7 +76,10 @@ func rounds(g *user.Config, cores int, end dsv.Instant) *course {
 }
 
 func (c *course) sort() {
-	slices.SortStableFunc(c.asked, func(a, b asked) int { return cmp.Compare(a.due, b.due) })
+	earlier := func(a, b asked) int { return cmp.Compare(a.due, b.due) }
+	if !slices.IsSortedFunc(c.asked, earlier) {
+		slices.SortStableFunc(c.asked, earlier)
+	}
 }
 
 // observe learns what the servers recorded of each call. It returns how many requests have a call that was not recorded, and leaves them
@@ -98,7 +98,7 @@ func (c *course) observe(h runs.History, services []string) (missing int, err er
 	whole := c.asked[:0]
 	for _, a := range c.asked {
 		found := true
-		for i := range a.n {
+		for i := range a.calls {
 			k := &a.calls[i]
 			v, ok := visits[k.key]
 			found = found && ok
@@ -121,7 +121,7 @@ func (c *course) from(i int) dsv.Instant {
 		return a.due
 	}
 	first := a.calls[0].at
-	for _, k := range a.calls[1:a.n] {
+	for _, k := range a.calls[1:] {
 		first = min(first, k.at)
 	}
 	return first
@@ -135,9 +135,12 @@ func (c *course) station(k int, at func(i int) dsv.Instant, serve func(order []i
 		order[i], arrivals[i] = i, at(i)
 	}
 	// Requests that a loop read at one instant are in no order but that in which the server took them.
-	slices.SortStableFunc(order, func(a, b int) int {
+	before := func(a, b int) int {
 		return cmp.Or(cmp.Compare(arrivals[a], arrivals[b]), cmp.Compare(c.asked[a].calls[k].done, c.asked[b].calls[k].done))
-	})
+	}
+	if !slices.IsSortedFunc(order, before) {
+		slices.SortStableFunc(order, before)
+	}
 	jobs := make([]exact.Job, len(order))
 	for n, i := range order {
 		jobs[n] = exact.Job{Arrival: arrivals[i], Demand: c.asked[i].calls[k].demand}
@@ -175,7 +178,7 @@ func (c *course) byGroup() []dsv.Instant {
 func (c *course) tandem() []dsv.Instant {
 	at := c.arrival(0)
 	var out []dsv.Instant
-	for k := range c.asked[0].n {
+	for k := range c.asked[0].calls {
 		out = c.station(k, at, func(_ []int, jobs []exact.Job) []dsv.Instant { return exact.FCFS(1, jobs) })
 		departed := out
 		at = func(i int) dsv.Instant { return departed[i] }
@@ -186,12 +189,27 @@ func (c *course) tandem() []dsv.Instant {
 // forkJoin is the path through stations that are asked at once.
 func (c *course) forkJoin() []dsv.Instant {
 	out := make([]dsv.Instant, len(c.asked))
-	for k := range c.asked[0].n {
+	for k := range c.asked[0].calls {
 		for i, d := range c.station(k, c.arrival(k), func(_ []int, jobs []exact.Job) []dsv.Instant { return exact.FCFS(1, jobs) }) {
 			out[i] = max(out[i], d)
 		}
 	}
 	return out
+}
+
+// shortest is the path through n stations of which each request joins the shortest of d that are drawn by its key.
+func (c *course) shortest(n, d int) []dsv.Instant {
+	return c.station(0, c.arrival(0), func(order []int, jobs []exact.Job) []dsv.Instant {
+		return exact.Shortest(n, jobs, func(job int, list []int) []int {
+			key := c.asked[order[job]].key
+			for draw := uint64(1); len(list) < d; draw++ {
+				if s := int(key.Mix(draw).Uniform() * float64(n)); !slices.Contains(list, s) {
+					list = append(list, s)
+				}
+			}
+			return list
+		})
+	})
 }
 
 // perServer is the path through many stations, each request at the one that it was sent to: which that is must have been observed.
@@ -255,13 +273,21 @@ func (s *system) pairUp(plan *scenario.Plan, o *outcome, virtual bool) (*pairing
 		c = rounds(&groups[0], 1, groups[0].End)
 	default:
 		c = planned(groups, dsv.At(plan.Duration))
+		if s.runs != nil {
+			_, err = c.observe(h, services)
+			c.read = false
+		}
 	}
 	p := &pairing{from: dsv.At(plan.Warmup), to: dsv.At(plan.Duration), noise: o.noise, strange: strange, client: o.summary.Clients[groups[0].Name]}
 	p.missing = missing
 	if err != nil || len(c.asked) == 0 {
 		return p, err
 	}
-	for i, want := range s.path(c) {
+	path := s.path
+	if s.runs != nil {
+		path = s.runs
+	}
+	for i, want := range path(c) {
 		a := &c.asked[i]
 		if s.of != nil && !s.of(a.group) {
 			continue

@@ -19,14 +19,15 @@ type system struct {
 	services   []string
 	clients    []string
 	path       func(c *course) []dsv.Instant
-	of         func(group int) bool // whose requests count; nil: all
-	theory     float64              // mean response, s
-	variance   float64              // asymptotic variance of a response by the square of the mean: what a sample tells
-	wall       bool                 // it is run for real too
-	slack      time.Duration        // by which virtual time may deviate from the path
-	closed     bool                 // arrivals follow from departures
-	fluid      bool                 // E16: the load steps up and down; judged by peak and drain
-	full       bool                 // E17: offered twice what it can carry; judged by throughput
+	runs       func(c *course) []dsv.Instant // the path of a run, where it takes more than arrivals and demands; nil: path
+	of         func(group int) bool          // whose requests count; nil: all
+	theory     float64                       // mean response, s
+	variance   float64                       // asymptotic variance of a response by the square of the mean: what a sample tells
+	wall       bool                          // it is run for real too
+	slack      time.Duration                 // by which virtual time may deviate from the path
+	closed     bool                          // arrivals follow from departures
+	fluid      bool                          // E16: the load steps up and down; judged by peak and drain
+	full       bool                          // E17: offered twice what it can carry; judged by throughput
 }
 
 // demand is the mean CPU demand of every station but where a system says otherwise: not less, so that what a wake-up costs is small beside it.
@@ -123,15 +124,34 @@ func systems() []system {
 		add(c)
 	}
 	add(priorities()...)
-	for _, x := range []struct{ rho, variance float64 }{{0.3, 3}, {0.5, 7}, {0.7, 36}, {0.9, 320}} {
+	for _, x := range []struct{ rho, variance float64 }{{0.3, 3}, {0.5, 7}, {0.7, 36}, {0.8, 85}} {
 		c := forkJoin(2, x.rho, s*must(exact.ForkJoin2(x.rho)), x.variance)
 		c.wall = x.rho == 0.7
 		add(c)
 	}
 	// Of more branches there are simulated means: Nelson and Tantawi's approximation is up to 4 % below them.
 	add(renamed(forkJoin(4, 0.5, s*3.842, 7), "E13"), renamed(forkJoin(8, 0.5, s*4.845, 7), "E13"))
+	add(real(choices(2, 2.95, 110)), choices(3, 2.33, 120))
 	add(stepUp(), saturated())
 	return list
+}
+
+// choiceServers is of how many servers E15 chooses.
+const choiceServers = 16
+
+// choices is E15: each request joins the shortest of d lines that are drawn at random, of 16 at 0.9. In the limit of many servers the mean
+// response is exact.Choices; of 16 there are simulated means. In a run requests go where Eve sends them, and the path is that of each server.
+func choices(d int, theory, variance float64) system {
+	const mean = 20e-3 // so that 16 servers do not ask for too many requests
+	return system{
+		card: "E15", name: fmt.Sprintf("shortest of %d of %d at 0.9", d, choiceServers), tag: fmt.Sprintf("j%d_", d),
+		requests: "request @job { call @s { cpu exp(20ms) } }",
+		servers:  []string{fmt.Sprintf("@x: {count: %d, cpus: 1, run: hold, process: truth}", choiceServers)},
+		services: []string{fmt.Sprintf("@s: {on: [@x], balance: power of %d}", d)},
+		clients:  []string{fmt.Sprintf("@g: {request: @job, arrive: poisson, rate: %g/s, patience: none}", 0.9*choiceServers/mean)},
+		theory:   mean * theory, variance: variance,
+		path: func(c *course) []dsv.Instant { return c.shortest(choiceServers, d) }, runs: (*course).perServer,
+	}
 }
 
 func renamed(s system, card string) system {

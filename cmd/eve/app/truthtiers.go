@@ -28,7 +28,7 @@ type precision struct {
 
 // The precisions of the command, and of the test that comes with every change.
 var (
-	wholePrecision = precision{error: 0.005, replicas: 20}
+	wholePrecision = precision{error: 0.005, replicas: 40}
 	shortPrecision = precision{error: 0.01, replicas: 16, most: 100}
 )
 

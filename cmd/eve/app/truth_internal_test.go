@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/exact"
+	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/stat"
+)
+
+func compiled(name, text string) (*scenario.Plan, error) {
+	return scenario.Load(name, []byte(text), scenario.Options{})
+}
+
+// Every system is a scenario that compiles, side by side with all others, and its tag leads its names alone.
+func TestSystemsCompile(t *testing.T) {
+	list := append(systems(), hundredAt(hundredRate))
+	plan, err := compiled("systems", scenarioOf("systems", list, 30*time.Second, systemsWarmup, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := 0
+	for i := range list {
+		gs, svcs := list[i].parts(plan)
+		groups += len(gs)
+		if len(gs) != len(list[i].clients) || len(svcs) != len(list[i].services) {
+			t.Errorf("%s: got %d groups and %d services, want %d and %d", list[i].name, len(gs), len(svcs), len(list[i].clients), len(list[i].services))
+		}
+	}
+	if groups != len(plan.Clients) {
+		t.Errorf("groups of all systems: got %d, want %d", groups, len(plan.Clients))
+	}
+}
+
+// The exact paths of the systems whose responses vary little come to what theory says; a theory that is 5 % off does not pass.
+func TestTheories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and without shared data")
+	}
+	p := precision{error: 0.01, replicas: 16, most: 17}
+	list := systems()
+	vs, err := theories(context.Background(), list, 1, p, compiled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(vs) < 12 {
+		t.Errorf("systems: got %d, want a dozen", len(vs))
+	}
+	for _, v := range vs {
+		if v.verdict != stat.Pass || !(v.measured > 0) || math.Abs(v.measured/v.exact-1) > 0.05 {
+			t.Errorf("%s: got %.4g ms, %s %q, want %.4g ms", v.name, 1e3*v.measured, v.verdict, v.notes, 1e3*v.exact)
+		}
+	}
+	wrong := systems()[:2]
+	for i := range wrong {
+		wrong[i].theory *= 1.06
+	}
+	vs, err = theories(context.Background(), wrong, 1, p, compiled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range vs {
+		if v.verdict != stat.Fail {
+			t.Errorf("%s with a wrong theory: got %s, want fail", v.name, v.verdict)
+		}
+	}
+}
+
+func TestAgainstTheory(t *testing.T) {
+	near := []float64{0.99, 1.01, 1, 0.995, 1.005, 1}
+	for _, tt := range []struct {
+		name  string
+		means []float64
+		exact float64
+		want  stat.Verdict
+	}{
+		{"on theory", near, 1, stat.Pass},
+		{"off theory", near, 1.1, stat.Fail},
+		{"too few to tell", []float64{0.5, 1.5, 1, 0.7, 1.2, 1.1}, 1, stat.Inconclusive},
+		{"one path", []float64{1}, 1, stat.Inconclusive},
+	} {
+		v := verdict{exact: tt.exact}
+		v.againstTheory(tt.means, 0.005)
+		if v.verdict != tt.want {
+			t.Errorf("%s: got %s %q, want %s", tt.name, v.verdict, v.notes, tt.want)
+		}
+	}
+}
+
+// Two stations that are asked at once, one after the other, and many of which each request has one.
+func TestCoursePaths(t *testing.T) {
+	at := func(ms int) dsv.Instant { return dsv.At(time.Duration(ms) * time.Millisecond) }
+	c := &course{}
+	for i, demands := range [][2]int64{{10, 30}, {20, 5}, {10, 10}} {
+		a := asked{due: at(10 * i), calls: make([]calledAt, 2)}
+		for k, d := range demands {
+			a.calls[k] = calledAt{demand: d * 1e6, server: i % 2}
+		}
+		c.asked = append(c.asked, a)
+	}
+	for _, tt := range []struct {
+		name string
+		path func(*course) []dsv.Instant
+		want []int
+	}{
+		{"fork-join", (*course).forkJoin, []int{30, 35, 45}},
+		{"tandem", (*course).tandem, []int{40, 45, 55}},
+		{"per server", (*course).perServer, []int{10, 30, 30}},
+		{"single", func(c *course) []dsv.Instant {
+			return c.single(func(js []exact.Job) []dsv.Instant { return exact.FCFS(2, js) })
+		}, []int{10, 30, 30}},
+	} {
+		var want []dsv.Instant
+		for _, ms := range tt.want {
+			want = append(want, at(ms))
+		}
+		if got := tt.path(c); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, want)
+		}
+	}
+}
+
+// The step of E16 and the throughput of E17 are judged by what was measured, so that both can fail.
+func TestStepAndSaturation(t *testing.T) {
+	step := func(service time.Duration) *pairing {
+		p := &pairing{}
+		free := dsv.Instant(0)
+		for due := time.Duration(0); due < 20*time.Second; {
+			free = max(free, dsv.At(due)).Add(service)
+			p.requests = append(p.requests, paired{due: dsv.At(due), want: free, got: free})
+			if due += 10 * time.Millisecond; due > stepsUp && due < stepsUp+stepsFor {
+				due -= 10*time.Millisecond - time.Second/300
+			}
+		}
+		return p
+	}
+	for service, want := range map[time.Duration]stat.Verdict{demand: stat.Pass, demand + 300*time.Microsecond: stat.Fail} {
+		v := verdict{verdict: stat.Pass}
+		step(service).judgeStep(&v)
+		if v.verdict != want {
+			t.Errorf("step, %v each: got %s %q, want %s", service, v.verdict, v.notes, want)
+		}
+	}
+	for service, want := range map[time.Duration]stat.Verdict{demand: stat.Pass, demand + 100*time.Microsecond: stat.Fail} {
+		p := &pairing{from: dsv.At(time.Second), to: dsv.At(12 * time.Second)}
+		for i := range 4000 {
+			p.requests = append(p.requests, paired{got: dsv.At(time.Duration(i+1) * service)})
+		}
+		v := verdict{verdict: stat.Pass}
+		p.judgeFull(&v)
+		if v.verdict != want || !strings.Contains(strings.Join(v.notes, ""), "capacity 200.00/s") {
+			t.Errorf("saturated, %v each: got %s %q, want %s", service, v.verdict, v.notes, want)
+		}
+	}
+}
