@@ -51,7 +51,7 @@ func bookLines(s *runs.Summary) []checkLine {
 	if b == nil {
 		return nil
 	}
-	var clients, edges, services, little, busy ledgerLine
+	var clients, edges, services, little, busy, once ledgerLine
 	var sum runs.Flow
 	for _, f := range b.Clients {
 		clients.add(f.Verdict, 0, f.Of, f.Words)
@@ -74,6 +74,11 @@ func bookLines(s *runs.Summary) []checkLine {
 	for _, x := range b.Utilisation {
 		busy.add(x.Verdict, float64(x.Error), x.Of, x.Words)
 	}
+	var calledOnce, executed int64
+	for _, x := range b.Once {
+		once.add(x.Verdict, 0, x.Of, x.Words)
+		calledOnce, executed = calledOnce+x.Calls, executed+x.Executed
+	}
 	n := func(x int64) string { return number(float64(x)) }
 	var out []checkLine
 	put := func(l *ledgerLine, text, note string) {
@@ -86,5 +91,6 @@ func bookLines(s *runs.Summary) []checkLine {
 	put(&services, "messages: answered ≤ received ≤ sent", fmt.Sprintf("%s sent, %s received", n(sent), n(received)))
 	put(&little, fmt.Sprintf("Σ response times = ∫ in flight within %.1g", math.Max(little.worst, 1e-16)), fmt.Sprintf("%d of %d groups", little.passed, len(b.Little)))
 	put(&busy, "busy time = demands served within "+percent(math.Max(busy.worst, 1e-5)), fmt.Sprintf("%d of %d CPUs", busy.passed, len(b.Utilisation)))
+	put(&once, "by keys: no call was lost, none executed twice", fmt.Sprintf("%s calls of requests that ended well, %s executions", n(calledOnce), n(executed)))
 	return out
 }

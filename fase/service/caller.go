@@ -39,7 +39,7 @@ type Caller struct {
 	self    Party
 	connect time.Duration
 	later   func(dsv.Instant, Event)           // puts an event on the runner's agenda
-	onHeld  func(at dsv.Instant, ref step.Ref) // tells of a request that a partition holds up; may be nil
+	onHeld  func(at dsv.Instant, ref step.Ref) // tells of a request that waits for whoever serves it, or that a partition holds up; may be nil
 }
 
 type route struct {
@@ -226,9 +226,18 @@ func (c *Caller) resolve(at dsv.Instant, ref step.Ref, k *call) {
 	case node >= 0 && r.mapping.Epoch >= k.need:
 		c.dispatch(at, ref, k, node)
 	case !k.quiet && c.empty(svc, k.need):
+		c.told(at, ref)
 		c.later(at, Event{Kind: eventEmpty, Ref: ref}) // a call never ends while it is made
 	default:
+		c.told(at, ref)
 		r.parked = append(r.parked, ref)
+	}
+}
+
+// told tells of a call that its participant would have sent, had there been somebody to send it to.
+func (c *Caller) told(at dsv.Instant, ref step.Ref) {
+	if c.onHeld != nil {
+		c.onHeld(at, ref)
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *Caller) Join(n *Network, self Party, connect time.Duration) {
 	c.network, c.self, c.connect = n, self, connect
 }
 
-// Held has fn told of each request that a partition holds up, when it does.
+// Held has fn told of each request that waits for somebody who serves it, or that a partition holds up, when it begins to.
 func (c *Caller) Held(fn func(at dsv.Instant, ref step.Ref)) { c.onHeld = fn }
 
 // stalled holds a call up whose request meets a partition, and reports whether it does. The request is on its way for its caller.
