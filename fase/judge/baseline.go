@@ -146,7 +146,10 @@ func (w *world) interval(cost int) dsv.Instant {
 
 // best is the cheapest schedule of options that holds.
 func (w *world) best(ctx context.Context, out *runs.Baselines, cost int) error {
-	d := w.interval(cost)
+	d := w.fixed
+	if d == 0 {
+		d = w.interval(cost)
+	}
 	if d == 0 {
 		return errBudget
 	}

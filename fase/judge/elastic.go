@@ -47,18 +47,19 @@ func closed(levels []runs.ReplicaLevel, from, to, interval dsv.Instant) []runs.R
 	for at := from; at < to; at += interval {
 		xs = append(xs, s.at(at))
 	}
-	around := func(xs []float64, pick func(a, b float64) float64) []float64 {
-		out := slices.Clone(xs)
-		for i := range xs {
-			for _, k := range []int{i - 1, i + 1} {
-				if k >= 0 && k < len(xs) {
-					out[i] = pick(out[i], xs[k])
-				}
-			}
+	filled := slices.Clone(xs)
+	for i := range xs {
+		if i+1 < len(xs) {
+			filled[i] = max(xs[i], xs[i+1])
 		}
-		return out
 	}
-	xs = around(around(xs, math.Max), math.Min)
+	for i := range xs {
+		before := xs[0]
+		if i > 0 {
+			before = filled[i-1]
+		}
+		xs[i] = min(filled[i], before)
+	}
 	var out []runs.ReplicaLevel
 	for i, x := range xs {
 		if n := len(out); n == 0 || out[n-1].Replicas != int(x) {

@@ -22,6 +22,7 @@ type world struct {
 
 	budget, spent int // requests and calls
 	simulations   int
+	fixed         dsv.Instant // length of the intervals; 0: as the budget allows
 }
 
 // still returns a plan that is the same but for its adaptation: nobody decides anything.
