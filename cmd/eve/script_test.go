@@ -15,12 +15,13 @@ import (
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/modules"
+	"github.com/eve-emulation/eve/modules/examples/ladder"
 )
 
 var long = flag.Bool("long", false, "run the scripts that take long, too")
 
-// TestMain lets the test binary be eve, for scripts and for the modules that it starts. This eve knows two kinds of modules more:
-// one that never becomes ready, and one that counts.
+// TestMain lets the test binary be eve, for scripts and for the modules that it starts. This eve knows two kinds of modules more,
+// one that never becomes ready and one that counts, and a kind of controller.
 func TestMain(m *testing.M) {
 	// Scripts wait more than they work. -parallel, which is parsed later, still wins.
 	if err := flag.Set("test.parallel", "4"); err != nil {
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 			Name: "beats", Help: "counts ten times a second, in NAME.beats",
 			New: func() modules.Module { return modules.Func(beat) },
 		}
-		app.Main(append(app.Shipped(), idle, beats)...)
+		app.Main(append(app.Shipped(), idle, beats, ladder.Spec)...)
 	}})
 }
 
