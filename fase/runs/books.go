@@ -369,6 +369,9 @@ func (t *totals) busyLaws(plan *scenario.Plan, l *ledgers) []BusyLaw {
 		h := &plan.Servers[i]
 		busy, _ := t.whole(dsv.Name(h.Name + ".cpu.utilisation")).Value.Number()
 		asked := t.whole(dsv.Name(h.Name + ".cpu.requested")).Number()
+		if slowed(h) { // what it delivered tells how long that would have taken at its own speed
+			busy = t.whole(dsv.Name(h.Name+".cpu.delivered")).Number() / cpuCapacity(h)
+		}
 		speed := cpuCapacity(h) / float64(max(1, h.Machine.CPU.Cores))
 		x := BusyLaw{
 			Of: h.Name + ".cpu", Executions: executions[i], Busy: Number(busy * float64(max(1, h.Machine.CPU.Cores))),
@@ -377,7 +380,7 @@ func (t *totals) busyLaws(plan *scenario.Plan, l *ledgers) []BusyLaw {
 		if x.Served <= 0 {
 			continue
 		}
-		out = append(out, x.judged(whole && l.told[h.Name] && !t.lost, h.Machine.Run == machine.Burn))
+		out = append(out, x.judged(whole && l.told[h.Name] && !t.lost && !h.CancelOnClose, h.Machine.Run == machine.Burn))
 	}
 	return out
 }
@@ -395,7 +398,7 @@ func (x BusyLaw) judged(known, burns bool) BusyLaw {
 	case !known && math.Abs(float64(x.Busy-x.Asked)) <= MaxBusyError*float64(x.Asked):
 		x.Error, x.Verdict = Number(math.Abs(float64(x.Busy-x.Asked)))/x.Asked, stat.Pass // nearly all that was asked had been served
 	case !known:
-		x.Words = "not every execution was recorded"
+		x.Words = "not every execution was recorded, or some of the work may have been withdrawn"
 	case off <= slack:
 		x.Verdict = stat.Pass
 	case burns && x.Busy > x.Served:

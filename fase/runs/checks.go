@@ -2,10 +2,12 @@ package runs
 
 import (
 	"math"
+	"slices"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/stat"
 )
 
@@ -52,7 +54,9 @@ func (t *totals) checks(plan *scenario.Plan, s *Summary) []Check {
 	capacity, burns := map[string]float64{}, map[string]bool{}
 	for i := range plan.Servers {
 		h := &plan.Servers[i]
-		capacity[h.Name], burns[h.Name] = cpuCapacity(h), h.Machine.Run == machine.Burn
+		if !slowed(h) { // the books know how to reckon with that
+			capacity[h.Name], burns[h.Name] = cpuCapacity(h), h.Machine.Run == machine.Burn
+		}
 	}
 	for _, name := range s.ServerNames() {
 		r, x := s.Servers[name]["cpu"], Check{Law: Utilisation, Of: name}
@@ -75,6 +79,11 @@ func cpuCapacity(s *scenario.Server) float64 {
 		speed = 1
 	}
 	return float64(max(1, s.Machine.CPU.Cores)) * speed
+}
+
+// slowed reports whether a fault makes a server's CPU slower than it is for some of the run.
+func slowed(s *scenario.Server) bool {
+	return slices.ContainsFunc(s.Faults, func(f service.Fault) bool { return f.Kind == service.Slow && f.Resource == "cpu" })
 }
 
 // judged appends the check with its verdict, if there is anything to check.

@@ -227,7 +227,7 @@ func (c *compiler) partition(v *rawFault) (service.Fault, bool) {
 		f.Sides = append(f.Sides, side)
 	}
 	if len(f.Sides) == 0 || slices.ContainsFunc(f.Sides, func(s []service.Party) bool { return len(s) == 0 }) {
-		if good {
+		if good && v.apart.kind == sequenceNode {
 			c.at(v.apart, "a side of the partition is empty", "write a list of lists, such as [[server_1, crowd], [server_2]]")
 		}
 		return f, false
