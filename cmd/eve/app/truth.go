@@ -51,6 +51,7 @@ type truth struct {
 	systems             []system // of T0 and T1
 	load, burn, hundred bool     // these parts too
 	claims              []claim
+	tier                []int         // of the systems
 	quick               bool          // of the clients: small settings
 	report              *bench.Report // of the clients
 	files               []string      // that it left
@@ -114,6 +115,7 @@ func (a *App) truthCommand() *cobra.Command {
 	f.DurationVar(&t.duration, "duration", time.Minute, "length of each run, 5 s of warm-up included")
 	f.StringVar(&out, "out", "", "where to leave the run folders; default a temporary folder, removed at the end")
 	f.BoolVar(&keep, "keep", false, "leave the temporary folder")
+	f.IntSliceVar(&t.tier, "tier", []int{0, 1}, "E1 to E17: 0 for theory and virtual time, 1 for sockets")
 	f.BoolVar(&t.quick, "quick", false, "load: small settings, which try the machinery and measure nothing")
 	return c
 }
@@ -146,6 +148,8 @@ func (t *truth) choose(only []string) error {
 		t.cases = slices.DeleteFunc(t.cases, func(c truthCase) bool { return !slices.Contains(only, c.name) })
 	}
 	switch {
+	case slices.ContainsFunc(t.tier, func(n int) bool { return n != 0 && n != 1 }):
+		return errors.New("--tier: 0, 1 or both")
 	case len(t.seeds) == 0:
 		return errors.New("--seeds: none")
 	case slices.Min(t.seeds) < 0:

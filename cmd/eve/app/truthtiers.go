@@ -172,6 +172,9 @@ func (t *truth) tiers(ctx context.Context) error {
 	if t.quick {
 		p = shortPrecision
 	}
+	if !slices.Contains(t.tier, 0) {
+		return t.sockets(ctx)
+	}
 	fmt.Fprintf(t.app.err, "T0: theory, %d systems …\n", len(t.systems))
 	vs, err := theories(ctx, t.systems, t.seeds[0], p, t.compile)
 	t.verdicts = append(t.verdicts, vs...)
@@ -181,7 +184,12 @@ func (t *truth) tiers(ctx context.Context) error {
 	if err := t.together(ctx, t.systems, runs.Virtual, systemsVirtual); err != nil {
 		return err
 	}
-	if t.quick {
+	return t.sockets(ctx)
+}
+
+// sockets is T1.
+func (t *truth) sockets(ctx context.Context) error {
+	if t.quick || !slices.Contains(t.tier, 1) {
 		return nil
 	}
 	return t.together(ctx, slices.DeleteFunc(slices.Clone(t.systems), func(s system) bool { return !s.wall }), runs.Real, systemsReal)
