@@ -34,6 +34,7 @@ func (c *compiler) controls() {
 		}
 		seen[n.v.name.v] = true
 		ctl := c.controller(n)
+		c.contested(n, &ctl)
 		for _, what := range actuated(&ctl.Actuator, c.plan) {
 			if by := held[what]; by != "" {
 				c.at(n.v.name.at, fmt.Sprintf("%s and %s both control %s", by, n.v.name.v, what), "let one of them do it")
@@ -45,6 +46,17 @@ func (c *compiler) controls() {
 			d := controlDeclaration(&ctl)
 			c.vars[d.Name] = d
 			c.known = append(c.known, d.Name)
+		}
+	}
+}
+
+// contested tells of rules that set the variable which a controller sets.
+func (c *compiler) contested(n *named[rawControl], ctl *adapt.Control) {
+	for i := range c.plan.Adapt.Rules {
+		r := &c.plan.Adapt.Rules[i]
+		sets := func(a adapt.Action) bool { return a.Verb == adapt.Assign && a.Var == ctl.Actuator.Var }
+		if ctl.Actuator.Verb == adapt.Assign && slices.ContainsFunc(r.Do, sets) {
+			c.at(n.v.set.at, fmt.Sprintf("rule %s sets %s, which the controller would set again", clip(r.Name), ctl.Actuator.Var), "let one of them do it")
 		}
 	}
 }
