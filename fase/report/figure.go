@@ -22,6 +22,7 @@ type figure struct {
 	warmup  float64 // shaded from `from` to here
 	marks   []mark
 	copies  []runs.Interval // tinted: copies of services
+	faults  []runs.Interval // tinted: what was wrong
 	numbers bool            // marks carry their number only
 }
 
@@ -180,6 +181,7 @@ func (f *figure) paintCell(k *cell) {
 		x := d.X(k.plot.X.Norm(math.Min(f.warmup, f.to)))
 		d.FillPolygon(warmTone(), []vg.Point{d.Min, {X: x, Y: d.Min.Y}, {X: x, Y: d.Max.Y}, {X: d.Min.X, Y: d.Max.Y}})
 	}
+	bands{f.faults, faultTone()}.Plot(d, k.plot)
 	bands{f.copies, faint(hue(2), 40)}.Plot(d, k.plot)
 	var major []plot.Tick
 	for _, t := range f.xTicks {

@@ -57,7 +57,7 @@ func (d *Data) timed(title string, rows [][]panel) *figure {
 	end := d.end()
 	f := &figure{
 		title: title, rows: rows, from: 0, to: end, xLabel: "time since the start of the run (s)",
-		warmup: float64(d.Summary.Window.From), marks: d.marks(), copies: d.copySpans(),
+		warmup: float64(d.Summary.Window.From), marks: d.marks(), copies: d.copySpans(), faults: d.faultSpans(),
 	}
 	columns := 1
 	if len(rows) > 0 {
@@ -66,6 +66,9 @@ func (d *Data) timed(title string, rows [][]panel) *figure {
 	f.xTicks = linearTicks(0, end, 12/columns, plain)
 	if f.warmup > 0 && len(rows) > 0 {
 		rows[0][0].legend = append(rows[0][0].legend, entry{label: "warm-up", color: warmTone(), area: true})
+	}
+	if len(f.faults) > 0 && len(rows) > 0 {
+		rows[0][0].legend = append(rows[0][0].legend, entry{label: "a fault is in force", color: faultTone(), area: true})
 	}
 	if len(f.copies) > 0 && len(rows) > 0 {
 		rows[0][0].legend = append(rows[0][0].legend, entry{label: "a copy is under way", color: faint(hue(2), 40), area: true})

@@ -187,7 +187,7 @@ type table struct {
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), generatorTable(s), sessionTable(s), serverTable(s), cacheTable(s), stationTable(s), serviceTable(s), processTable(s), variableTable(s), decisionTable(s), transferTable(s), sloTable(s), adaptationTable(s), elasticTable(s)}
+	return []table{clientTable(s), generatorTable(s), sessionTable(s), serverTable(s), cacheTable(s), stationTable(s), serviceTable(s), processTable(s), variableTable(s), faultTable(s), decisionTable(s), transferTable(s), sloTable(s), adaptationTable(s), elasticTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {

@@ -69,6 +69,7 @@ func Summarise(plan *scenario.Plan, h History, x Extras) *Summary {
 	s.Books = t.bookkeeping(plan, s)
 	s.Decisions = append(s.Decisions, t.decisions()...)
 	s.Transfers = t.transfers(plan)
+	s.Faults = faults(plan)
 	s.controllers(plan)
 	for _, e := range plan.Expect {
 		s.Expect = append(s.Expect, t.expect(e))

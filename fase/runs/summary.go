@@ -52,6 +52,7 @@ type Summary struct {
 	Books     *Bookkeeping                      `json:"books"`
 	Decisions []Decision                        `json:"decisions"`
 	Transfers []Transfer                        `json:"transfers,omitempty"` // copies of services
+	Faults    []Fault                           `json:"faults,omitempty"`    // what went wrong, as planned
 	Expect    []Expect                          `json:"expect"`
 	// Adaptation says how well the run adapted; absent where nothing could, and there is no `slo:`.
 	Adaptation *Adaptation `json:"adaptation,omitempty"`
