@@ -3,12 +3,14 @@ package adapt
 import "github.com/eve-emulation/eve/dsv"
 
 // arrival is when the Loop learns of an update: at once, or once a partition has healed that lies between it and who
-// wrote it. Updates of one variable stay in order.
+// wrote it. Updates of one variable stay in order: those behind one that is kept back arrive with it, as on one connection.
 func (l *Loop) arrival(at dsv.Instant, t *topic, n dsv.Name) dsv.Instant {
 	if l.cfg.Arrives == nil {
 		return at
 	}
-	t.due = max(t.due, l.cfg.Arrives(at, n))
+	if t.due <= at {
+		t.due = l.cfg.Arrives(at, n)
+	}
 	return t.due
 }
 
