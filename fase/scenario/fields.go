@@ -116,6 +116,7 @@ type rawModule struct {
 type rawRule struct {
 	name, when     spot[string]
 	hold, cooldown spot[time.Duration]
+	enabled        spot[bool]
 	do             []spot[string]
 }
 
@@ -256,6 +257,7 @@ func ruleFields(r *rawRule) []field {
 		{key: "when", value: text(&r.when), need: true, help: "the condition, such as p95(app.latency) > 100ms"},
 		{key: "for", value: duration(&r.hold, 0, false), def: "0s", help: "how long it must have held"},
 		{key: "cooldown", value: duration(&r.cooldown, 0, false), def: "0s", help: "the rule fires again this long after it fired and not before, whether its condition stayed true or not; 0s: as soon as it was false"},
+		{key: "enabled", value: truth(&r.enabled), def: "true", help: "false: the rule is checked, and not used"},
 		{key: "do", value: texts(&r.do, "action", 32), need: true, help: "what it does, such as `move app to server_2`; one action or a list"},
 	}
 }

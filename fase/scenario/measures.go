@@ -328,7 +328,9 @@ func (c *compiler) rules() {
 		if len(n.v.do) == 0 && n.node.get("do") != nil {
 			c.at(n.at, fmt.Sprintf("rule %s does nothing", clip(r.Name)), "write do: move SERVICE to SERVER")
 		}
-		cfg.Rules = append(cfg.Rules, r)
+		if n.v.enabled.v {
+			cfg.Rules = append(cfg.Rules, r)
+		}
 	}
 	c.plan.Adapt = cfg
 }

@@ -97,7 +97,7 @@ func TestOverrideMistakes(t *testing.T) {
 		{"clients.crowd.rate={0s: 4}", "--set clients.crowd.rate={0s: 4}:1:25: 4 has no unit"},
 		{"clients.crowd.paitence=2s", `--set clients.crowd.paitence=2s:1:1: client group crowd has no key "paitence"; did you mean "patience"?`},
 		{"clients.crowds.patience=2s", `client group crowds has no request`},
-		{"adapt.2.for=7s", `--set adapt.2.for=7s:1:1: "2" is no item of adapt; it has 2 items, from 0`},
+		{"adapt.4.for=7s", `--set adapt.4.for=7s:1:1: "4" is no item of adapt; it has 4 items, from 0`},
 		{"adapt.first.for=7s", `"first" is no item of adapt`},
 		{"seed.low=1", "--set seed.low=1:1:1: seed is a value: nothing is below it"},
 		{"seed=[1", "--set seed=[1:1:6: this `[` has no `]`"},
