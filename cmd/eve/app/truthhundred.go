@@ -26,7 +26,7 @@ const (
 )
 
 // hundredRates are those per server, until one holds.
-func hundredRates() []float64 { return []float64{hundredRate, 120, 100, 80, 60, 40, 20} }
+func hundredRates() []float64 { return []float64{hundredRate, 100, 60, 30} }
 
 // hundred is so many servers, each an M/M/1 with demands of 5 ms in the mean: arrivals that are sent to servers at random are Poisson at each.
 func hundredAt(rate float64) system {

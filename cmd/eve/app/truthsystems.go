@@ -270,6 +270,6 @@ func scenarioOf(name string, list []system, length, warmup time.Duration, seed i
 		put(&services, s.services...)
 		put(&clients, s.clients...)
 	}
-	return fmt.Sprintf("eve: 1\nname: %s\nduration: %s\nwarmup: %s\nseed: %d\nrecords: 100000/s\nrequests: |\n%sservers:\n%sservices:\n%sclients:\n%s",
-		name, length, warmup, seed, requests.String(), servers.String(), services.String(), clients.String())
+	return fmt.Sprintf("eve: 1\nname: %s\nduration: %gs\nwarmup: %gs\nseed: %d\nrecords: 100000/s\nrequests: |\n%sservers:\n%sservices:\n%sclients:\n%s",
+		name, length.Seconds(), warmup.Seconds(), seed, requests.String(), servers.String(), services.String(), clients.String())
 }
