@@ -2,6 +2,7 @@ package adapt_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,13 +160,13 @@ func TestRemap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := adapt.Reading{Metrics: []adapt.Sample{seen(tt.demand[0]), seen(tt.demand[1])}, Places: tt.at, Value: math.NaN()}
-			got := ""
+			var got strings.Builder
 			a := m.New().Step(&r)
 			for _, do := range a.Actions {
-				got += do.Text
+				got.WriteString(do.Text)
 			}
-			if got != tt.want || !math.IsNaN(a.Value) {
-				t.Errorf("got %q and %v, want %q and no value", got, a.Value, tt.want)
+			if got.String() != tt.want || !math.IsNaN(a.Value) {
+				t.Errorf("got %q and %v, want %q and no value", got.String(), a.Value, tt.want)
 			}
 		})
 	}
