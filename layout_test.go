@@ -60,7 +60,7 @@ var layout = []struct {
 	{"fase/runs", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/session", "fase/adapt", "fase/scenario", "fase/usage"}},
 	{"fase/runs/runstest", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
 	{"fase/sim", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/files"}},
-	{"fase/judge", []string{"dsv", "dmm", "dmm/expr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/sim"}},
+	{"fase/judge", []string{"dsv", "dmm", "dmm/expr", "rdr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/sim"}},
 	{"fase/report", []string{"dsv", "dmm", "fase/stat", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/judge", "fase/usage"}},
 	{"fase/usage", []string{"dsv", "dmm", "internal/mono"}},
 	{"fase/burn", []string{"internal/..."}},

@@ -2,7 +2,6 @@ package judge_test
 
 import (
 	"context"
-	"io/fs"
 	"testing"
 
 	"github.com/eve-emulation/eve/dsv"
@@ -11,12 +10,10 @@ import (
 	"github.com/eve-emulation/eve/fase/runs/runstest"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/sim"
-	"github.com/eve-emulation/eve/scenarios"
 )
 
 func load(t testing.TB, src string, o scenario.Options) *scenario.Plan {
 	t.Helper()
-	o.ReadFile = func(path string) ([]byte, error) { return fs.ReadFile(scenarios.FS(), path) }
 	p, err := scenario.Load("x.yaml", []byte(src), o)
 	if err != nil {
 		t.Fatal(err)
@@ -41,13 +38,4 @@ func simulated(t testing.TB, p *scenario.Plan, o judge.Options) (*runs.Adaptatio
 		t.Fatal(err)
 	}
 	return a, sum
-}
-
-func shipped(t testing.TB, name string, o scenario.Options) *scenario.Plan {
-	t.Helper()
-	src, err := scenarios.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return load(t, string(src), o)
 }

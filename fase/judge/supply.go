@@ -22,9 +22,6 @@ type supply struct {
 
 type span struct{ from, to dsv.Instant }
 
-// UpName is the variable that tells whether a server is up: 1, or less while it is not.
-func UpName(server string) dsv.Name { return dsv.Name(server + ".up") }
-
 // readSupply reads the mappings of all services, by the instants from which they apply.
 func readSupply(plan *scenario.Plan, h runs.History) *supply {
 	u := &supply{mappings: map[string][]service.Mapping{}, downs: map[string][]span{}, ours: map[string]bool{}}
@@ -45,33 +42,25 @@ func readSupply(plan *scenario.Plan, h runs.History) *supply {
 	return u
 }
 
-// readDowns reads when a server was not up.
+// readDowns reads when a server was not up, exact to the period of synchronisation: windows in which it was down for most of
+// the time.
 func readDowns(h runs.History, server string) []span {
 	var out []span
-	down, since := false, dsv.Instant(0)
-	_ = h.History(UpName(server), -1, dsv.Never, func(x dsv.Update) error {
-		v, ok := x.Reading.Value.Number()
-		at := x.Reading.T1
-		if x.Delta != nil {
-			v, ok = x.Delta.Value.Number()
-			at = x.Delta.T1
-			if x.Delta.Weight > 0 {
-				v /= x.Delta.Weight
-			}
-		}
-		if !ok || (v < 1) == down {
+	_ = h.History(service.UpName(server), -1, dsv.Never, func(x dsv.Update) error {
+		if x.Delta == nil || !(x.Delta.Weight > 0) {
 			return nil
 		}
-		if down = v < 1; down {
-			since = at
+		v, ok := x.Delta.Value.Number()
+		if !ok || v/x.Delta.Weight >= 0.5 {
+			return nil
+		}
+		if n := len(out); n > 0 && out[n-1].to >= x.Delta.T0 {
+			out[n-1].to = x.Delta.T1
 		} else {
-			out = append(out, span{since, at})
+			out = append(out, span{x.Delta.T0, x.Delta.T1})
 		}
 		return nil
 	})
-	if down {
-		out = append(out, span{since, dsv.Never})
-	}
 	return out
 }
 
