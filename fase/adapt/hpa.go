@@ -74,7 +74,11 @@ func (c HPA) New() Controller {
 	if len(c.Down.Policies) == 0 {
 		c.Down.Policies = []Policy{{Percent: 100, Period: hpaPeriod}}
 	}
-	return &hpa{HPA: c}
+	h := &hpa{HPA: c}
+	for _, p := range slices.Concat(c.Up.Policies, c.Down.Policies) {
+		h.longest = max(h.longest, p.Period)
+	}
+	return h
 }
 
 // stamp is a number of replicas at an instant: a recommendation, or a change.
@@ -86,7 +90,8 @@ type stamp struct {
 type hpa struct {
 	HPA
 	recommended []stamp
-	grown, shed []stamp // what was added and removed
+	grown, shed []stamp // what was added and removed, within
+	longest     time.Duration
 }
 
 // Step implements Controller.
@@ -124,6 +129,8 @@ func (h *hpa) changed(at dsv.Instant, from, to float64) Answer {
 	if math.IsInf(to, 0) || math.IsNaN(to) {
 		return None()
 	}
+	old := func(s stamp) bool { return at.Sub(s.at) >= h.longest }
+	h.grown, h.shed = slices.DeleteFunc(h.grown, old), slices.DeleteFunc(h.shed, old)
 	switch {
 	case to > from:
 		h.grown = append(h.grown, stamp{at, to - from})
@@ -269,9 +276,7 @@ func (h *hpa) bound(at dsv.Instant, current float64, s *Scaling, direction float
 		return current
 	}
 	var bounds []float64
-	longest := time.Duration(0)
 	for _, p := range s.Policies {
-		longest = max(longest, p.Period)
 		start := current - within(h.grown, at, p.Period) + within(h.shed, at, p.Period)
 		switch {
 		case p.Pods > 0:
@@ -288,7 +293,7 @@ func (h *hpa) bound(at dsv.Instant, current float64, s *Scaling, direction float
 	return slices.Min(bounds)
 }
 
-// within sums the changes of the last period, and forgets none: the periods of policies differ.
+// within sums the changes of the last period.
 func within(changes []stamp, at dsv.Instant, period time.Duration) float64 {
 	sum := 0.0
 	for i := len(changes) - 1; i >= 0 && at.Sub(changes[i].at) < period; i-- {
