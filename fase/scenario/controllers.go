@@ -167,7 +167,7 @@ func controllerKeys(r *rawControl) []controlKey {
 		of("utility remap", field{key: "gain", value: amount(&r.gain, plainUnit(), bounds{0, 100, "from 0 to 100"}), help: "what a change has to bring: utility: relatively, without it 0.01; remap: of the greatest utilisation, without it 0.1"}),
 		of("remap", field{key: "demands", value: demandsOf(&r.demands), help: "what each service demands, in seconds of service per second: {app: rate(app.requests) * 8ms, static: …}"}),
 		of("remap", field{key: "moves", value: whole(&r.moves, 1, many), help: "moves at a time; without it as many as it takes"}),
-		of("expr", field{key: "expr", value: text(&r.expr), help: "what the value is: ceil of it where it has to be whole"}),
+		of("expr", field{key: "expr", value: text(&r.expr), help: "what the value is, rounded where it has to be whole"}),
 		of("program", field{key: "exec", value: texts(&r.exec, "word", many), help: "the program and its arguments; docs/writing-controllers.md"}),
 		of("program", field{key: "bound", value: duration(&r.bound, least, false), help: "how long it may take to answer; without it one period"}),
 		of("own", field{key: "config", value: anything(&r.config), help: "its configuration"}),
@@ -305,6 +305,10 @@ func (c *compiler) utility(n *named[rawControl], ctl *adapt.Control) adapt.Maker
 		return nil
 	}
 	for i := range ctl.Metrics {
+		if ctl.Metrics[i].Name == "x" {
+			c.at(n.at, "a metric is called x, as the value is", "choose another name")
+			return nil
+		}
 		if ctl.Metrics[i].Name == "" {
 			c.at(n.at, fmt.Sprintf("metric %s has no name, by which the utility could read it", clip(ctl.Metrics[i].Text)), "write metrics: [{name: load, metric: …}]")
 			return nil
