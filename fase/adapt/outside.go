@@ -119,7 +119,7 @@ func (l *Loop) Refuse(at dsv.Instant, control int, cause string, lost bool) {
 	switch {
 	case c == nil:
 	case lost:
-		c.outside.lost = true
+		c.outside.lost, c.outside.waits = true, false
 		l.mishap(at, c, Lost, cause)
 	default:
 		l.mishap(at, c, "failed", cause)

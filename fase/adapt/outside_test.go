@@ -193,6 +193,20 @@ func TestMishapsAreBounded(t *testing.T) {
 	}
 }
 
+// One that ends while it is awaited is told once.
+func TestEndsWhileAwaited(t *testing.T) {
+	o := remote(t, nil)
+	o.until(1500 * time.Millisecond)
+	o.loop.Refuse(dsv.At(1500*time.Millisecond), 0, "was killed", true)
+	o.until(10 * time.Second)
+	if got, want := o.said(), "lost: was killed"; got != want {
+		t.Errorf("decisions: got %q, want %q", got, want)
+	}
+	if len(o.ticks) != 1 {
+		t.Errorf("ticks: got %d, want 1", len(o.ticks))
+	}
+}
+
 // Answers that make no sense change nothing, and harm nobody.
 func TestAbsurdAnswers(t *testing.T) {
 	act := func(text string) adapt.Action {
