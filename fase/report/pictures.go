@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"github.com/eve-emulation/eve/fase/adapt"
 	"github.com/eve-emulation/eve/fase/service"
 )
 
@@ -90,6 +91,10 @@ func (d *Data) marks() []mark {
 		case "failed":
 			n++
 			m.label, m.number, m.failed = "failed: "+x.Action, n, true
+			ms = append(ms, m)
+		case adapt.Lost:
+			n++
+			m.label, m.number, m.failed = "lost: "+x.Rule, n, true
 			ms = append(ms, m)
 		case "switched":
 			ms = append(ms, m)
