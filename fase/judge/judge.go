@@ -23,7 +23,7 @@ import (
 )
 
 // DefaultBudget is how many requests and calls the baselines of one run may simulate: some seconds of work.
-const DefaultBudget = 3_000_000
+const DefaultBudget = 2_000_000
 
 // Options say how a run is judged. The zero value works.
 type Options struct {

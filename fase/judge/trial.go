@@ -25,11 +25,39 @@ type world struct {
 	fixed         dsv.Instant // length of the intervals; 0: as the budget allows
 }
 
-// still returns a plan that is the same but for its adaptation: nobody decides anything.
+// still returns a plan that is the same but for its adaptation: nobody decides anything. It measures no more than it takes, for
+// measuring is most of the work of a simulation.
 func still(plan *scenario.Plan) *scenario.Plan {
 	p := *plan
 	a := plan.Adapt
 	p.Adapt = adapt.Config{Topology: a.Topology, Services: a.Services, Servers: a.Servers, Follows: a.Follows, End: a.End}
+	needed := map[dsv.Name]bool{}
+	for i := range p.Clients {
+		for _, leaf := range []string{".requests", ".errors", ".latency", ".in_flight"} {
+			needed[dsv.Name(p.Clients[i].Name+leaf)] = true
+		}
+	}
+	for i := range p.Services {
+		needed[dsv.Name(p.Services[i].Name+".requests")] = true
+	}
+	for _, o := range p.Objectives() {
+		for _, n := range o.Program.Vars() {
+			needed[n] = true
+		}
+	}
+	for _, f := range a.Follows {
+		for _, n := range f.Expr.Vars() {
+			needed[n] = true
+		}
+	}
+	loads, views := p.Loads(), p.Views()
+	p.Measures = nil
+	for _, m := range plan.Measures {
+		_, load := loads[m.Name]
+		if _, view := views[m.Name]; needed[m.Name] || load || view {
+			p.Measures = append(p.Measures, m)
+		}
+	}
 	return &p
 }
 
