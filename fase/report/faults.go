@@ -27,13 +27,17 @@ func faultTable(s *runs.Summary) table {
 // faultTone tints a stretch in which something was wrong.
 func faultTone() color.NRGBA { return faint(hue(1), 36) }
 
-// faultSpans are the stretches in which something was wrong.
+// faultSpans are the stretches in which something was wrong, apart from one another.
 func (d *Data) faultSpans() []runs.Interval {
 	var out []runs.Interval
-	for _, x := range d.Summary.Faults {
+	for _, x := range d.Summary.Faults { // by their beginning
 		until := x.Until
 		if math.IsNaN(float64(until)) {
 			until = runs.Number(d.end())
+		}
+		if n := len(out); n > 0 && x.From <= out[n-1].To {
+			out[n-1].To = max(out[n-1].To, until)
+			continue
 		}
 		out = append(out, runs.Interval{From: x.From, To: until})
 	}
