@@ -60,7 +60,12 @@ func (w *Window) join(a, b *dsv.Delta) {
 	f := dsv.NewFold(w.kind, w.rule)
 	f.Add(a)
 	f.Add(b)
-	a.Value, a.Weight = f.Raw(), f.Weight()
+	a.Weight = f.Weight()
+	if w.rule == dsv.Hists {
+		a.Value = dsv.HistValue(dsv.MergeHists(a.Value.Hist, b.Value.Hist)) // at once, or what came would stay for as long as the sum
+	} else {
+		a.Value = f.Raw()
+	}
 	a.T0, a.T1 = f.Span()
 }
 

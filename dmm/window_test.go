@@ -2,6 +2,7 @@ package dmm_test
 
 import (
 	"math"
+	"runtime"
 	"testing"
 	"time"
 
@@ -122,5 +123,26 @@ func TestWindowCoarsens(t *testing.T) {
 				t.Errorf("(%v, %v]: got %+v, want %+v", from, to, b, a)
 			}
 		}
+	}
+}
+
+// TestCoarseWindowsForget has many deltas come within one step: what they were made of must not stay.
+func TestCoarseWindowsForget(t *testing.T) {
+	const deltas, bytes = 20_000, 1 << 10
+	w := dmm.NewWindow(dsv.Declaration{Name: "x", Kind: dsv.Histogram, Merge: dsv.Hists}, 0)
+	w.Coarsen(time.Hour)
+	freed := make(chan struct{}, deltas)
+	for i := range deltas {
+		h := dsv.NewHist([]uint32{uint32(i % 100)}, []uint64{1})
+		runtime.AddCleanup(h, func(struct{}) { freed <- struct{}{} }, struct{}{})
+		w.Add(dsv.Delta{Name: "x", Seq: uint64(i), T1: dsv.Instant(i + 1), Value: dsv.HistValue(h), Weight: 1})
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(freed) < deltas-1; {
+		if runtime.GC(); time.Now().After(deadline) {
+			t.Fatalf("got %d of %d histograms freed, want all but the last", len(freed), deltas)
+		}
+	}
+	if got := w.Sum(0, dsv.At(time.Hour)).Count(); got != deltas {
+		t.Errorf("got %g samples, want %d", got, deltas)
 	}
 }
