@@ -22,7 +22,7 @@ func (a *App) benchCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchEGSCommand(), a.benchEnginesCommand(), a.benchIdleCommand(), a.benchDiskCommand())
-	c.AddCommand(a.benchRelayCommand(), a.benchAdmissionCommand(), a.benchLoadCommand())
+	c.AddCommand(a.benchRelayCommand(), a.benchAdmissionCommand(), a.benchKEchoCommand(), a.benchLoadCommand())
 	c.AddCommand(a.benchPartCommand())
 	return c
 }

@@ -120,6 +120,8 @@ func (x *forwarder) report(r *Report, rates []float64, with, without []forwarded
 				{Label: "max, forwarding", Xs: rates, Ys: at(most, with)},
 				{Label: "p50, without", Xs: rates, Ys: at(p50, without)},
 				{Label: "max, without", Xs: rates, Ys: at(most, without)},
+				{Label: "published, forwarding", Xs: []float64{33, 50}, Ys: []float64{2.5, 2.5}},
+				{Label: "published, without", Xs: []float64{33, 50}, Ys: []float64{5, 5}},
 			}},
 		},
 	})
