@@ -242,7 +242,9 @@ func TestDead(t *testing.T) {
 		{"target meanwhile", "replicate app to s3", nil, nil, func(b *bench) { b.up(1100*time.Millisecond, "s3", 0) }, "s3 is down"},
 		{"source meanwhile", "replicate app to s3", nil, nil, func(b *bench) { b.up(1100*time.Millisecond, "s2", 0) }, "s2 went down before app was copied"},
 		{
-			"standby that had booted", "replicate app to s3", []int{2}, func(b *bench) { b.up(90*time.Millisecond, "s3", 0) },
+			"standby that had booted", "replicate app to s3",
+			[]int{2},
+			func(b *bench) { b.up(90*time.Millisecond, "s3", 0) },
 			func(b *bench) { b.up(1100*time.Millisecond, "s3", 1); b.up(1200*time.Millisecond, "s3", 0) }, "s3 is down",
 		},
 	} {
