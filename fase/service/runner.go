@@ -128,6 +128,9 @@ func (r *Runner) upTo(at dsv.Instant) {
 	}
 }
 
+// Last is when the number of executions changed last, or was read.
+func (r *Runner) Last() dsv.Instant { return r.last }
+
 // Load returns the execution-seconds up to at since the last call.
 func (r *Runner) Load(at dsv.Instant) float64 {
 	r.upTo(at)

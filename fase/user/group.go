@@ -402,8 +402,10 @@ func (g *Group) Idle() error {
 	return nil
 }
 
-// Settle brings every measurement up to an instant: the end of a run. It is called once.
+// Settle brings every measurement up to an instant: the end of a run, or of the last answer, which may have come a little later. It is
+// called once.
 func (g *Group) Settle(at dsv.Instant) {
+	at = max(at, g.run.Last())
 	g.Advance(at)
 	g.accrue(at)
 	g.meters.unfinished.Write(at, float64(g.InFlight()))

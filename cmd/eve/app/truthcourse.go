@@ -174,10 +174,23 @@ func (c *course) byGroup() []dsv.Instant {
 	})
 }
 
-// tandem is the path through stations one after the other.
+// tandem is the path through stations one after the other. Where arrivals are those that servers read, each station has its own, and a request
+// departs when it has been at each of them for as long as it had to be: what lies between is the clients' and the network's.
 func (c *course) tandem() []dsv.Instant {
 	at := c.arrival(0)
 	var out []dsv.Instant
+	if c.read {
+		out = make([]dsv.Instant, len(c.asked))
+		for i := range out {
+			out[i] = c.from(i)
+		}
+		for k := range c.asked[0].calls {
+			for i, d := range c.station(k, c.arrival(k), func(_ []int, jobs []exact.Job) []dsv.Instant { return exact.FCFS(1, jobs) }) {
+				out[i] += d - c.asked[i].calls[k].at
+			}
+		}
+		return out
+	}
 	for k := range c.asked[0].calls {
 		out = c.station(k, at, func(_ []int, jobs []exact.Job) []dsv.Instant { return exact.FCFS(1, jobs) })
 		departed := out
