@@ -315,6 +315,7 @@ func (t *totals) logLaw(g *user.Config, l *ledgers) (LogLaw, bool) {
 		x.Meter = Number(area - found.Age)
 		differ(area - found.Age)
 	}
+	x.Error = beyondRounding(x.Error)
 	switch {
 	case n != x.Requests && math.IsNaN(float64(x.Meter)):
 		x.Words = fmt.Sprintf("%d of %d requests were recorded", n, x.Requests)
@@ -327,6 +328,14 @@ func (t *totals) logLaw(g *user.Config, l *ledgers) (LogLaw, bool) {
 			h.Sum(), float64(x.Log), float64(x.Meter))
 	}
 	return x, true
+}
+
+// beyondRounding is an error that sums of floating point do not explain: those depend on how a history was cut into pieces.
+func beyondRounding(x Number) Number {
+	if x < 1e-12 {
+		return 0
+	}
+	return x
 }
 
 // forks reports whether a group's requests leave something under way when they end.
@@ -393,10 +402,10 @@ func (x BusyLaw) judged(known, burns bool) BusyLaw {
 		slack = max(slack, Number(x.Executions)*MaxBusyEach)
 	}
 	off := max(x.Served-x.Busy, x.Busy-max(x.Asked, x.Served), 0)
-	x.Error = off / x.Served
+	x.Error = beyondRounding(off / x.Served)
 	switch {
 	case !known && math.Abs(float64(x.Busy-x.Asked)) <= MaxBusyError*float64(x.Asked):
-		x.Error, x.Verdict = Number(math.Abs(float64(x.Busy-x.Asked)))/x.Asked, stat.Pass // nearly all that was asked had been served
+		x.Error, x.Verdict = beyondRounding(Number(math.Abs(float64(x.Busy-x.Asked)))/x.Asked), stat.Pass // nearly all that was asked had been served
 	case !known:
 		x.Words = "not every execution was recorded, or some of the work may have been withdrawn"
 	case off <= slack:
