@@ -202,22 +202,25 @@ func (b *Burner) Met(at dsv.Instant, job Job) {
 	}
 }
 
-// Withdraw implements Station. A grant that runs is ended: what it consumes is lost.
-func (b *Burner) Withdraw(at dsv.Instant, job Job) bool {
+// Withdraw implements Station. A grant that runs is ended: what it consumes from now on is lost.
+func (b *Burner) Withdraw(at dsv.Instant, job Job) (left int64, here bool) {
 	b.use.upTo(at)
 	for i, w := range b.running {
 		if w.job == job {
+			left = w.demand + w.n
+			if w.begun {
+				left = w.demand + max(w.n-int64(at-w.since), 0)
+			}
 			b.running = append(b.running[:i], b.running[i+1:]...)
 			b.use.present--
 			b.grant()
-			return true
+			return left, true
 		}
 	}
-	if b.line.remove(job) {
+	if left, here = b.line.remove(job); here {
 		b.use.present--
-		return true
 	}
-	return false
+	return left, here
 }
 
 // Next implements Station: a Burner acts on input only.

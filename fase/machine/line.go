@@ -42,12 +42,20 @@ func (l *line) peek() (k key, ok bool) {
 	return l.heap.items[0].key, true
 }
 
-// remove takes a job out of the line, in O(log n) when it is ranked; false when it does not wait.
-func (l *line) remove(job Job) bool {
+// remove takes a job out of the line, in O(log n) when it is ranked, and returns what is left of its demand; false when it does not
+// wait.
+func (l *line) remove(job Job) (left int64, here bool) {
 	if l.ranked {
 		return l.heap.remove(job)
 	}
-	return l.fifo.remove(func(w waiting) bool { return w.job == job })
+	here = l.fifo.remove(func(w waiting) bool {
+		if w.job != job {
+			return false
+		}
+		left = w.demand
+		return true
+	})
+	return left, here
 }
 
 // ranks is a binary heap of waiting jobs that knows where each of them is: places, by the slot of the job, holds its index
@@ -98,17 +106,18 @@ func (h *ranks) pop() (w waiting, k key, ok bool) {
 	return first.waiting, first.key, true
 }
 
-func (h *ranks) remove(job Job) bool {
+func (h *ranks) remove(job Job) (left int64, here bool) {
 	slot := int(job.Slot())
 	if slot >= len(h.places) {
-		return false
+		return 0, false
 	}
 	i := int(h.places[slot]) - 1
 	if i < 0 || h.items[i].job != job {
-		return false
+		return 0, false
 	}
+	left = h.items[i].demand
 	h.removeAt(i)
-	return true
+	return left, true
 }
 
 func (h *ranks) removeAt(i int) {

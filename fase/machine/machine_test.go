@@ -69,23 +69,33 @@ func TestStations(t *testing.T) {
 	}
 }
 
+// gone withdraws a job.
+func gone(s machine.Station, at dsv.Instant, job machine.Job) bool {
+	_, here := s.Withdraw(at, job)
+	return here
+}
+
 func TestWithdraw(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		s    machine.Station
-		want []departure // after 1 was withdrawn at 10
+		left int64       // of 1 when it was withdrawn at 10
+		want []departure // after that
 	}{
-		{"queue", machine.NewQueue(1, 1), []departure{{60, 2}}},
-		{"sharing", machine.NewSharing(1, 1), []departure{{55, 2}}}, // 2 had 5 of its 50 by 10
+		{"queue", machine.NewQueue(1, 1), 90, []departure{{60, 2}}},
+		{"ranked", machine.NewRanked(1, 1), 90, []departure{{60, 2}}},
+		{"shortest first", machine.NewSRPT(1, 1), 100, []departure{{50, 2}}},
+		{"twice as fast", machine.NewQueue(1, 2), 80, []departure{{35, 2}}},
+		{"sharing", machine.NewSharing(1, 1), 95, []departure{{55, 2}}}, // 2 had 5 of its 50 by 10
 	} {
 		tt.s.Arrive(0, 1, 100)
 		tt.s.Arrive(0, 2, 50)
 		tt.s.Arrive(0, 3, 70)
-		if !tt.s.Withdraw(0, 3) || tt.s.Withdraw(0, 3) {
-			t.Errorf("%s: withdraw: want true once", tt.name)
+		if left, here := tt.s.Withdraw(0, 3); !here || left != 70 || gone(tt.s, 0, 3) {
+			t.Errorf("%s: withdraw: got %d ns left, %v; want 70, true once", tt.name, left, here)
 		}
-		if !tt.s.Withdraw(10, 1) {
-			t.Errorf("%s: withdraw of a job in service: want true", tt.name)
+		if left, here := tt.s.Withdraw(10, 1); !here || left != tt.left {
+			t.Errorf("%s: withdraw of a job in service: got %d ns left, %v; want %d, true", tt.name, left, here, tt.left)
 		}
 		if got := serve(tt.s, nil); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: departures: got %v, want %v", tt.name, got, tt.want)
@@ -135,7 +145,7 @@ func TestBurner(t *testing.T) {
 	}
 	b.Arrive(10, 3, 5)
 	b.Grants()
-	if !b.Withdraw(11, 3) || b.Len() != 0 {
+	if !gone(b, 11, 3) || b.Len() != 0 {
 		t.Error("withdraw of a job that burns: want true, and nobody present")
 	}
 }

@@ -164,19 +164,19 @@ func (q *Queue) SetSpeed(at dsv.Instant, speed float64) {
 }
 
 // Withdraw implements Station.
-func (q *Queue) Withdraw(at dsv.Instant, job Job) bool {
+func (q *Queue) Withdraw(at dsv.Instant, job Job) (left int64, here bool) {
 	q.use.upTo(at)
 	for i := range q.serving {
-		if q.serving[i].job == job {
+		if s := &q.serving[i]; s.job == job {
+			left = q.left(s, at)
 			q.leave(at, i)
-			return true
+			return left, true
 		}
 	}
-	if q.line.remove(job) {
+	if left, here = q.line.remove(job); here {
 		q.use.present--
-		return true
 	}
-	return false
+	return left, here
 }
 
 // free takes a job out of its server.

@@ -133,7 +133,7 @@ func TestRankedAgainstPlain(t *testing.T) {
 			if rng.IntN(4) == 0 && len(p.jobs) > 0 {
 				i := rng.IntN(len(p.jobs))
 				job := p.jobs[i].job
-				if !q.Withdraw(at, job) || q.Withdraw(at, job) {
+				if !gone(q, at, job) || gone(q, at, job) {
 					t.Fatalf("seed %d: withdraw of job %d: want true once", seed, job)
 				}
 				p.jobs = slices.Delete(p.jobs, i, i+1)
@@ -152,7 +152,7 @@ func TestRankedAgainstPlain(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("seed %d, %d servers: departures differ\ngot  %v\nwant %v", seed, p.c, got, want)
 		}
-		if q.Len() != 0 || q.Withdraw(at, 1) || q.Withdraw(at, 1<<31) {
+		if q.Len() != 0 || gone(q, at, 1) || gone(q, at, 1<<31) {
 			t.Errorf("seed %d: in the end: got %d present, or a withdrawal of nobody", seed, q.Len())
 		}
 	}
@@ -164,11 +164,11 @@ func TestRankedSlotsAreReused(t *testing.T) {
 	ref := func(slot, gen uint64) machine.Job { return machine.Job(gen<<32 | slot) }
 	q.ArriveRanked(0, ref(1, 1), 10, 0)
 	q.ArriveRanked(0, ref(2, 1), 10, 0)
-	if !q.Withdraw(0, ref(2, 1)) {
+	if !gone(q, 0, ref(2, 1)) {
 		t.Fatal("withdraw: got false")
 	}
 	q.ArriveRanked(0, ref(2, 2), 10, 0)
-	if q.Withdraw(0, ref(2, 1)) {
+	if gone(q, 0, ref(2, 1)) {
 		t.Error("withdraw of an earlier generation: got true")
 	}
 	if got, want := serve(q, nil), []departure{{10, ref(1, 1)}, {20, ref(2, 2)}}; !slices.Equal(got, want) {

@@ -26,6 +26,7 @@ type sharer struct {
 	job  Job
 	came dsv.Instant
 	had  float64
+	ends float64 // the virtual time of its departure
 }
 
 // NewSharing returns an empty station of c servers of a speed.
@@ -65,18 +66,25 @@ func (s *Sharing) count() {
 // Arrive implements Station.
 func (s *Sharing) Arrive(at dsv.Instant, job Job, demand int64) {
 	s.upTo(at)
-	s.jobs.Push(s.virtual+float64(demand), sharer{job, at, s.had})
+	ends := s.virtual + float64(demand)
+	s.jobs.Push(ends, sharer{job, at, s.had, ends})
 	s.count()
 }
 
 // Withdraw implements Station.
-func (s *Sharing) Withdraw(at dsv.Instant, job Job) bool {
+func (s *Sharing) Withdraw(at dsv.Instant, job Job) (left int64, here bool) {
 	s.upTo(at)
-	if !s.jobs.Remove(func(j sharer) bool { return j.job == job }) {
-		return false
+	here = s.jobs.Remove(func(j sharer) bool {
+		if j.job != job {
+			return false
+		}
+		left = round(max(j.ends-s.virtual, 0))
+		return true
+	})
+	if here {
+		s.count()
 	}
-	s.count()
-	return true
+	return left, here
 }
 
 // Next implements Station. It is rounded up to the nanosecond, so that the job has had all of its service by then.

@@ -15,8 +15,8 @@ type Job = step.Ref
 type Station interface {
 	// Arrive brings a job with its demand in nanoseconds of service. A demand of 0 departs at the same instant.
 	Arrive(at dsv.Instant, job Job, demand int64)
-	// Withdraw takes a job back, waiting or in service; false when it is not here.
-	Withdraw(at dsv.Instant, job Job) bool
+	// Withdraw takes a job back, waiting or in service, and returns what is left of its demand; false when it is not here.
+	Withdraw(at dsv.Instant, job Job) (left int64, here bool)
 	Next() dsv.Instant
 	Advance(to dsv.Instant)
 	// Departed lists the jobs that have ended, in order, and forgets them; valid until the next call.

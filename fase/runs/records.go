@@ -47,7 +47,7 @@ func Requests(h History, group string, fn func(user.Record) error) error {
 type Visit struct {
 	Key           uint64
 	Arrived, Done dsv.Instant
-	CPU           dsv.Instant // CPU demand, ns
+	CPU           dsv.Instant // CPU demand, ns; of what was withdrawn, what it had got
 	Server        int         // index in the topology
 	Service       dsv.Instant // how long the resources served it, ns, as measured; 0 where demands are not burned
 }

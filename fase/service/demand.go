@@ -102,7 +102,7 @@ func (h *Host) Notice(at dsv.Instant, ref step.Ref, notice, kind rdr.Op, name st
 	cancel := notice == rdr.OpCancel
 	switch kind {
 	case rdr.OpCPU:
-		h.hw.cpu.Withdraw(at, ref)
+		h.spare(at, ref)
 		h.grants(at)
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
 		h.hw.disk.Withdraw(at, ref)
@@ -123,6 +123,21 @@ func (h *Host) Notice(at dsv.Instant, ref step.Ref, notice, kind rdr.Op, name st
 		l.pool.Release(at, 1)
 	}
 	h.run.Agenda.Push(at, Event{Kind: eventPools})
+}
+
+// spare withdraws a demand from the CPU. What is left of it nobody asks for any more.
+func (h *Host) spare(at dsv.Instant, ref step.Ref) {
+	left, here := h.hw.cpu.Withdraw(at, ref)
+	if !here {
+		return
+	}
+	if h.hw.burnCPU != nil {
+		left = wholeNs(float64(left) * h.hw.speed())
+	}
+	h.spared += left
+	if p := h.run.lookup(ref); p != nil {
+		h.visits[p.x].cpu -= left
+	}
 }
 
 // grants turns what the burners allow into effects.

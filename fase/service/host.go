@@ -35,6 +35,7 @@ type Host struct {
 	quick    *Quick   // nil until it is asked for
 	books    []served // by service, and last of requests that name none
 	ledger   *dmm.Var
+	spared   int64 // CPU demand that was withdrawn before it was met, ns
 	trouble  trouble
 	vars     Vars
 
@@ -47,7 +48,7 @@ type visit struct {
 	tag           uint64
 	call          step.Ref // of a local caller; 0: none
 	arrived, done dsv.Instant
-	cpu           int64        // demand so far, ns
+	cpu           int64        // demand so far, ns, less what was withdrawn of it
 	object        files.Object // the file that it got last
 	sends         files.Object // the file that its reply is
 	status        int

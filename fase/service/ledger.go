@@ -17,6 +17,7 @@ type Ledger struct {
 	Edge   *Edge   `json:"edge,omitempty"`
 	Served *Served `json:"served,omitempty"`
 	Group  *Issued `json:"group,omitempty"`
+	Spared *Spared `json:"spared,omitempty"`
 }
 
 // An Edge is what one participant counted of its calls of one service. Each figure is counted by itself, where it happens; InFlight and
@@ -55,6 +56,13 @@ type Issued struct {
 	Name     string  `json:"name"`
 	InFlight int64   `json:"in_flight"`   // requests under way
 	Age      float64 `json:"age_seconds"` // how long they have been, in all
+}
+
+// A Spared is what was asked of a server and withdrawn before it was done: of time-outs, and of callers who had gone. What such a
+// demand had got by then counts as served.
+type Spared struct {
+	Server string  `json:"server"`
+	CPU    float64 `json:"cpu_seconds"` // of demand
 }
 
 // Append writes a page.
@@ -113,6 +121,9 @@ func (h *Host) book(svc int) *served {
 // WriteLedger writes what this host has counted: once, when its part of the run has ended.
 func (h *Host) WriteLedger(at dsv.Instant) {
 	h.run.Calls.Edges(h.name, func(e Edge) { Ledger{Edge: &e}.Append(at, h.ledger) })
+	if h.spared > 0 {
+		Ledger{Spared: &Spared{Server: h.name, CPU: float64(h.spared) / 1e9}}.Append(at, h.ledger)
+	}
 	inside := make([]int64, len(h.books))
 	for x := range h.visits {
 		if v := &h.visits[x]; h.run.tasks[x].live && (v.status == 0 || v.replying) {
