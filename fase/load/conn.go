@@ -85,9 +85,7 @@ func (l *Loop) connect(k *call) {
 	}
 	c.call, c.owner, k.conn = k, k.owner, c
 	k.pool.open++
-	if l.begun++; l.begun == connects {
-		l.rested = l.now.Add(rest)
-	}
+	l.begun++
 	if c.ring {
 		l.ring.Await(c.fd, netpoll.Out, l.ring.stands, ringID(c))
 	}

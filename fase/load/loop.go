@@ -59,8 +59,6 @@ type Loop struct {
 	nodes    []node
 	waiting  []*pool             // with calls in line
 	begun    int                 // connects of this round
-	rested   dsv.Instant         // when the next round may begin, busy or not
-	busy     bool                // the last wait found something
 	turns    uint32              // waits of the ring that have ended
 	source   int                 // next of Config.Sources
 	owners   []list[conn, *conn] // idle connections by owner
@@ -265,7 +263,6 @@ func (l *Loop) turn() error {
 	if err != nil {
 		return err
 	}
-	l.busy = len(events) > 0
 	for _, ev := range events { // before a call is sent over a connection that is idle no more
 		if c := l.find(connRef(ev.Tag)); c != nil && c.state == idle {
 			l.unasked(c, ev.Events)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/eve-emulation/eve/fase/service"
 )
@@ -87,10 +86,6 @@ func (l *Loop) openPool(server int, address string) (*pool, error) {
 // and come later still.
 const connects = 16
 
-// rest is how long a loop that has something else to do serves its sockets before it begins another round of connects: four
-// times what one of them takes. Calls that find no connection meanwhile take those that answers leave, or wait in line.
-const rest = 4 * connects * 60 * time.Microsecond
-
 // assign gives a call a connection, or a place in the line. While there is a line no connection is idle, so nobody overtakes.
 func (l *Loop) assign(k *call) {
 	p := k.pool
@@ -120,11 +115,9 @@ func (l *Loop) mayOpen(p *pool) bool {
 	return l.begun < connects && (l.cfg.Connections == 0 || p.open < l.cfg.Connections)
 }
 
-// serveWaiting begins another round of connects, once the loop has rested from the last one or has nothing else to do.
+// serveWaiting begins another round of connects.
 func (l *Loop) serveWaiting() {
-	if !l.busy || l.begun < connects || l.now >= l.rested {
-		l.begun = 0
-	}
+	l.begun = 0
 	n := 0
 	for _, p := range l.waiting {
 		if l.serve(p); p.line.first != nil {

@@ -94,7 +94,6 @@ func (l *Loop) ringTurn() error {
 	if err != nil {
 		return err
 	}
-	l.busy = found
 	l.turns++
 	s.Unsent() // before anything else may be sent to the same sockets
 	s.Peek(s.received, l.ringUnasked)

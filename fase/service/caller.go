@@ -63,15 +63,15 @@ type call struct {
 	gen   uint32
 	live  bool
 	sent  bool
+	quiet bool // it is not measured
+	held  bool // a partition holds its request up
+	moves uint8
 	need  uint32 // epoch that a parked call waits for
 	node  int32
-	moves int
-	quiet bool // it is not measured
 	began dsv.Instant
 	owner Op
 
-	held   bool   // a partition holds its request up
-	answer Answer // that a partition holds up
+	answer *Answer // that a partition holds up; nil: none
 }
 
 type callMeter struct{ latency, requests, errors *dmm.Var }
@@ -121,6 +121,7 @@ func (c *Caller) Apply(at dsv.Instant, svc int, m Mapping) {
 	}
 	if r.health != nil {
 		r.all = slices.Clone(r.serving)
+		r.health.mapped(c.topology, &r.mapping)
 		r.sift()
 	}
 	waiting := r.parked

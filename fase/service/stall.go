@@ -34,7 +34,7 @@ func (c *Caller) stalled(at dsv.Instant, ref step.Ref, k *call) bool {
 		c.onHeld(at, ref)
 	}
 	if fails := at.Add(c.connect); c.connect > 0 && fails < t {
-		k.answer = Answer{Cause: ConnectTimeout}
+		k.answer = &Answer{Cause: ConnectTimeout}
 		c.later(fails, Event{Kind: eventStalled, Ref: ref})
 		return true
 	}
@@ -62,7 +62,8 @@ func (c *Caller) keeps(at dsv.Instant, ref step.Ref, a Answer) bool {
 	if t == at {
 		return false
 	}
-	k.answer = a
+	held := a // a copy, so that answers that pass stay where they are
+	k.answer = &held
 	if t < dsv.Never {
 		c.later(t, Event{Kind: eventStalled, Ref: ref})
 	}
@@ -77,8 +78,8 @@ func (r *Runner) Stalled(at dsv.Instant, ref step.Ref, a Answer) bool {
 
 // passed hands on an answer that was held up.
 func (r *Runner) passed(at dsv.Instant, ref step.Ref) {
-	if k := r.Calls.lookup(ref); k != nil && k.sent {
-		r.Passed(at, ref, k.answer)
+	if k := r.Calls.lookup(ref); k != nil && k.sent && k.answer != nil {
+		r.Passed(at, ref, *k.answer)
 	}
 }
 
