@@ -104,8 +104,8 @@ type ledgers struct {
 	served map[string][]service.Served // by service
 	groups map[string]*service.Issued
 	spared map[string]float64 // CPU demand that was withdrawn, s, by server
-	parts  map[string]int  // pages of each group
-	told   map[string]bool // participants whose pages are there
+	parts  map[string]int     // pages of each group
+	told   map[string]bool    // participants whose pages are there
 }
 
 // ledgers reads the pages of every participant.
@@ -380,7 +380,7 @@ func (t *totals) busyLaws(plan *scenario.Plan, l *ledgers) []BusyLaw {
 	for i := range plan.Servers {
 		h := &plan.Servers[i]
 		busy, _ := t.whole(dsv.Name(h.Name + ".cpu.utilisation")).Value.Number()
-		asked := t.whole(dsv.Name(h.Name + ".cpu.requested")).Number() - l.spared[h.Name]
+		asked := t.whole(dsv.Name(h.Name+".cpu.requested")).Number() - l.spared[h.Name]
 		if slowed(h) { // what it delivered tells how long that would have taken at its own speed
 			busy = t.whole(dsv.Name(h.Name+".cpu.delivered")).Number() / cpuCapacity(h)
 		}
