@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dmm/expr"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/service"
@@ -290,14 +292,29 @@ func (c *compiler) view(leaf string) int {
 	return len(topo.Views) - 1
 }
 
-// freshness has servers bring their measurements up to date as often as those that balancers read are synchronised.
+// freshness has servers bring their measurements up to date as often as any of them is synchronised: those that balancers read more often than
+// others, and all of them seldom where the scenario says so of each.
 func (c *compiler) freshness() {
 	views := c.plan.Views()
-	for i := range c.plan.Measures {
-		m := &c.plan.Measures[i]
-		if v, ok := views[m.Name]; ok && m.Sync.Every > 0 {
-			s := &c.plan.Servers[v.Server]
-			s.Accrue = min(s.Accrue, m.Sync.Every)
+	for i := range c.plan.Servers {
+		s, every := &c.plan.Servers[i], time.Duration(math.MaxInt64)
+		for k := range c.plan.Measures {
+			m := &c.plan.Measures[k]
+			if v, ok := views[m.Name]; ok && v.Server == i && m.Sync.Every > 0 {
+				every = min(every, m.Sync.Every)
+			}
+			if !slices.Contains(m.Owners, s.Name) || !slices.Contains([]string{"mean", "sum", "last"}, m.Manipulator) {
+				continue // or it is written when something happens
+			}
+			switch {
+			case m.Sync.Every > 0 && m.Sync == dmm.Trigger{Every: m.Sync.Every}:
+				every = min(every, m.Sync.Every)
+			case m.Manipulator != "last": // it is looked at with each write
+				every = min(every, period)
+			}
+		}
+		if s.Accrue = every; every == math.MaxInt64 {
+			s.Accrue = period
 		}
 	}
 }

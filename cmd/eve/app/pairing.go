@@ -42,7 +42,8 @@ type pairing struct {
 	client   runs.Client
 	noise    *runs.Noise
 	strange  int // records of requests that were not planned, or recorded twice
-	missing  int // requests of which a server recorded nothing
+	missing  int // requests that were answered, and of which a server recorded nothing
+	unserved int // requests that failed without a server's record
 }
 
 // pair computes the exact path of a run's plan and finds what the run recorded of each request.
@@ -50,10 +51,11 @@ func pair(plan *scenario.Plan, c truthCase, o *outcome) (*pairing, error) {
 	g := &plan.Clients[0]
 	p := &pairing{from: dsv.At(plan.Warmup), to: dsv.At(plan.Duration), client: o.summary.Clients[g.Name], noise: o.noise}
 	var jobs []exact.Job
+	var demands drawer
 	index := map[rdr.Key]int{}
 	for key, due := range g.Arrivals() {
 		index[key] = len(jobs)
-		jobs = append(jobs, exact.Job{Arrival: due, Demand: cpuDemand(g.Request, key)})
+		jobs = append(jobs, exact.Job{Arrival: due, Demand: demands.cpu(g.Request, key)})
 	}
 	for i, at := range c.path(plan.Servers[0].Machine.CPU.Cores, jobs) {
 		p.requests = append(p.requests, paired{due: jobs[i].Arrival, want: at})
@@ -75,13 +77,31 @@ func pair(plan *scenario.Plan, c truthCase, o *outcome) (*pairing, error) {
 	return p, err
 }
 
-// cpuDemand is the CPU time that a request of this key asks of the services that it calls, in ns.
-func cpuDemand(b *rdr.Block, key rdr.Key) int64 {
+// A drawer draws what requests ask of the services that they call, one after the other, and allocates nothing once it has drawn one. The zero
+// value is ready; it belongs to one goroutine.
+type drawer struct {
+	tasks []*rdr.Task // one for each depth of calls
+	depth int
+}
+
+// draw shows the demands of a block under a key.
+func (w *drawer) draw(b *rdr.Block, key rdr.Key, visit func(*rdr.Demand)) {
+	if w.depth == len(w.tasks) {
+		w.tasks = append(w.tasks, &rdr.Task{})
+	}
+	t := w.tasks[w.depth]
+	w.depth++
+	t.Draw(b, key, "", visit)
+	w.depth--
+}
+
+// cpu is the CPU time that a request of this key asks of the services that it calls, in ns.
+func (w *drawer) cpu(b *rdr.Block, key rdr.Key) int64 {
 	var sum int64
-	b.Draw(key, "", func(d *rdr.Demand) {
+	w.draw(b, key, func(d *rdr.Demand) {
 		switch d.Op {
 		case rdr.OpCall:
-			sum += cpuDemand(d.Block, d.Key)
+			sum += w.cpu(d.Block, d.Key)
 		case rdr.OpCPU:
 			sum += d.N
 		}

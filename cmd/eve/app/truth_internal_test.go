@@ -12,6 +12,7 @@ import (
 	"github.com/eve-emulation/eve/fase/exact"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/stat"
+	"github.com/eve-emulation/eve/rdr"
 )
 
 func compiled(name, text string) (*scenario.Plan, error) {
@@ -156,6 +157,75 @@ func TestStepAndSaturation(t *testing.T) {
 		p.judgeFull(&v)
 		if v.verdict != want || !strings.Contains(strings.Join(v.notes, ""), "capacity 200.00/s") {
 			t.Errorf("saturated, %v each: got %s %q, want %s", service, v.verdict, v.notes, want)
+		}
+	}
+}
+
+// How many more paths it takes grows with the square of what the error is too large by.
+func TestPrecisionExtends(t *testing.T) {
+	p := precision{error: 0.01}
+	wide := []float64{0.8, 1.2, 0.8, 1.2, 0.8, 1.2, 0.8, 1.2, 1, 1} // a standard error of 5.96 %
+	for _, tt := range []struct {
+		name  string
+		means []float64
+		want  int
+	}{
+		{"precise", []float64{1, 1.001, 0.999, 1}, 0},
+		{"none", nil, 0},
+		{"short", wide, 417}, // 10 × 1.2 × 5.96² − 10
+	} {
+		if got := p.short(tt.means, 1); got != tt.want {
+			t.Errorf("%s: got %d more, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A drawer sees what the block itself draws, whatever it drew before, and allocates nothing.
+func TestDrawer(t *testing.T) {
+	plan, err := compiled("drawer", scenarioOf("drawer", []system{tandem()}, 10*time.Second, time.Second, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &plan.Clients[0]
+	var w drawer
+	for n := range uint64(100) {
+		want := int64(0)
+		g.Request.Draw(g.Key(n, 0), "", func(d *rdr.Demand) {
+			if d.Op == rdr.OpCall {
+				d.Block.Draw(d.Key, "", func(d *rdr.Demand) {
+					if d.Op == rdr.OpCPU {
+						want += d.N
+					}
+				})
+			}
+		})
+		if got := w.cpu(g.Request, g.Key(n, 0)); got != want || want == 0 {
+			t.Fatalf("request %d: got %d ns, want %d", n, got, want)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { w.cpu(g.Request, g.Key(7, 0)) }); n != 0 {
+		t.Errorf("allocations of a draw: got %v, want 0", n)
+	}
+}
+
+// Servers of many systems tell what they measure seldom; what clients measure is as it is.
+func TestSeldom(t *testing.T) {
+	text, err := seldom(scenarioOf("seldom", []system{tandem()}, 20*time.Second, systemsWarmup, 1), compiled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := compiled("seldom", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range plan.Servers {
+		if got := plan.Servers[i].Accrue; got != seldomTold {
+			t.Errorf("%s: measures every %v, want %v", plan.Servers[i].Name, got, seldomTold)
+		}
+	}
+	for i := range plan.Measures {
+		if m := &plan.Measures[i]; m.Name == "t_g.in_flight" && m.Sync.Every != 100*time.Millisecond {
+			t.Errorf("%s: told every %v, want 100ms", m.Name, m.Sync.Every)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/eve-emulation/eve/fase/exact"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/user"
 	"github.com/eve-emulation/eve/rdr"
 )
@@ -36,23 +37,33 @@ type course struct {
 	asked []asked
 	calls []calledAt // of requests, one after the other
 	read  bool
+
+	// What is used again for the next station and the next path.
+	demands  drawer
+	order    []int
+	arrivals []dsv.Instant
+	jobs     []exact.Job
+}
+
+// reset makes room for another path of about n requests of k calls each.
+func (c *course) reset(n, k int) {
+	c.asked, c.calls, c.read = slices.Grow(c.asked[:0], n), slices.Grow(c.calls[:0], n*k), false
 }
 
 // add appends a request with what its calls demand.
 func (c *course) add(group int, b *rdr.Block, key rdr.Key, due dsv.Instant) {
 	from := len(c.calls)
-	b.Draw(key, "", func(d *rdr.Demand) {
+	c.demands.draw(b, key, func(d *rdr.Demand) {
 		if d.Op == rdr.OpCall {
-			c.calls = append(c.calls, calledAt{key: d.Key, demand: cpuDemand(d.Block, d.Key)})
+			c.calls = append(c.calls, calledAt{key: d.Key, demand: c.demands.cpu(d.Block, d.Key)})
 		}
 	})
 	n := len(c.calls) // where there is no more room, those of earlier requests stay where they are
 	c.asked = append(c.asked, asked{group: group, key: key, due: due, calls: c.calls[from:n:n]})
 }
 
-// planned is what the open groups of a plan ask until an instant.
-func planned(groups []user.Config, end dsv.Instant) *course {
-	c := &course{}
+// planned adds what the open groups of a plan ask until an instant.
+func (c *course) planned(groups []user.Config, end dsv.Instant) {
 	for i := range groups {
 		g := &groups[i]
 		for key, due := range until(g, end) {
@@ -60,19 +71,16 @@ func planned(groups []user.Config, end dsv.Instant) *course {
 		}
 	}
 	c.sort()
-	return c
 }
 
-// rounds is what the users of a closed group ask of one station until an instant.
-func rounds(g *user.Config, cores int, end dsv.Instant) *course {
-	c := &course{}
+// rounds adds what the users of a closed group ask of one station until an instant.
+func (c *course) rounds(g *user.Config, cores int, end dsv.Instant) {
 	for _, r := range exact.ClosedFCFS(cores, g.Users, g.Start, end,
 		func(u int, n uint64) int64 { return int64(g.ThinkTime(uint64(u), n)) },
-		func(u int, n uint64) int64 { return cpuDemand(g.Request, g.Key(uint64(u), n)) }) {
+		func(u int, n uint64) int64 { return c.demands.cpu(g.Request, g.Key(uint64(u), n)) }) {
 		c.add(0, g.Request, g.Key(uint64(r.User), r.N), r.Arrival)
 	}
 	c.sort()
-	return c
 }
 
 func (c *course) sort() {
@@ -82,9 +90,9 @@ func (c *course) sort() {
 	}
 }
 
-// observe learns what the servers recorded of each call. It returns how many requests have a call that was not recorded, and leaves them
-// out: they were under way when the run ended.
-func (c *course) observe(h runs.History, services []string) (missing int, err error) {
+// observe learns what the servers recorded of each call. Requests that have a call which was not recorded are left out: they failed, or were
+// under way when the run ended. It returns how many of them were answered nevertheless.
+func (c *course) observe(h runs.History, services []string, answered func(rdr.Key) bool) (missing int, err error) {
 	visits := map[rdr.Key]runs.Visit{}
 	for _, s := range services {
 		if err := runs.Visits(h, s, func(v runs.Visit) error {
@@ -105,7 +113,9 @@ func (c *course) observe(h runs.History, services []string) (missing int, err er
 			k.at, k.done, k.server, k.took = v.Arrived, v.Done, v.Server, int64(v.Service)
 		}
 		if !found {
-			missing++
+			if answered(a.key) {
+				missing++
+			}
 			continue
 		}
 		whole = append(whole, a)
@@ -129,8 +139,8 @@ func (c *course) from(i int) dsv.Instant {
 
 // station passes the k-th call of all requests through a station: at tells when each arrives.
 func (c *course) station(k int, at func(i int) dsv.Instant, serve func(order []int, jobs []exact.Job) []dsv.Instant) []dsv.Instant {
-	order := make([]int, len(c.asked))
-	arrivals := make([]dsv.Instant, len(c.asked))
+	c.order, c.arrivals = slices.Grow(c.order[:0], len(c.asked))[:len(c.asked)], slices.Grow(c.arrivals[:0], len(c.asked))[:len(c.asked)]
+	order, arrivals := c.order, c.arrivals
 	for i := range order {
 		order[i], arrivals[i] = i, at(i)
 	}
@@ -141,12 +151,12 @@ func (c *course) station(k int, at func(i int) dsv.Instant, serve func(order []i
 	if !slices.IsSortedFunc(order, before) {
 		slices.SortStableFunc(order, before)
 	}
-	jobs := make([]exact.Job, len(order))
-	for n, i := range order {
-		jobs[n] = exact.Job{Arrival: arrivals[i], Demand: c.asked[i].calls[k].demand}
+	c.jobs = c.jobs[:0]
+	for _, i := range order {
+		c.jobs = append(c.jobs, exact.Job{Arrival: arrivals[i], Demand: c.asked[i].calls[k].demand})
 	}
 	out := make([]dsv.Instant, len(order))
-	for n, d := range serve(order, jobs) {
+	for n, d := range serve(order, c.jobs) {
 		out[order[n]] = d
 	}
 	return out
@@ -277,22 +287,27 @@ func (s *system) pairUp(plan *scenario.Plan, o *outcome, virtual bool) (*pairing
 			return nil, err
 		}
 	}
-	missing := 0
+	missing, unserved := 0, 0
 	switch {
 	case !virtual:
 		c.sort()
-		missing, err = c.observe(h, services)
+		missing, err = c.observe(h, services, func(k rdr.Key) bool {
+			if got[k].Cause != service.OK {
+				unserved++
+			}
+			return got[k].Cause == service.OK
+		})
 	case s.closed:
-		c = rounds(&groups[0], 1, groups[0].End)
+		c.rounds(&groups[0], 1, groups[0].End)
 	default:
-		c = planned(groups, dsv.At(plan.Duration))
+		c.planned(groups, dsv.At(plan.Duration))
 		if s.runs != nil {
-			_, err = c.observe(h, services)
+			_, err = c.observe(h, services, func(rdr.Key) bool { return false })
 			c.read = false
 		}
 	}
 	p := &pairing{from: dsv.At(plan.Warmup), to: dsv.At(plan.Duration), noise: o.noise, strange: strange, client: o.summary.Clients[groups[0].Name]}
-	p.missing = missing
+	p.missing, p.unserved = missing, unserved
 	if err != nil || len(c.asked) == 0 {
 		return p, err
 	}

@@ -68,11 +68,12 @@ func modelsOf(plan *scenario.Plan) (closed, open model, err error) {
 func (m model) pathOf(end dsv.Instant) ([]paired, map[rdr.Key]int) {
 	var requests []paired
 	index := map[rdr.Key]int{}
+	var demands drawer
 	if m.group.Open() {
 		var jobs []exact.Job
 		for key, due := range until(m.group, end) {
 			index[key] = len(jobs)
-			jobs = append(jobs, exact.Job{Arrival: due, Demand: cpuDemand(m.group.Request, key)})
+			jobs = append(jobs, exact.Job{Arrival: due, Demand: demands.cpu(m.group.Request, key)})
 		}
 		for i, at := range exact.FCFS(m.cores, jobs) {
 			requests = append(requests, paired{due: jobs[i].Arrival, want: at})
@@ -81,7 +82,7 @@ func (m model) pathOf(end dsv.Instant) ([]paired, map[rdr.Key]int) {
 	}
 	rounds := exact.ClosedFCFS(m.cores, m.group.Users, m.group.Start, end,
 		func(u int, n uint64) int64 { return int64(m.group.ThinkTime(uint64(u), n)) },
-		func(u int, n uint64) int64 { return cpuDemand(m.group.Request, m.group.Key(uint64(u), n)) })
+		func(u int, n uint64) int64 { return demands.cpu(m.group.Request, m.group.Key(uint64(u), n)) })
 	for i, r := range rounds {
 		index[m.group.Key(uint64(r.User), r.N)] = i
 		requests = append(requests, paired{due: r.Arrival, want: r.Departure})
@@ -256,8 +257,9 @@ func pairDue(plan *scenario.Plan, m model, o *outcome) (*pairing, error) {
 	}
 	slices.SortStableFunc(rs, func(a, b user.Record) int { return int(a.Due - b.Due) })
 	jobs := make([]exact.Job, len(rs))
+	var demands drawer
 	for i, r := range rs {
-		jobs[i] = exact.Job{Arrival: r.Due, Demand: cpuDemand(m.group.Request, r.Key)}
+		jobs[i] = exact.Job{Arrival: r.Due, Demand: demands.cpu(m.group.Request, r.Key)}
 	}
 	for i, at := range exact.FCFS(m.cores, jobs) {
 		p.requests = append(p.requests, paired{due: rs[i].Due, want: at, got: rs[i].Done, cause: rs[i].Cause})

@@ -2,11 +2,13 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/exact"
+	"github.com/eve-emulation/eve/fase/scenario"
 )
 
 // A system is a queueing system of which theory knows the mean response, and of which the exact path of every request can be computed. Its
@@ -272,4 +274,32 @@ func scenarioOf(name string, list []system, length, warmup time.Duration, seed i
 	}
 	return fmt.Sprintf("eve: 1\nname: %s\nduration: %gs\nwarmup: %gs\nseed: %d\nrecords: 100000/s\nrequests: |\n%sservers:\n%sservices:\n%sclients:\n%s",
 		name, length.Seconds(), warmup.Seconds(), seed, requests.String(), servers.String(), services.String(), clients.String())
+}
+
+// The periods at which the servers of systems tell what they measure. All of them do so at the same instants: ten times a second, as is
+// standard, that of a hundred servers takes longer than the differences may be that are measured here.
+const (
+	seldomTold     = 5 * time.Second
+	seldomRecorded = time.Second
+)
+
+// seldom has all servers of a scenario tell their measurements seldom.
+func seldom(text string, compile func(name, text string) (*scenario.Plan, error)) (string, error) {
+	plan, err := compile("systems", text)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(text + "measure:\n")
+	for i := range plan.Measures {
+		m := &plan.Measures[i]
+		every := seldomTold
+		if m.Manipulator == "records" {
+			every = seldomRecorded
+		}
+		if m.Sync.Every > 0 && m.Sync.Every < every && slices.ContainsFunc(plan.Servers, func(s scenario.Server) bool { return slices.Contains(m.Owners, s.Name) }) {
+			fmt.Fprintf(&b, "  %s: {sync: {every: %v}}\n", m.Name, every)
+		}
+	}
+	return b.String(), nil
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,42 +33,79 @@ var (
 	shortPrecision = precision{error: 0.01, replicas: 16, most: 100}
 )
 
-// margin is by how much more requests are followed than the variance asks for: it is known to a tenth or so.
-const margin = 1.5
+// margin is by how much more requests are followed than the variance asks for, which is known to a tenth or so; what is still short of
+// the precision then gets further paths, so many times at most.
+const (
+	margin     = 1.2
+	extensions = 4
+)
 
 // theories holds the exact paths of all systems against theory: the mean of replications that know nothing of one another, with a standard
 // error by their spread alone. In virtual time every request must be on its path, so this is what virtual time measures in the long run.
 func theories(ctx context.Context, list []system, seed int64, p precision, compile func(name, text string) (*scenario.Plan, error)) ([]verdict, error) {
-	verdicts := make([]verdict, len(list))
-	means, counts := make([][]float64, len(list)), make([][]int, len(list))
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
+	means, counts, want := make([][]float64, len(list)), make([][]int, len(list)), make([]int, len(list))
 	for i := range list {
-		s := &list[i]
-		verdicts[i] = verdict{name: s.card + " " + s.name, kind: "theory", seed: seed, clean: nan, p99: nan, exact: s.theory}
-		if s.fluid || s.full || p.most > 0 && s.variance > p.most {
-			continue
-		}
-		means[i], counts[i] = make([]float64, p.replicas), make([]int, p.replicas)
-		for r := range p.replicas {
-			work.Go(func() (err error) {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				means[i][r], counts[i][r], err = s.replica(seed*1000+int64(r), p, compile)
-				return err
-			})
+		if s := &list[i]; !s.fluid && !s.full && (p.most == 0 || s.variance <= p.most) {
+			want[i] = p.replicas
 		}
 	}
-	if err := work.Wait(); err != nil {
-		return nil, err
+	var courses sync.Pool
+	for range extensions + 1 {
+		work, ctx := errgroup.WithContext(ctx)
+		work.SetLimit(runtime.GOMAXPROCS(0))
+		for i := range list {
+			from := len(means[i])
+			means[i] = append(means[i], make([]float64, want[i])...)
+			counts[i] = append(counts[i], make([]int, want[i])...)
+			for r := from; r < len(means[i]); r++ {
+				work.Go(func() (err error) {
+					if ctx.Err() != nil {
+						return ctx.Err()
+					}
+					c, _ := courses.Get().(*course)
+					if c == nil {
+						c = &course{}
+					}
+					defer courses.Put(c)
+					means[i][r], counts[i][r], err = list[i].replica(c, seed*1000+int64(r), p, compile)
+					return err
+				})
+			}
+		}
+		if err := work.Wait(); err != nil {
+			return nil, err
+		}
+		more := 0
+		for i := range list {
+			want[i] = p.short(means[i], list[i].theory)
+			more += want[i]
+		}
+		if more == 0 {
+			break
+		}
 	}
+	var verdicts []verdict
 	for i := range list {
-		if verdicts[i].n = sumOf(counts[i]); verdicts[i].n > 0 {
-			verdicts[i].againstTheory(means[i], p.error)
+		if s := &list[i]; len(means[i]) > 0 {
+			v := verdict{name: s.card + " " + s.name, kind: "theory", seed: seed, n: sumOf(counts[i]), clean: nan, p99: nan, exact: s.theory}
+			v.againstTheory(means[i], p.error)
+			verdicts = append(verdicts, v)
 		}
 	}
-	return slices.DeleteFunc(verdicts, func(v verdict) bool { return v.n == 0 }), nil
+	return verdicts, nil
+}
+
+// short is how many more paths it takes until the standard error of their mean is as small as asked for.
+func (p precision) short(means []float64, theory float64) int {
+	n := float64(len(means))
+	if n < 2 {
+		return 0
+	}
+	x := spread(means) / math.Sqrt(n) / (p.error * theory)
+	if x <= 1 {
+		return 0
+	}
+	return int(math.Ceil(n * (margin*x*x - 1)))
 }
 
 func sumOf(xs []int) int {
@@ -78,20 +116,21 @@ func sumOf(xs []int) int {
 	return n
 }
 
-// replica follows one path of a system, and returns the mean response of what comes after its first twentieth, in which the system fills.
-func (s *system) replica(seed int64, p precision, compile func(name, text string) (*scenario.Plan, error)) (mean float64, n int, err error) {
+// replica follows one path of a system, and returns the mean response of what comes after its first twentieth, in which the system fills. It
+// takes the course for it, whatever is in it.
+func (s *system) replica(c *course, seed int64, p precision, compile func(name, text string) (*scenario.Plan, error)) (mean float64, n int, err error) {
 	plan, err := compile(s.tag+"path", scenarioOf(s.tag+"path", []system{*s}, 10*time.Second, time.Second, seed))
 	if err != nil {
 		return 0, 0, err
 	}
-	groups, _ := s.parts(plan)
-	want := max(2000, margin*s.variance/(p.error*p.error)/float64(p.replicas))
-	end := dsv.At(time.Duration(1.05 * want / s.rate(plan) * 1e9))
-	var c *course
+	groups, services := s.parts(plan)
+	want := 1.05 * max(2000, margin*s.variance/(p.error*p.error)/float64(p.replicas))
+	end := dsv.At(time.Duration(want / s.rate(plan) * 1e9))
+	c.reset(int(1.1*want*s.whole(plan)/s.rate(plan)), len(services))
 	if s.closed {
-		c = rounds(&groups[0], 1, end)
+		c.rounds(&groups[0], 1, end)
 	} else {
-		c = planned(groups, end)
+		c.planned(groups, end)
 	}
 	sum := 0.0
 	for i, d := range s.path(c) {
@@ -105,12 +144,17 @@ func (s *system) replica(seed int64, p precision, compile func(name, text string
 }
 
 // rate is how many requests per second the groups that count ask, roughly.
-func (s *system) rate(plan *scenario.Plan) float64 {
+func (s *system) rate(plan *scenario.Plan) float64 { return s.rateOf(plan, s.of) }
+
+// whole is how many requests per second all its groups ask, roughly.
+func (s *system) whole(plan *scenario.Plan) float64 { return s.rateOf(plan, nil) }
+
+func (s *system) rateOf(plan *scenario.Plan, of func(group int) bool) float64 {
 	groups, _ := s.parts(plan)
 	sum := 0.0
 	for i := range groups {
 		switch {
-		case s.of != nil && !s.of(i):
+		case of != nil && !of(i):
 		case groups[i].Open():
 			sum += groups[i].Rate[0].Rate
 		default:
@@ -160,9 +204,10 @@ func (t *truth) compile(name, text string) (*scenario.Plan, error) {
 // The lengths of the runs of all systems together. The load of E16 steps up after 8 s.
 const (
 	systemsVirtual = 30 * time.Second
-	systemsReal    = 60 * time.Second
+	systemsReal    = 30 * time.Second
 	systemsWarmup  = 5 * time.Second
 	systemsEnd     = 2 * time.Second // what is due so late is not judged: others that it shares a processor with may not have ended
+	systemsBeside  = 7               // for real: more load the host themselves
 )
 
 // tiers are T0 and T1: the paths of all systems against theory, virtual time against the paths, and real sockets against the paths of what
@@ -181,7 +226,7 @@ func (t *truth) tiers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.together(ctx, t.systems, runs.Virtual, systemsVirtual); err != nil {
+	if err := t.together(ctx, "systems-"+string(runs.Virtual), t.systems, runs.Virtual, systemsVirtual); err != nil {
 		return err
 	}
 	return t.sockets(ctx)
@@ -192,16 +237,22 @@ func (t *truth) sockets(ctx context.Context) error {
 	if t.quick || !slices.Contains(t.tier, 1) {
 		return nil
 	}
-	return t.together(ctx, slices.DeleteFunc(slices.Clone(t.systems), func(s system) bool { return !s.wall }), runs.Real, systemsReal)
+	wall, n := slices.DeleteFunc(slices.Clone(t.systems), func(s system) bool { return !s.wall }), 0
+	for list := range slices.Chunk(wall, systemsBeside) {
+		n++
+		if err := t.together(ctx, fmt.Sprintf("systems-%s-%d", runs.Real, n), list, runs.Real, systemsReal); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // together runs some systems side by side and judges each.
-func (t *truth) together(ctx context.Context, list []system, kind runs.Kind, length time.Duration) error {
-	if len(list) == 0 {
-		return nil
+func (t *truth) together(ctx context.Context, name string, list []system, kind runs.Kind, length time.Duration) error {
+	text, err := seldom(scenarioOf("systems", list, length, systemsWarmup, t.seeds[0]), t.compile)
+	if err != nil {
+		return err
 	}
-	name := "systems-" + string(kind)
-	text := scenarioOf("systems", list, length, systemsWarmup, t.seeds[0])
 	file := filepath.Join(t.out, name+".yaml")
 	if err := os.MkdirAll(t.out, 0o755); err != nil {
 		return err
@@ -256,7 +307,8 @@ func (t *truth) judgeSystem(s *system, plan *scenario.Plan, o *outcome, kind run
 	case v.verdict == notCertified: // what follows would tell of the host
 		return v, nil
 	case kind == runs.Real:
-		v.check(p.missing == 0, "of %d requests a server recorded nothing", p.missing)
+		v.check(p.unserved == 0, "%d requests failed and reached no server", p.unserved)
+		v.check(p.missing == 0, "of %d answered requests a server recorded nothing", p.missing)
 	}
 	switch {
 	case s.fluid:
