@@ -154,6 +154,9 @@ func sweep(parent string) {
 	left, _ := filepath.Glob(filepath.Join(parent, groupPrefix+"*"))
 	for _, dir := range left {
 		pid := strings.TrimPrefix(filepath.Base(dir), groupPrefix)
+		if _, err := strconv.ParseUint(pid, 10, 31); err != nil {
+			continue // somebody else's
+		}
 		if _, err := os.Stat(filepath.Join("/proc", pid)); errors.Is(err, os.ErrNotExist) {
 			_ = os.Remove(dir) // the kernel refuses while somebody is in it
 		}

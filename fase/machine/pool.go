@@ -72,6 +72,14 @@ func (p *Pool) admit() {
 	}
 }
 
+// Resize changes the capacity from an instant on; 0 is unlimited. What is held stays held, though it be more than that; who waits for
+// more than that waits on.
+func (p *Pool) Resize(at dsv.Instant, capacity int64) {
+	p.upTo(at)
+	p.capacity = capacity
+	p.admit()
+}
+
 // Withdraw takes a waiting job back; false when it does not wait.
 func (p *Pool) Withdraw(at dsv.Instant, job Job) bool {
 	p.upTo(at)

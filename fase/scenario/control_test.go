@@ -113,7 +113,7 @@ func TestServerSettings(t *testing.T) {
 	if want := []string{"web_1.admit.limit", "web_1.admit.shed"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	for name, want := range map[dsv.Name]bool{"web_4.admit.limit": true, "web_4.admit.shed": true, "db.admit.limit": false, "db.admit.shed": false, "web_4.admit.queue": false, "web.admit.limit": false} {
+	for name, want := range map[dsv.Name]bool{"web_4.admit.limit": true, "web_4.admit.shed": true, "db.admit.limit": false, "db.admit.shed": false, "web_4.admit.queue": false, "web.admit.limit": false, "b.pool.threads": false} {
 		if _, ok := p.Setting(name); ok != want {
 			t.Errorf("%s: got %v, want %v", name, ok, want)
 		}

@@ -122,7 +122,7 @@ func controllerKeys(r *rawControl) []controlKey {
 		all(field{key: "scale", value: text(&r.scale), help: "the service whose number of replicas it controls"}),
 		all(field{key: "limit", value: text(&r.limit), help: "the service whose rate at each of its servers it controls"}),
 		all(field{key: "degrade", value: text(&r.degrade), help: "the service whose quality level it controls: the value is the number of the level, from 0"}),
-		all(field{key: "set", value: text(&r.set), help: "the variable that it controls: a setting of a client group or of a server, or a module's"}),
+		all(field{key: "set", value: text(&r.set), help: "the variable that it controls: a setting of a client group, a server or a service, or a module's"}),
 		all(field{key: "levels", value: texts(&r.levels, "level", 64), help: "of degrade, the best first"}),
 		all(field{key: "least", value: level(&r.least), help: "the value does not fall below; of scale without it the service's"}),
 		all(field{key: "most", value: level(&r.most), help: "the value does not rise above; of scale without it the service's"}),
@@ -248,7 +248,7 @@ func (c *compiler) shipped(n *named[rawControl], ctl *adapt.Control) adapt.Maker
 		if !r.accepts.written() {
 			c.at(n.at, "a throttle compares what is asked with what is accepted", "write accepts: EXPRESSION")
 		}
-		return adapt.Throttle{K: r.k.v, Aggression: r.aggression.v}
+		return adapt.Throttle{K: r.k.v, Aggression: r.aggression.v, Window: rateWindow(ctl)}
 	case "overload":
 		preset := admit.Paper
 		if r.preset.v == "code" {
@@ -271,6 +271,18 @@ func (c *compiler) shipped(n *named[rawControl], ctl *adapt.Control) adapt.Maker
 		return adapt.Follower{}
 	}
 	return nil
+}
+
+// rateWindow is how many seconds a metric that is a rate is taken over; 0 where it is a count.
+func rateWindow(ctl *adapt.Control) float64 {
+	if len(ctl.Metrics) == 0 || ctl.Metrics[0].Expr == nil || ctl.Metrics[0].Expr.Unit() != "1/s" {
+		return 0
+	}
+	window := time.Duration(0)
+	for _, read := range ctl.Metrics[0].Expr.Reads() {
+		window = max(window, cmp.Or(read.Window, ctl.Window, adapt.DefaultWindow))
+	}
+	return window.Seconds()
 }
 
 // hpa makes the rules of an HPA.

@@ -183,7 +183,7 @@ func (c *compiler) whatSettable(name dsv.Name) string {
 		return "its arrivals are those of a trace"
 	}
 	if _, ok := c.vars[name]; ok {
-		return "it is a measurement; set the rate, users, think time, patience or a weight of a client group, SERVER.admit.limit or .shed, or a variable of a module"
+		return "it is a measurement; set the rate, users, think time, patience or a weight of a client group, SERVER.admit.limit or .shed, SERVICE.pool.threads, or a variable of a module"
 	}
 	return didYouMean(string(name), known)
 }
@@ -193,7 +193,7 @@ func (c *compiler) replayed(group string) bool {
 	return slices.ContainsFunc(c.raw.clients, func(n named[rawClient]) bool { return n.name == group && n.v.trace.at != nil })
 }
 
-// Settings lists the variables of client groups and servers that may be set: GROUP.rate, GROUP.users and so on.
+// Settings lists the variables of client groups, servers and services that may be set: GROUP.rate, GROUP.users and so on.
 func (p *Plan) Settings() []string {
 	var names []string
 	for i := range p.Clients {
@@ -206,10 +206,15 @@ func (p *Plan) Settings() []string {
 			names = append(names, p.Servers[i].Name+"."+s.Name)
 		}
 	}
+	for i := range p.Services {
+		if p.Services[i].Pool.Threads > 0 {
+			names = append(names, p.Services[i].Name+"."+service.ThreadsSetting)
+		}
+	}
 	return names
 }
 
-// Setting returns what a variable sets of a client group or a server; false where it sets nothing.
+// Setting returns what a variable sets of a client group, a server or a service; false where it sets nothing.
 func (p *Plan) Setting(n dsv.Name) (user.Setting, bool) {
 	group, name, _ := strings.Cut(string(n), ".")
 	for i := range p.Clients {
@@ -227,7 +232,17 @@ func (p *Plan) Setting(n dsv.Name) (user.Setting, bool) {
 			}
 		}
 	}
+	if i := p.Topology.Service(group); name == service.ThreadsSetting && i >= 0 && i < len(p.Services) && p.Services[i].Pool.Threads > 0 {
+		return threads(), true
+	}
 	return user.Setting{}, false
+}
+
+// threads is the setting of a service that has a pool.
+func threads() user.Setting {
+	return user.Setting{
+		Name: service.ThreadsSetting, Unit: "1", Help: "its workers at each of its servers", Most: service.MostThreads, Whole: true,
+	}
 }
 
 // Settings lists what may be changed of a server while it runs: of one whose `admit:` is written, which share of requests it sheds,
@@ -254,7 +269,7 @@ type Initial struct {
 	Value float64
 }
 
-// Initials lists the settings of client groups and servers at the start of the run, for who starts it to write.
+// Initials lists the settings of client groups, servers and services at the start of the run, for who starts it to write.
 func (p *Plan) Initials() []Initial {
 	var list []Initial
 	for i := range p.Clients {
@@ -273,6 +288,11 @@ func (p *Plan) Initials() []Initial {
 				x = float64(s.Admit.Limit)
 			}
 			list = append(list, Initial{dsv.Name(s.Name + "." + v.Name), x})
+		}
+	}
+	for i := range p.Services {
+		if n := p.Services[i].Pool.Threads; n > 0 {
+			list = append(list, Initial{service.PoolName(p.Services[i].Name, "threads"), float64(n)})
 		}
 	}
 	return list

@@ -39,7 +39,7 @@ type rawPool struct {
 
 func poolFields(p *rawPool) []field {
 	return []field{
-		{key: "threads", value: whole(&p.threads, 1, 1_000_000), need: true, help: "how many workers"},
+		{key: "threads", value: whole(&p.threads, 1, service.MostThreads), need: true, help: "how many workers"},
 		{key: "queue", value: whole(&p.queue, 1, 1_000_000), help: "how many requests wait for a worker; those beyond are answered 503; without it there is no bound"},
 	}
 }
@@ -117,6 +117,8 @@ func (s *standard) pool(name string, hosts []string) {
 	s.add(hosts, "mean", n+".utilisation", "1", "share of the workers in use, weighted by time, of all servers that hold it")
 	s.add(hosts, "mean", n+".queue", "1", "requests that hold a worker or wait for one, at a server in the mean, weighted by time")
 	s.split(hosts, n, "at the workers of "+name)
+	v := threads()
+	s.put(nil, dmm.Spec{Name: dsv.Name(name + "." + v.Name), Manipulator: "last", Sync: dmm.Trigger{Change: 1e-9}}, v.Unit, v.Help)
 }
 
 // losses counts what a server could not do, where it is bounded.

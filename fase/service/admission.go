@@ -1,7 +1,6 @@
 package service
 
 import (
-	"math"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -300,31 +299,8 @@ func (h *Host) Told(at dsv.Instant, server int, load float64) {
 	}
 }
 
-// The settings of a server, as they stand behind SERVER: how many requests are in service at once, and which share is rejected
-// at once, by their keys.
-const (
-	LimitSetting = "admit.limit"
-	ShedSetting  = "admit.shed"
-)
-
 // shedPart is the part of a request's key that says whether it is shed.
 const shedPart = 0x73686564
-
-// Set changes a setting of a server that has a gate. Requests in service stay there.
-func (h *Host) Set(at dsv.Instant, setting string, x float64) {
-	h.Advance(at)
-	a := &h.adm
-	if a.gate == nil || math.IsNaN(x) {
-		return
-	}
-	switch setting {
-	case LimitSetting:
-		a.gate.SetLimit(int(min(max(math.Round(x), 1), math.MaxInt32)))
-		h.choose(at)
-	case ShedSetting:
-		a.share = min(max(x, 0), 1)
-	}
-}
 
 // unpool turns those in the pool away whose service is not served here any more: their callers resolve again.
 func (h *Host) unpool(at dsv.Instant, svc int) {

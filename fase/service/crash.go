@@ -25,6 +25,7 @@ const (
 type trouble struct {
 	power   power
 	crashes int     // in force
+	broken  bool    // it has crashed and is not up again: it refuses connections
 	boots   int64   // begun so far: a later one makes an earlier one void
 	upFor   float64 // ns since it was measured last
 	since   dsv.Instant
@@ -114,6 +115,7 @@ func (h *Host) booted(at dsv.Instant, boot int64) {
 // rise makes the server do what the mappings say that it does. One on standby that holds nothing is off again.
 func (h *Host) rise(at dsv.Instant) {
 	h.turn(at, powerUp)
+	h.trouble.broken = false
 	h.effect(step.Effect{At: at, Kind: step.Up, Node: -1})
 	for svc := range h.here {
 		if m := h.run.Calls.Mapping(svc); m.Epoch > 0 {
@@ -164,6 +166,7 @@ func (h *Host) wake(at dsv.Instant) bool {
 func (h *Host) crash(at dsv.Instant) {
 	h.accrue(at)
 	h.turn(at, powerDown)
+	h.trouble.broken = true
 	h.effect(step.Effect{At: at, Kind: step.Down, Node: -1}) // connections break before anybody could be answered
 	for x := range h.visits {
 		if h.run.Live(uint32(x)) {
@@ -191,6 +194,9 @@ func (h *Host) crash(at dsv.Instant) {
 	h.run.Calls.forgetHealth()
 	if a := &h.adm; a.gate != nil {
 		a.gate = admit.New(h.cfg.Admit, h.cfg.Workers, h.cached)
+		if n := h.settings.limit; n > 0 {
+			a.gate.SetLimit(n)
+		}
 		a.choosing = false
 		clear(a.asked)
 	}

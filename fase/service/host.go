@@ -37,6 +37,7 @@ type Host struct {
 	ledger   *dmm.Var
 	spared   int64 // CPU demand that was withdrawn before it was met, ns
 	trouble  trouble
+	settings settings
 	vars     Vars
 
 	recordBuf [HostRecordSize + 8]byte
@@ -94,19 +95,22 @@ type place struct {
 
 // The events of a host.
 const (
-	eventArrive uint8 = iota + SiteEvent // a request has crossed the link; Ref: execution
-	eventReply                           // a reply reaches its caller; Ref: execution
-	eventCall                            // a call leaves; Ref: call
-	eventAnswer                          // an answer has crossed the link; Ref: call, N: packed answer
-	eventEarly                           // a request has waited long enough for a mapping; Ref: execution
-	eventClose                           // a call to this server itself was given up; Ref: call
-	eventAccrue                          // measurements are brought up to date
-	eventPools                           // memory, a lock or a worker was given back
-	eventShort                           // there is not enough memory; Ref: an execution that can never have enough
-	eventFault                           // a fault comes into force; N: index in HostConfig.Faults
-	eventRepair                          // it is repaired
-	eventBooted                          // N: which boot
-	eventIdle                            // a server on standby may have nothing left
+	eventArrive  uint8 = iota + SiteEvent // a request has crossed the link; Ref: execution
+	eventReply                            // a reply reaches its caller; Ref: execution
+	eventCall                             // a call leaves; Ref: call
+	eventAnswer                           // an answer has crossed the link; Ref: call, N: packed answer
+	eventEarly                            // a request has waited long enough for a mapping; Ref: execution
+	eventClose                            // a call to this server itself was given up; Ref: call
+	eventAccrue                           // measurements are brought up to date
+	eventPools                            // memory, a lock or a worker was given back
+	eventShort                            // there is not enough memory; Ref: an execution that can never have enough
+	eventFault                            // a fault comes into force; N: index in HostConfig.Faults
+	eventRepair                           // it is repaired
+	eventBooted                           // N: which boot
+	eventIdle                             // a server on standby may have nothing left
+	eventThreads                          // Ref: service and which telling, N: its workers from now on
+	eventLimit                            // Ref: which telling, N: requests in service at once from now on
+	eventShed                             // Ref: which telling, N: bits of the share that is rejected at once from now on
 )
 
 // NewHost returns a host without any mapping: hand it the present ones by Changed.
@@ -119,6 +123,7 @@ func NewHost(cfg HostConfig, vars Vars) *Host {
 		here:  make([]place, len(cfg.Topology.Services)),
 		early: make([][]step.Ref, len(cfg.Topology.Services)),
 		byTag: map[uint64]uint32{}, byCall: map[step.Ref]uint32{}, vars: vars,
+		settings: settings{inForce: map[setting]uint32{}},
 	}
 	c := NewCaller(cfg.Topology, cfg.Services, cfg.Node, step.Call, step.Withdraw, h.called, vars)
 	h.run = NewRunner(h, c)
@@ -175,7 +180,7 @@ func (h *Host) effect(e step.Effect) { h.effects = append(h.effects, e) }
 // Arrive hands in a request. Its Reply effect carries tag as Key, and may be emitted at once.
 func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
 	h.Advance(at)
-	if h.trouble.crashes > 0 || h.trouble.power == powerBooting && !h.cfg.Standby {
+	if h.trouble.broken {
 		h.unreached(at, tag)
 		return
 	}
@@ -379,5 +384,7 @@ func (h *Host) Event(at dsv.Instant, e Event) {
 		h.rest(at)
 	case eventBooted:
 		h.booted(at, e.N)
+	case eventThreads, eventLimit, eventShed:
+		h.change(at, e)
 	}
 }

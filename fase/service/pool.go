@@ -29,6 +29,15 @@ func newWorkers(s *Config, vars Vars) *workers {
 	return &workers{s.Pool, machine.NewPool(int64(s.Pool.Threads)), newStationMeter(string(PoolName(s.Name, "")), vars)}
 }
 
+// resize puts a number of workers in force. What they did so far is measured by the former one.
+func (h *Host) resize(at dsv.Instant, svc, threads int) {
+	h.accrue(at)
+	w := h.here[svc].workers
+	w.cfg.Threads = threads
+	w.pool.Resize(at, int64(threads))
+	h.pools(at)
+}
+
 // replaced is the pool with all of its workers free, and what was held or waited for forgotten: the server has crashed.
 func (w *workers) replaced() *workers {
 	if w == nil {
@@ -147,7 +156,7 @@ func (h *Host) accrueWorkers(at dsv.Instant, d float64) {
 		}
 		held, present := p.workers.pool.Use(at)
 		if p.state != "" || present > 0 {
-			p.workers.meter.write(at, held/float64(p.workers.cfg.Threads), present, d)
+			p.workers.meter.write(at, min(held/float64(p.workers.cfg.Threads), d), present, d) // those that are let go may be at work still
 		}
 	}
 }

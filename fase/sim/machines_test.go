@@ -358,3 +358,58 @@ func TestQuotaInVirtualTime(t *testing.T) {
 		}
 	}
 }
+
+// A rule widens the workers of a service, or narrows them: from then on they carry what so many carry, and no more wait than before.
+func TestPoolIsWidened(t *testing.T) {
+	for _, tt := range []struct {
+		do          string
+		most        float64 // answered per second from then on; before, four workers of 20 ms carry 200/s
+		utilisation float64
+	}{
+		{"set app.pool.threads 8", 300, 0.75},
+		{"set app.pool.threads = 2 * app.pool.threads", 300, 0.75},
+		{"set app.pool.threads 2", 100, 1},
+	} {
+		t.Run(tt.do, func(t *testing.T) {
+			s := simulate(t, load(t, "wide.yaml", fmt.Appendf(nil, `eve: 1
+duration: 30s
+requests: |
+  request page { call app { wait 20ms } }
+servers: {a: {}}
+services: {app: {on: a, pool: {threads: 4, queue: 10}}}
+clients: {crowd: {request: page, arrive: constant, rate: 300/s}}
+adapt:
+  - {name: change, when: crowd.in_flight >= 0, for: 10s, do: %s}
+`, tt.do), scenario.Options{}))
+			before, after := 0, 0
+			for _, r := range s.requests(t, "crowd") {
+				switch {
+				case r.Cause != service.OK:
+				case r.Done >= dsv.At(5*time.Second) && r.Done < dsv.At(10*time.Second):
+					before++
+				case r.Done >= dsv.At(12*time.Second) && r.Done < dsv.At(22*time.Second):
+					after++
+				}
+			}
+			if got := float64(before) / 5; math.Abs(got-200) > 2 {
+				t.Errorf("before: got %v answered per second, want 200", got)
+			}
+			if got := float64(after) / 10; math.Abs(got-tt.most) > 2 {
+				t.Errorf("after: got %v answered per second, want %v", got, tt.most)
+			}
+			sum, n := 0.0, 0.0
+			err := s.history.History("app.pool.utilisation", -1, dsv.Never, func(u dsv.Update) error {
+				if x := u.Delta.Value.Float / u.Delta.Weight; x > 1+1e-9 {
+					t.Errorf("up to %v: got a utilisation of %v", u.Delta.T1, x)
+				}
+				if u.Delta.T1 > dsv.At(12*time.Second) {
+					sum, n = sum+u.Delta.Value.Float, n+u.Delta.Weight
+				}
+				return nil
+			})
+			if got := sum / n; err != nil || math.Abs(got-tt.utilisation) > 0.01 {
+				t.Errorf("utilisation: got %v, %v, want %v", got, err, tt.utilisation)
+			}
+		})
+	}
+}

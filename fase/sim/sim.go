@@ -240,6 +240,11 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 	if i := s.plan.Topology.Server(group); i >= 0 && i < len(s.hosts) {
 		s.hosts[i].Set(at, setting, v.Float)
 	}
+	if i := s.plan.Topology.Service(group); i >= 0 && setting == service.ThreadsSetting {
+		for _, h := range s.hosts {
+			h.Employ(at, i, v.Float)
+		}
+	}
 }
 
 func (s *Sim) remap(at dsv.Instant, svc int, m service.Mapping) {

@@ -65,7 +65,7 @@ const (
 	eventUser          // closed: a user has thought; N: user, Ref: round
 	eventPatience
 	eventAccrue
-	eventSet   // Ref: which setting; N: bits of its value
+	eventSet   // Ref: which setting, and which telling; N: bits of its value
 	eventPage  // Ref: a session whose next page is due
 	eventAgain // Ref: a request that waits for its next attempt
 )
@@ -83,6 +83,7 @@ func NewGroup(cfg Config, vars service.Vars) *Group {
 	c.Held(g.Sent) // what happens to it from here on is the network's
 	g.meters = newMeters(cfg.Name, vars)
 	g.reaction = reaction{settings: cfg.Settings(), users: uint64(cfg.Users), known: uint64(cfg.Users)}
+	g.reaction.inForce = make([]uint32, len(g.reaction.settings))
 	g.budget = newBudget(cfg.Retry.Budget, cfg.parts())
 	g.walks = newWalks(&g.cfg, vars)
 	g.run.Agenda.Push(dsv.At(accrue), service.Event{Kind: eventAccrue})
@@ -174,7 +175,7 @@ func (g *Group) Event(at dsv.Instant, e service.Event) {
 	case eventPatience:
 		g.giveUp(at, e.Ref)
 	case eventSet:
-		g.set(at, &g.reaction.settings[e.Ref], math.Float64frombits(uint64(e.N)))
+		g.put(at, e.Ref, math.Float64frombits(uint64(e.N)))
 	case eventPage:
 		g.visit(at, uint32(e.Ref))
 	case eventAgain:

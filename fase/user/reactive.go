@@ -160,6 +160,8 @@ type reaction struct {
 	away     map[uint64]uint64
 	think    Think
 	weights  []float64 // of a mix, once one was set
+	told     uint32    // changes that were handed in
+	inForce  []uint32  // by setting: which of them is
 }
 
 // Set changes a setting from the instant from on, or from at, if that is later. All parts of a group that are told the same
@@ -177,7 +179,8 @@ func (g *Group) Set(at, from dsv.Instant, name string, x float64) {
 	if at > 0 { // what is set at the start is known before
 		from = max(from, g.run.Told(at))
 	}
-	g.run.Agenda.Push(max(at, from), service.Event{Kind: eventSet, Ref: step.Ref(i), N: int64(math.Float64bits(x))})
+	g.reaction.told++
+	g.run.Agenda.Push(max(at, from), service.Event{Kind: eventSet, Ref: step.NewRef(uint32(i), g.reaction.told), N: int64(math.Float64bits(x))})
 }
 
 // SetRate replaces the rate curve of an open group; see [Group.Set]. A number above MaxRate is taken for it.
@@ -205,6 +208,15 @@ func (g *Group) SetPatience(at, from dsv.Instant, patience time.Duration) {
 // SetMix changes the weight of a request in a mix; see [Group.Set].
 func (g *Group) SetMix(at, from dsv.Instant, request string, weight float64) {
 	g.Set(at, from, WeightPrefix+request, weight)
+}
+
+// put puts a setting into force, unless one that was told later is: a partition may have held this one up for longer.
+func (g *Group) put(at dsv.Instant, told step.Ref, x float64) {
+	r := &g.reaction
+	if i := told.Slot(); told.Gen() >= r.inForce[i] {
+		r.inForce[i] = told.Gen()
+		g.set(at, &r.settings[i], x)
+	}
 }
 
 // set puts a setting into force.

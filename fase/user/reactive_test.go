@@ -298,3 +298,23 @@ func TestSettings(t *testing.T) {
 		t.Error("an endless patience has a value")
 	}
 }
+
+// TestSettingsMeetAPartition: of two rates that are told while a partition is in force, the later one stays, though it comes first.
+func TestSettingsMeetAPartition(t *testing.T) {
+	const s = time.Second
+	// What is told at 1 s is sent again 0.2, 0.6, 1.4, 3 and 6.2 s later, what is told at 4.9 s at 5.1 s.
+	network := service.NewNetwork([]service.Fault{{
+		Kind: service.Partition, At: dsv.At(s), Until: dsv.At(5 * s), Sides: [][]service.Party{{service.GroupParty(0)}, {service.Control}},
+	}})
+	cfg := user.Config{Seed: 3, Law: user.Constant, Rate: []user.Point{{Rate: 100}}, End: dsv.At(20 * s), Network: network}
+	b := newBench(t, cfg, after(time.Millisecond))
+	b.until(s)
+	b.SetRate(dsv.At(s), dsv.At(s), 1000)
+	b.until(4900 * time.Millisecond)
+	b.SetRate(dsv.At(4900*time.Millisecond), dsv.At(4900*time.Millisecond), 10)
+	b.until(20 * s)
+	// 100/s until 5.1 s and then 10/s.
+	if got, want := float64(len(b.sends)), 510+149.0; math.Abs(got-want) > 3 {
+		t.Errorf("got %v requests, want %v", got, want)
+	}
+}

@@ -69,6 +69,9 @@ func run(ctx context.Context, env *modules.Env) error {
 			g.Go(func() error { return followSettings(gctx, env.Space(), setting, plan.Topology, servers) })
 		}
 	}
+	if slices.ContainsFunc(plan.Services, func(c service.Config) bool { return c.Pool.Threads > 0 }) {
+		g.Go(func() error { return followThreads(gctx, env.Space(), plan.Topology, servers) })
+	}
 	if loads := plan.Loads(); loads != nil {
 		g.Go(func() error { return followLoads(gctx, env.Space(), loads, servers) })
 	}
@@ -187,6 +190,18 @@ func followSettings(ctx context.Context, space dsv.Space, setting string, topo *
 		for _, s := range servers {
 			if s.cfg.Host.Node == topo.Server(name) {
 				s.Set(setting, x)
+			}
+		}
+	})
+}
+
+// followThreads hands how many workers services have to every server.
+func followThreads(ctx context.Context, space dsv.Space, topo *service.Topology, servers []*Server) error {
+	return modules.Follow(ctx, space, "*."+service.ThreadsSetting, func(u dsv.Update) {
+		name, _ := strings.CutSuffix(string(u.Name), "."+service.ThreadsSetting)
+		if x, ok := u.Reading.Value.Number(); ok {
+			for _, s := range servers {
+				s.Employ(topo.Service(name), x)
 			}
 		}
 	})

@@ -203,6 +203,16 @@ func (o *owner) set(l engine.Loop, setting string, x float64) {
 	o.settle()
 }
 
+func (o *owner) employ(l engine.Loop, svc int, threads float64) {
+	at, ok := o.s.instant(l.Now())
+	if !ok {
+		at = 0
+	}
+	o.enter(l, at)
+	o.host.Employ(at, svc, threads)
+	o.settle()
+}
+
 func (o *owner) see(l engine.Loop, view, server int, x float64) {
 	at, ok := o.s.instant(l.Now())
 	if !ok {

@@ -104,6 +104,11 @@ func (s *Server) Set(setting string, x float64) {
 	s.engine.Post(0, func(l engine.Loop) { s.owner.set(l, setting, x) })
 }
 
+// Employ changes how many workers a service has here, as service.Host.Employ. Any goroutine may call it.
+func (s *Server) Employ(svc int, threads float64) {
+	s.engine.Post(0, func(l engine.Loop) { s.owner.employ(l, svc, threads) })
+}
+
 // See tells a figure of a server that balancers read, as service.Caller.See. Any goroutine may call it.
 func (s *Server) See(view, server int, x float64) {
 	s.engine.Post(0, func(l engine.Loop) { s.owner.see(l, view, server, x) })

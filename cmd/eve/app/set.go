@@ -23,7 +23,7 @@ func (a *App) setCommand() *cobra.Command {
 		Use:   "set NAME VALUE",
 		Short: "Set a variable of a live run, as a rule does",
 		Long: "Set a variable of a live run, as a rule does: the rate, users, think time, patience or mix of a group of clients,\n" +
-			"or whatever a module of one's own reads. Numbers take units: 200/s, 50ms, 64MiB, 85%. The run's decisions tell it. A negative VALUE goes behind --.",
+			"the workers of a service, the admission of a server, or whatever a module of one's own reads. Numbers take units: 200/s, 50ms, 64MiB, 85%. The run's decisions tell it. A negative VALUE goes behind --.",
 		Example: "  eve set crowd.rate 200/s\n  eve set probe.pause 5ms --run runs/mine\n  eve set probe.offset -- -3",
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: func(c *cobra.Command, args []string) error {
