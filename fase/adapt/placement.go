@@ -29,6 +29,16 @@ func firstServing(m *service.Mapping, except string) int {
 	return slices.IndexFunc(m.Replicas, func(r service.Replica) bool { return r.State == service.Serving && r.Server != except })
 }
 
+// source returns the replica that sends copies: the first serving one whose server is not known to be down, else the first; -1 where
+// nobody serves.
+func (l *Loop) source(m *service.Mapping) int {
+	i := slices.IndexFunc(m.Replicas, func(r service.Replica) bool { return r.State == service.Serving && !l.dead(r.Server, dsv.Never) })
+	if i < 0 {
+		return firstServing(m, "")
+	}
+	return i
+}
+
 // place decides an action on one replica that has its turn.
 func (l *Loop) place(at dsv.Instant, t *task, a *Action, p *place) {
 	if cause := l.refused(a, p); cause != "" {
@@ -59,10 +69,9 @@ func (l *Loop) refused(a *Action, p *place) string {
 		}
 		return ""
 	}
-	if firstServing(&p.mapping, "") < 0 {
+	switch i := l.source(&p.mapping); {
+	case i < 0:
 		return fmt.Sprintf("no server serves %s", s)
-	}
-	switch i := firstServing(&p.mapping, ""); {
 	case l.dead(x, dsv.Never):
 		return x + " is down"
 	case l.dead(p.mapping.Replicas[i].Server, dsv.Never):
@@ -84,7 +93,7 @@ func (l *Loop) unreached(p *place, x string) bool {
 func (l *Loop) come(at dsv.Instant, t *task, a *Action, servers []string) {
 	m := &l.places[a.Service].mapping
 	source := ""
-	if i := firstServing(m, ""); i >= 0 {
+	if i := l.source(m); i >= 0 {
 		source = m.Replicas[i].Server
 	}
 	allowance := ReadyPatience
@@ -103,7 +112,7 @@ func (l *Loop) come(at dsv.Instant, t *task, a *Action, servers []string) {
 					m.Replicas[i].State = service.Stopped
 				}
 			}
-			r := service.Replica{Server: x, Weight: 1, State: service.Copying, Address: l.topics[AddressName(x)].value.Text}
+			r := service.Replica{Server: x, Weight: 1, State: service.Copying, Source: source, Address: l.topics[AddressName(x)].value.Text}
 			if i := find(m, x); i >= 0 {
 				m.Replicas[i] = r
 			} else {
@@ -210,7 +219,7 @@ func (l *Loop) exchange(at dsv.Instant, t *task, c coming) {
 			r := &m.Replicas[i]
 			switch {
 			case r.Server == c.server:
-				r.State = service.Serving
+				r.State, r.Source = service.Serving, ""
 			case a.Verb == Move && r.State != service.Draining:
 				r.State = service.Draining
 				gone = append(gone, r.Server)

@@ -330,3 +330,31 @@ func TestCooldownIsAPause(t *testing.T) {
 		t.Errorf("got %v, want %s", got, want)
 	}
 }
+
+// TestLivingSource takes a copy from the first replica whose server is up, and says so in the mapping.
+func TestLivingSource(t *testing.T) {
+	b := openFarm(t, adapt.Config{Rules: []adapt.Rule{farmRule(t, "r", "knob > 0", "replicate app to s3")}})
+	b.mapping(0, "app", service.Mapping{Epoch: 2, Replicas: []service.Replica{
+		{Server: "s2", Weight: 1, State: service.Serving}, {Server: "s1", Weight: 1, State: service.Serving},
+	}})
+	b.turn(50*time.Millisecond, 1)
+	b.up(90*time.Millisecond, "s2", 0)
+	b.run(100 * time.Millisecond)
+	b.expect("100ms r: replicate app to s3: decided", "100ms app e3 s2=serving s1=serving s3=copying")
+	if got := b.last["app"].Replicas[2].Source; got != "s1" {
+		t.Errorf("source of the copy: got %q, want s1", got)
+	}
+	b.ack(time.Second, "s3.app.ready", 3)
+	b.ack(2*time.Second, "s2.app.copied", 3) // it is not asked
+	b.expect()
+	b.ack(3*time.Second, "s1.app.copied", 3)
+	b.expect(
+		"3s r: replicate app to s3: copied",
+		"3s app e4 s2=serving s1=serving s3=serving",
+		"3s r: replicate app to s3: switched",
+		"3s r: replicate app to s3: done",
+	)
+	if got := b.last["app"].Replicas[2].Source; got != "" {
+		t.Errorf("source of a copy that is there: got %q, want none", got)
+	}
+}

@@ -74,11 +74,11 @@ func (t *totals) checks(plan *scenario.Plan, s *Summary) []Check {
 
 // cpuCapacity is how much demand a server's CPU meets at most, in seconds per second.
 func cpuCapacity(s *scenario.Server) float64 {
-	speed := s.Machine.CPU.Speed
-	if speed == 0 {
-		speed = 1
+	cpu := s.Machine.CPU
+	if s.Machine.Run == machine.Burn {
+		cpu.Quota = 0 // the kernel keeps it, and utilisation counts what is burned
 	}
-	return float64(max(1, s.Machine.CPU.Cores)) * speed
+	return float64(max(1, cpu.Cores)) * service.Speed(cpu)
 }
 
 // slowed reports whether a fault makes a server's CPU slower than it is for some of the run.

@@ -101,7 +101,11 @@ func (n *Network) Heals(at dsv.Instant, a, b Party) dsv.Instant {
 		return at
 	}
 	for i := range n.cuts { // by instant, so that one pass finds what follows on another
-		if c := &n.cuts[i]; c.from <= at && at < c.until && c.between(a, b) {
+		c := &n.cuts[i]
+		if c.from > at {
+			break
+		}
+		if at < c.until && c.between(a, b) {
 			at = c.until
 		}
 	}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -38,7 +39,6 @@ func EjectionsName(service string) dsv.Name { return dsv.Name(service + ".ejecti
 type health struct {
 	cfg       HealthConfig
 	nodes     []nodeHealth // by server
-	out       int          // ejected ones
 	sweeping  bool         // a sweep is on the agenda
 	ejections *dmm.Var
 }
@@ -77,14 +77,19 @@ func (c *Caller) judge(at dsv.Instant, svc int, node int32, failed bool) {
 func (c *Caller) eject(at dsv.Instant, svc, node int) {
 	r := &c.routes[svc]
 	h := r.health
-	if h.out > 0 && float64(h.out+1) > h.cfg.Most*float64(len(r.all)) {
+	out := 0
+	for _, t := range r.all {
+		if h.nodes[t.node].out {
+			out++
+		}
+	}
+	if out > 0 && float64(out+1) > h.cfg.Most*float64(len(r.all)) {
 		return
 	}
 	n := &h.nodes[node]
 	n.times++
 	n.out, n.failures = true, 0
 	n.until = at.Add(min(time.Duration(n.times)*h.cfg.Ejection, h.cfg.Longest))
-	h.out++
 	h.ejections.Write(at, 1)
 	r.sift()
 	c.sweepLater(at, svc)
@@ -111,7 +116,6 @@ func (c *Caller) sweep(at dsv.Instant, svc int) {
 		switch {
 		case n.out && n.until <= at:
 			n.out, n.failures = false, 0
-			h.out--
 		case !n.out && n.times > 0:
 			n.times--
 		}
@@ -143,6 +147,15 @@ func (r *route) sift() {
 	}
 }
 
+// mapped forgets what was thought of replicas that have left: one that comes back is a new one, as Envoy's hosts are.
+func (h *health) mapped(t *Topology, m *Mapping) {
+	for i := range h.nodes {
+		if h.nodes[i] != (nodeHealth{}) && !slices.ContainsFunc(m.Replicas, func(r Replica) bool { return r.Server == t.Servers[i] }) {
+			h.nodes[i] = nodeHealth{}
+		}
+	}
+}
+
 // Ejected reports whether this caller has ejected the replica of a service at a server.
 func (c *Caller) Ejected(svc, server int) bool {
 	h := c.routes[svc].health
@@ -168,7 +181,6 @@ func (c *Caller) forgetHealth() {
 			continue
 		}
 		clear(r.health.nodes)
-		r.health.out = 0
 		r.sift()
 	}
 }

@@ -27,6 +27,8 @@ type Replica struct {
 	State   State  `json:"state"`
 	// Since is the epoch at which the replica came into its state; hosts acknowledge it. 0: that of the mapping.
 	Since uint32 `json:"since,omitempty"`
+	// Source is the server that sends a replica which is Copying its copy. Empty: the first that holds the service.
+	Source string `json:"source,omitempty"`
 }
 
 // A Mapping says where one service is: the value of the variable map.S. Its epoch rises with every change.

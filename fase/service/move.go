@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -97,15 +98,18 @@ func (p *place) limit(at dsv.Instant, rate float64) {
 	}
 }
 
-// copies goes on with the copies that a mapping asks of this server, where it is their source: the first that holds the
-// service. They cross the link one after another, in the order in which they were asked for.
+// copies goes on with the copies that a mapping asks of this server, where it is their source. They cross the link one after
+// another, in the order in which they were asked for.
 func (h *Host) copies(at dsv.Instant, svc int, m *Mapping) {
 	p := &h.here[svc]
-	source := slices.IndexFunc(m.Replicas, func(r Replica) bool { return r.State == Serving || r.State == Stopped })
+	first := ""
+	if i := slices.IndexFunc(m.Replicas, func(r Replica) bool { return r.State == Serving || r.State == Stopped }); i >= 0 {
+		first = m.Replicas[i].Server
+	}
 	was := p.copies
 	p.copies = nil
 	for i, r := range m.Replicas {
-		if r.State == Copying && source >= 0 && m.Replicas[source].Server == h.name {
+		if r.State == Copying && cmp.Or(r.Source, first) == h.name {
 			if since := m.Since(i); since > p.copied {
 				p.copies = append(p.copies, since)
 			}
