@@ -47,7 +47,7 @@ func (l *Loop) told(at dsv.Instant, c *control, cause string) {
 	l.record(Decision{At: at, Rule: c.Name, Action: c.Kind, Phase: "failed", When: c.said(), Reading: c.readings(), Cause: cause})
 }
 
-// deliver lets the orders act whose delay is over; of several the last.
+// deliver lets the orders act whose delay is over: all of their actions, and of several values the last.
 func (l *Loop) deliver(at dsv.Instant, c *control) {
 	n := 0
 	for n < len(c.orders) && c.orders[n].due <= at {
@@ -56,9 +56,14 @@ func (l *Loop) deliver(at dsv.Instant, c *control) {
 	if n == 0 {
 		return
 	}
-	o := c.orders[n-1]
+	due := slices.Clone(c.orders[:n])
 	c.orders = slices.Delete(c.orders, 0, n)
-	l.actuate(at, c, o)
+	for i, o := range due {
+		if slices.ContainsFunc(due[i+1:], func(later order) bool { return !math.IsNaN(later.value) }) {
+			o.value = math.NaN()
+		}
+		l.actuate(at, c, o)
+	}
 }
 
 // actuate carries an order out.
@@ -85,11 +90,16 @@ func (l *Loop) apply(at dsv.Instant, c *control, x float64) (Action, bool) {
 	now := l.standing(c)
 	c.applied = x
 	switch {
-	case now == x:
 	case a.Verb == Assign:
-		v := dsv.FloatValue(x)
-		l.set(at, a.Var, v)
-		l.topics[a.Var].value = v
+		for _, n := range a.variables() {
+			if stands, ok := l.topics[n].value.Number(); ok && stands == x || !ok && now == x {
+				continue
+			}
+			v := dsv.FloatValue(x)
+			l.set(at, n, v)
+			l.topics[n].value = v
+		}
+	case now == x:
 	case a.Verb == Limit:
 		if l.places[a.Service].known { // else the next step tells it again
 			l.publish(at, a.Service, func(m *service.Mapping) { m.Limit = x })
@@ -99,6 +109,9 @@ func (l *Loop) apply(at dsv.Instant, c *control, x float64) (Action, bool) {
 	}
 	return Action{}, false
 }
+
+// variables are those that are set.
+func (a *Actuator) variables() []dsv.Name { return append([]dsv.Name{a.Var}, a.Also...) }
 
 // action is what brings a value to a service.
 func (l *Loop) action(a *Actuator, x float64) Action {

@@ -9,8 +9,8 @@ import "math"
 //	limit = (1 - Smoothing) × limit + Smoothing × (gradient × limit + Queue)
 //
 // where short is the metric, and long its exponential mean over Window steps, of which the first ten are averaged plainly. Where
-// long is more than twice short, it decays by a tenth. The limit stays as it is while the second metric, what is in flight, is
-// below its half.
+// long is more than twice short, it decays by a tenth from the next step on. The limit stays as it is while the second metric,
+// what is in flight, is below its half. Its fraction is kept, and what is asked for is the whole part.
 type Gradient2 struct {
 	Tolerance float64 // 0: 1.5, as in its later releases
 	Smoothing float64 // 0: 0.2
@@ -40,6 +40,7 @@ type gradient2 struct {
 	Gradient2
 	limit float64 // before it is rounded; NaN: none yet
 	long  float64
+	sum   float64 // of the samples that are averaged plainly
 	n     float64
 }
 
@@ -55,19 +56,29 @@ func (c *gradient2) Step(r *Reading) Answer {
 	}
 	if c.n < gradientWarm {
 		c.n++
-		c.long += (short - c.long) / c.n
+		c.sum += short
+		c.long = c.sum / c.n
 	} else {
 		c.long += 2 / (c.Window + 1) * (short - c.long)
 	}
-	if c.long > 2*short {
+	long := c.long
+	if long > 2*short {
 		c.long *= 0.9
 	}
 	if spare(r, 1, c.limit) {
 		return None()
 	}
-	g := max(0.5, min(1, c.Tolerance*c.long/short))
+	g := max(0.5, min(1, c.Tolerance*long/short))
 	c.limit = unrounded(r, (1-c.Smoothing)*c.limit+c.Smoothing*(g*c.limit+c.Queue))
-	return within1(r, c.limit)
+	return within1(r, truncated(r, c.limit))
+}
+
+// truncated is a limit of requests as it goes out: its whole part, as the sources have it.
+func truncated(r *Reading, x float64) float64 {
+	if r.Bounds.Whole {
+		return math.Floor(x)
+	}
+	return x
 }
 
 // latency is the first metric, where it is a response time.
@@ -81,7 +92,7 @@ func latency(r *Reading) (float64, bool) {
 
 // resume is the limit to go on from: one's own, unless somebody else has set another.
 func resume(r *Reading, own float64) float64 {
-	if isFinite(r.Value) && (math.IsNaN(own) || math.Abs(r.Bounds.Clamp(own)-r.Value) > 1e-9*max(1, math.Abs(r.Value))) {
+	if isFinite(r.Value) && (math.IsNaN(own) || math.Abs(r.Bounds.Clamp(truncated(r, own))-r.Value) > 1e-9*max(1, math.Abs(r.Value))) {
 		return max(r.Value, 1)
 	}
 	return own
@@ -153,17 +164,19 @@ func (c *vegas) Step(r *Reading) Answer {
 		return None()
 	}
 	c.limit = unrounded(r, max(1, c.limit))
-	return within1(r, c.limit)
+	return within1(r, truncated(r, c.limit))
 }
 
 // Adaptive is Envoy's adaptive concurrency (its gradient controller, envoy.filters.http.adaptive_concurrency):
 //
 //	gradient = clamp((1 + Buffer) × least / metric, 0.5, 2)
-//	limit = gradient × limit + sqrt(gradient × limit)
+//	limit = gradient × limit + sqrt(gradient × limit), its whole part where it has to be whole
 //
 // The least response time is measured anew every Every steps: for Probe steps the limit is held at Pinned, and the mean of what
 // the metric then tells is the least. That dip is a part of the method, and to be seen. Where the limit was as low as Pinned for
-// five steps on end, it is measured at once. Envoy spreads the measurements by a jitter of 15 %; here they are regular.
+// five steps on end after it had come there, it is measured at once. Envoy spreads the measurements by a jitter of 15 %; here they
+// are regular. It begins with a measurement, and then with the limit that stood, where Envoy begins with Pinned. What Envoy
+// measures is a percentile of 50 responses or more; here it is what the metric tells in Probe steps.
 type Adaptive struct {
 	Buffer float64 // 0: 0.25
 	Pinned float64 // 0: 3
@@ -187,7 +200,7 @@ type adaptive struct {
 	n      float64 // steps since the last measurement
 	left   float64 // steps of the one in progress; 0: none
 	sum, k float64
-	low    int // steps on end at Pinned
+	low    int // steps on end that left it at Pinned
 }
 
 const adaptiveLow = 5
@@ -210,8 +223,9 @@ func (c *adaptive) Step(r *Reading) Answer {
 		return None()
 	}
 	g := max(0.5, min(2, (1+c.Buffer)*c.least/rtt))
-	c.limit = unrounded(r, max(c.Pinned, g*c.limit+math.Sqrt(g*c.limit)))
-	if c.limit > c.Pinned {
+	before := c.limit
+	c.limit = unrounded(r, max(c.Pinned, truncated(r, g*c.limit+math.Sqrt(g*c.limit))))
+	if c.limit > c.Pinned || before > c.Pinned {
 		c.low = 0
 	} else if c.low++; c.low >= adaptiveLow {
 		return c.probe(r)

@@ -78,7 +78,9 @@ func (l *Loop) watch(c *control) {
 	}
 	switch a := &c.Actuator; {
 	case a.Verb == Assign:
-		l.topic(a.Var)
+		for _, n := range a.variables() {
+			l.topic(n)
+		}
 	case a.onService():
 		l.involve(Action{Verb: a.Verb, Service: a.Service, Server: -1})
 	}
@@ -203,10 +205,6 @@ func normal(k rdr.Key) float64 {
 // each reads a metric of each replica.
 func (l *Loop) each(at dsv.Instant, c *control, k int, v windowed) {
 	m, s := &c.Metrics[k], &c.reading.Metrics[k]
-	window := c.Window
-	if window == 0 {
-		window = MeanWindow
-	}
 	var sum, n float64
 	for _, rep := range l.places[c.Actuator.Service].mapping.Replicas {
 		x := l.cfg.Topology.Server(rep.Server)
@@ -214,7 +212,8 @@ func (l *Loop) each(at dsv.Instant, c *control, k int, v windowed) {
 			continue
 		}
 		e := Each{Server: x, Value: c.measured(m.Each[x], v, k, x)}
-		e.Ready = c.since[x] == 0 || c.since[x] != dsv.Never && at.Sub(c.since[x]) >= window
+		since := max(c.since[x], l.powers[x].up)
+		e.Ready = !l.powers[x].down && (since == 0 || since != dsv.Never && at.Sub(since) >= c.span(m.Each[x]))
 		if e.Ready && !math.IsNaN(e.Value) {
 			sum += e.Value
 			n++
@@ -222,6 +221,22 @@ func (l *Loop) each(at dsv.Instant, c *control, k int, v windowed) {
 		s.Each = append(s.Each, e)
 	}
 	s.Value = sum / n // NaN of none
+}
+
+// span is the longest window that a metric looks back over.
+func (c *control) span(p *expr.Program) time.Duration {
+	var span time.Duration
+	for _, read := range p.Reads() {
+		switch {
+		case read.Window > 0:
+			span = max(span, read.Window)
+		case c.Window > 0:
+			span = max(span, c.Window)
+		default:
+			span = max(span, defaultWindow(read.Declaration))
+		}
+	}
+	return span
 }
 
 // remapped notes since when the replicas of a service serve.

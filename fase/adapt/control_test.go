@@ -204,6 +204,53 @@ func TestControlEach(t *testing.T) {
 	}
 }
 
+// TestControlEachIsReady once it has served for as long as its metric looks back, and while its server is up.
+func TestControlEachIsReady(t *testing.T) {
+	s := &script{say: answers()}
+	b := controlled(t, s, func(c *adapt.Control) {
+		scaling(c)
+		c.Metrics = []adapt.Metric{{Text: "mean(it.cpu.utilisation, 2s)", Target: 0.6, Each: []*expr.Program{
+			compiled(t, "mean(server_1.cpu.utilisation, 2s)"), compiled(t, "mean(server_1.cpu.utilisation, 2s)"),
+		}}}
+	})
+	app := func(at time.Duration, epoch uint32) {
+		b.mapping(at, "app", service.Mapping{Epoch: epoch, At: dsv.At(at), Replicas: []service.Replica{
+			{Server: "server_1", Weight: 1, State: service.Serving}, {Server: "server_2", Weight: 1, State: service.Serving},
+		}})
+	}
+	up := func(from, to time.Duration, x float64) {
+		b.changed(to, dsv.Update{Name: "server_1.up", Delta: &dsv.Delta{T0: dsv.At(from), T1: dsv.At(to), Value: dsv.FloatValue(x), Weight: 1}})
+	}
+	b.load(0, 1500*time.Millisecond, 0.8)
+	app(1500*time.Millisecond, 7)
+	b.load(1500*time.Millisecond, 4500*time.Millisecond, 0.8)
+	up(4400*time.Millisecond, 4500*time.Millisecond, 0)
+	b.load(4500*time.Millisecond, 5500*time.Millisecond, 0)
+	up(5400*time.Millisecond, 5500*time.Millisecond, 1)
+	b.load(5500*time.Millisecond, 8100*time.Millisecond, 0.8)
+	// At seconds 1 to 8, of server_1, which is down from 4.5 s to 5.5 s, and of server_2, which came at 1.5 s.
+	for i, want := range []string{"true", "true false", "true false", "true true", "false true", "false true", "false true", "true true"} {
+		var got []string
+		for _, e := range s.seen[i].Metrics[0].Each {
+			got = append(got, fmt.Sprint(e.Ready))
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("at second %d: got %s, want %s", i+1, got, want)
+		}
+	}
+}
+
+// TestControlSetsFarm: the settings of a farm's other servers go with that of the first.
+func TestControlSetsFarm(t *testing.T) {
+	s := &script{say: answers(3, 3, 5)}
+	b := controlled(t, s, func(c *adapt.Control) { c.Actuator.Also = []dsv.Name{"knob_2", "knob_3"} })
+	b.run(1500 * time.Millisecond)
+	b.changed(1500*time.Millisecond, dsv.Update{Name: "knob_3", Reading: dsv.Reading{Value: dsv.FloatValue(4)}})
+	b.run(4 * second)
+	b.expect("1s run.control.c = 3", "1s knob = 3", "1s knob_2 = 3", "1s knob_3 = 3", "2s knob_3 = 3",
+		"3s run.control.c = 5", "3s knob = 5", "3s knob_2 = 5", "3s knob_3 = 5")
+}
+
 // TestControlLimits writes a limit into the mapping, without decisions.
 func TestControlLimits(t *testing.T) {
 	s := &script{say: answers(3, 3, 40)}

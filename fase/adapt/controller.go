@@ -46,7 +46,8 @@ type Sample struct {
 type Each struct {
 	Server int
 	Value  float64 // NaN: missing
-	// Ready says that the replica serves, and has served since before the window of the metric began.
+	// Ready says that the replica serves, and has served since before the longest window of the metric began: it is in the mapping,
+	// and its server is up.
 	Ready bool
 }
 
@@ -98,10 +99,11 @@ type Control struct {
 // An Actuator is where the values of a Controller go.
 type Actuator struct {
 	// Verb is Scale (Service to so many replicas), Limit (Service to a rate), Degrade (Service to one of Levels, by number
-	// from 0, the best first), Assign (Var), or empty for controllers that answer by actions alone.
+	// from 0, the best first), Assign (Var and Also), or empty for controllers that answer by actions alone.
 	Verb    Verb
 	Service int // index, or -1
 	Var     dsv.Name
+	Also    []dsv.Name // set to the same as Var: those of the other servers of a farm
 	Levels  []string
 	// Places are the services that the controller may act upon by Answer.Actions, beside Service.
 	Places []int

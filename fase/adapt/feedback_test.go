@@ -227,3 +227,84 @@ func TestOverloadIsRate(t *testing.T) {
 		}
 	}
 }
+
+// TestOverloadStaysWithinBounds: the rate of a controller that had time to spare falls with the first percentile that is too long,
+// and rises with the first that is short.
+func TestOverloadStaysWithinBounds(t *testing.T) {
+	c := adapt.Overload{}.New()
+	b := adapt.Bounds{Least: 1, Most: 10}
+	value := 5.0
+	step := func(n int, see float64) float64 {
+		r := adapt.Reading{N: int64(n), Value: value, Metrics: []adapt.Sample{whole(1, see)}, Bounds: b}
+		value = c.Step(&r).Value
+		return value
+	}
+	for n := range 100 {
+		step(n, 0)
+	}
+	if got := step(100, 10); value != 10/1.2 {
+		t.Errorf("above the target after a long calm: got %v, want %v", got, 10/1.2)
+	}
+	for n := range 100 {
+		step(101+n, 10)
+	}
+	for n := 201; value == 1; n++ {
+		if n > 220 {
+			t.Fatal("it does not rise from its least")
+		}
+		step(n, 0)
+	}
+	if want := 1 + 2*(1-0.1-10*math.Pow(0.7, 9)); !near(value, want) {
+		t.Errorf("below half of the target after a long overload: got %v, want %v", value, want)
+	}
+}
+
+// TestGradient2WarmsUp: what falls of the long mean while it is averaged plainly is forgotten with the next sample, as in its source,
+// and the limit goes out as its whole part.
+func TestGradient2WarmsUp(t *testing.T) {
+	c := adapt.Gradient2{Tolerance: 1}.New()
+	b := adapt.Bounds{Least: 1, Most: 1000, Whole: true}
+	limit, want := 20.0, 20.0
+	// The plain means are 3, 2, 4.3/3, which is more than twice 0.3 and falls by a tenth, and 7.3/4, which is as if it had not.
+	for n, s := range []struct{ rtt, long float64 }{{3, 3}, {1, 2}, {0.3, 4.3 / 3}, {3, 7.3 / 4}} {
+		want = 0.8*want + 0.2*(math.Max(0.5, math.Min(1, s.long/s.rtt))*want+4)
+		r := adapt.Reading{N: int64(n), Value: limit, Metrics: []adapt.Sample{seen(s.rtt), seen(20)}, Bounds: b}
+		if limit = c.Step(&r).Value; limit != math.Floor(want) {
+			t.Fatalf("step %d: got %v, want the whole part of %v", n, limit, want)
+		}
+	}
+}
+
+// TestAdaptiveMeasuresAnewWhereItIsLow: at the sixth window that leaves it at its least, the fifth that found it there.
+func TestAdaptiveMeasuresAnewWhereItIsLow(t *testing.T) {
+	c := adapt.Adaptive{Probe: 1, Every: 1e9}.New()
+	b := adapt.Bounds{Least: 1, Most: 1000, Whole: true}
+	value := 7.0
+	step := func(n int, rtt float64) {
+		r := adapt.Reading{N: int64(n), Value: value, Metrics: []adapt.Sample{seen(rtt)}, Bounds: b}
+		value = c.Step(&r).Value
+	}
+	step(0, 1)
+	step(1, 1) // the least is 1
+	if value != 7 {
+		t.Fatalf("after the measurement: got %v, want 7", value)
+	}
+	step(2, 1) // 1.25 × 7 + sqrt(1.25 × 7) = 11.7
+	if value != 11 {
+		t.Fatalf("got %v, want 11", value)
+	}
+	var trail []float64
+	for n := 3; n < 13; n++ { // half of it and its root: 5.5 + 2.3 = 7, 3.5 + 1.9 = 5, 2.5 + 1.6 = 4, 2 + 1.4 = 3, 1.5 + 1.2 = 2, so 3
+		step(n, 100)
+		trail = append(trail, value)
+	}
+	if want := []float64{7, 5, 4, 3, 3, 3, 3, 3, 3, 3}; !slices.Equal(trail, want) {
+		t.Fatalf("got %v, want %v", trail, want)
+	}
+	// It came to 3 at step 6, and stayed there at 7 to 11: at 11 it begins to measure, 12 is skipped, 13 measures 100.
+	step(13, 100)
+	step(14, 100) // 1.25 × 3 + sqrt(1.25 × 3) = 5.7
+	if value != 5 {
+		t.Errorf("after the new measurement: got %v, want 5", value)
+	}
+}

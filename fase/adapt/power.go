@@ -11,6 +11,7 @@ import (
 type power struct {
 	down bool        // it told that it was down all the time since it told last
 	last dsv.Instant // when the latest stretch began in which it was up for a while; before T0 if there was none
+	up   dsv.Instant // when it had come up after it was down; T0 if it never was
 }
 
 // powered watches whether the servers are up.
@@ -34,6 +35,9 @@ func (p *power) told(u *dsv.Update) bool {
 	was := p.down
 	if p.down = d.Value.Float <= 0; !p.down {
 		p.last = d.T0
+		if was {
+			p.up = d.T1
+		}
 	}
 	return p.down != was
 }

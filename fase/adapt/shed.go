@@ -82,6 +82,7 @@ func (c *overload) Step(r *Reading) Answer {
 		}
 	}
 	c.rule.Judge(s.Value)
+	c.rule.Set(unrounded(r, c.rule.Rate())) // else it would go on beyond the bounds, and take as long to come back
 	a := within1(r, c.rule.Rate())
 	c.asked = a.Value
 	return a
