@@ -32,7 +32,9 @@ func baselines(ctx context.Context, plan *scenario.Plan, s *runs.Summary, o Opti
 	if w.budget == 0 {
 		w.budget = DefaultBudget
 	}
+	w.attempts = newAttempts(ctx, w)
 	err := w.fill(ctx, plan, out)
+	w.attempts.close()
 	out.Simulations = w.simulations
 	switch {
 	case ctx.Err() != nil:
@@ -47,12 +49,32 @@ func baselines(ctx context.Context, plan *scenario.Plan, s *runs.Summary, o Opti
 
 // fill adds one baseline after the other, as far as it comes.
 func (w *world) fill(ctx context.Context, plan *scenario.Plan, out *runs.Baselines) error {
+	known := w.prepare(plan)
+	if known == nil {
+		w.attempts.expect([]*attempt{{changes: w.all(), until: w.to}})
+	}
 	t, err := w.run(ctx, w.plan, nil, w.to, false)
 	if err != nil {
 		return err
 	}
+	w.spent, w.simulations = w.spent+t.cost, w.simulations+1
 	out.None = t.baseline()
 	out.None.ServerSeconds = runs.Number(float64(servers(plan, nil, nil)) * w.to.Sub(w.from).Seconds())
+	if known != nil {
+		return known
+	}
+	cost, err := w.top()
+	if err != nil {
+		return err
+	}
+	if out.Peak, err = w.peak(); err != nil {
+		return err
+	}
+	return w.best(out, cost)
+}
+
+// prepare finds what may be placed where. The error is why there is nothing to search.
+func (w *world) prepare(plan *scenario.Plan) (err error) {
 	if len(plan.Objectives()) == 0 {
 		return errors.New("there is no slo that says what is enough")
 	}
@@ -63,24 +85,17 @@ func (w *world) fill(ctx context.Context, plan *scenario.Plan, out *runs.Baselin
 	if len(w.sites) == 0 {
 		return errors.New("the adaptation places nothing")
 	}
-	if w.options, err = options(plan, w.sites); err != nil {
-		return err
-	}
-	cost, err := w.top(ctx)
-	if err != nil {
-		return err
-	}
-	if out.Peak, err = w.peak(ctx); err != nil {
-		return err
-	}
-	return w.best(ctx, out, cost)
+	w.options, err = options(plan, w.sites)
+	return err
 }
+
+// all is the schedule in which everything is there all the time.
+func (w *world) all() []change { return []change{{0, len(w.options) - 1}} }
 
 // top finds the seconds that are violated although all is there all the time: nothing helps them. It returns what one
 // simulation costs.
-func (w *world) top(ctx context.Context) (int, error) {
-	before := w.spent
-	t, err := w.run(ctx, w.placed(len(w.options)-1), nil, w.to, false)
+func (w *world) top() (int, error) {
+	t, err := w.attempts.ask(w.all(), w.to, false)
 	if err != nil {
 		return 0, err
 	}
@@ -90,29 +105,54 @@ func (w *world) top(ctx context.Context) (int, error) {
 			w.excused[t.verdicts.first+i] = true
 		}
 	}
-	return w.spent - before, nil
+	t.bad = -1 // all are excused
+	return t.cost, nil
 }
 
 // peak is the cheapest option that holds all the time.
-func (w *world) peak(ctx context.Context) (*runs.Baseline, error) {
-	length := w.to.Sub(w.from).Seconds()
-	var found *trial
-	x := search{options: w.options, weights: []float64{length}, holds: func(schedule []int) (int, error) {
-		t, err := w.run(ctx, w.placed(schedule[0]), nil, w.to, true)
-		if err != nil || t.bad >= 0 {
-			return 0, err
-		}
-		found = t
-		return 1, nil
-	}}
+func (w *world) peak() (*runs.Baseline, error) {
+	x := search{options: w.options, weights: []float64{w.to.Sub(w.from).Seconds()}}
+	w.bind(&x, w.to-w.from)
 	schedule, err := x.best()
 	if err != nil {
 		return nil, err
 	}
-	b := found.baseline()
+	return w.tell(&x, schedule, w.to-w.from)
+}
+
+// tell is the baseline that a schedule which holds comes to.
+func (w *world) tell(x *search, schedule []int, d dsv.Instant) (*runs.Baseline, error) {
+	cs := changes(schedule, w.from, d)
+	t, err := w.attempts.ask(cs, w.to, true)
+	if err != nil {
+		return nil, err
+	}
+	b := t.baseline()
 	b.ServerSeconds = runs.Number(x.cost(schedule))
-	b.Replicas = levels(w.plan, w.sites, w.options, []change{{0, schedule[0]}}, w.from)
+	b.Replicas = levels(w.plan, w.sites, w.options, cs, w.from)
 	return b, nil
+}
+
+// bind makes a search one for schedules of intervals of a length.
+func (w *world) bind(x *search, d dsv.Instant) {
+	end := func(schedule []int) dsv.Instant { return min(w.from+dsv.Instant(len(schedule))*d, w.to) }
+	x.holds = func(schedule []int) (int, error) {
+		t, err := w.attempts.ask(changes(schedule, w.from, d), end(schedule), true)
+		switch {
+		case err != nil:
+			return 0, err
+		case t.bad < 0:
+			return len(schedule), nil
+		}
+		return min(int((dsv.Instant(t.bad)*second-w.from)/d), len(schedule)), nil
+	}
+	x.expect = func(schedules ...[]int) {
+		xs := make([]*attempt, len(schedules))
+		for i, s := range schedules {
+			xs[i] = &attempt{changes: changes(s, w.from, d), until: end(s), stop: true}
+		}
+		w.attempts.expect(xs)
+	}
 }
 
 // The intervals at whose ends the best baseline may change.
@@ -145,7 +185,7 @@ func (w *world) interval(cost int) dsv.Instant {
 }
 
 // best is the cheapest schedule of options that holds.
-func (w *world) best(ctx context.Context, out *runs.Baselines, cost int) error {
+func (w *world) best(out *runs.Baselines, cost int) error {
 	d := w.fixed
 	if d == 0 {
 		d = w.interval(cost)
@@ -153,35 +193,19 @@ func (w *world) best(ctx context.Context, out *runs.Baselines, cost int) error {
 	if d == 0 {
 		return errBudget
 	}
-	var ends []dsv.Instant
-	var weights []float64
+	x := search{options: w.options}
 	for at := w.from; at < w.to; at += d {
-		end := min(at+d, w.to)
-		ends, weights = append(ends, end), append(weights, end.Sub(at).Seconds())
+		x.weights = append(x.weights, min(d, w.to-at).Seconds())
 	}
-	x := search{options: w.options, weights: weights, holds: func(schedule []int) (int, error) {
-		t, err := w.follow(ctx, schedule, d, ends[len(schedule)-1], true)
-		switch {
-		case err != nil:
-			return 0, err
-		case t.bad < 0:
-			return len(schedule), nil
-		}
-		return min(int((dsv.Instant(t.bad)*second-w.from)/d), len(schedule)), nil
-	}}
+	w.bind(&x, d)
 	schedule, err := x.best()
 	if err != nil {
 		return err
 	}
-	t, err := w.follow(ctx, schedule, d, w.to, false)
-	if err != nil {
+	if out.Best, err = w.tell(&x, schedule, d); err != nil {
 		return err
 	}
-	out.Interval = runs.Number(d.Seconds())
-	out.Best = t.baseline()
-	out.Best.ServerSeconds = runs.Number(x.cost(schedule))
-	out.Best.Replicas = levels(w.plan, w.sites, w.options, changes(schedule, w.from, d), w.from)
-	out.AtLeast = runs.Number(math.NaN())
+	out.Interval, out.AtLeast = runs.Number(d.Seconds()), runs.Number(math.NaN())
 	if least, err := x.bound(schedule); err == nil {
 		out.AtLeast = runs.Number(least)
 	} else if !errors.Is(err, errBudget) {
@@ -202,7 +226,7 @@ func changes(schedule []int, from, d dsv.Instant) []change {
 }
 
 // follow simulates a schedule.
-func (w *world) follow(ctx context.Context, schedule []int, d, until dsv.Instant, stop bool) (*trial, error) {
-	p := w.placed(schedule[0])
-	return w.run(ctx, p, writes(p, w.sites, w.options, changes(schedule, w.from, d)), until, stop)
+func (w *world) follow(ctx context.Context, schedule []change, until dsv.Instant, stop bool) (*trial, error) {
+	p := w.placed(schedule[0].option)
+	return w.run(ctx, p, writes(p, w.sites, w.options, schedule), until, stop)
 }

@@ -42,13 +42,15 @@ func BruteForce(ctx context.Context, plan *scenario.Plan, s *runs.Summary, d dsv
 	if w.options, err = options(plan, w.sites); err != nil {
 		return 0, 0, err
 	}
-	if _, err := w.top(ctx); err != nil {
+	w.attempts = newAttempts(ctx, w)
+	defer w.attempts.close()
+	if _, err := w.top(); err != nil {
 		return 0, 0, err
 	}
 	n := int((w.to - w.from + d - 1) / d)
 	schedule, best, tried := make([]int, n), -1.0, 0
 	for {
-		t, err := w.follow(ctx, slices.Clone(schedule), d, w.to, true)
+		t, err := w.follow(ctx, changes(schedule, w.from, d), w.to, true)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -112,11 +114,13 @@ func BestOf(ctx context.Context, plan *scenario.Plan, s *runs.Summary, d dsv.Ins
 	if w.options, err = options(plan, w.sites); err != nil {
 		return 0, 0, err
 	}
-	cost, err := w.top(ctx)
+	w.attempts = newAttempts(ctx, w)
+	defer w.attempts.close()
+	cost, err := w.top()
 	if err != nil {
 		return 0, 0, err
 	}
 	var b runs.Baselines
-	err = w.best(ctx, &b, cost)
+	err = w.best(&b, cost)
 	return float64(b.AtLeast), float64(b.Best.ServerSeconds), err
 }

@@ -24,6 +24,7 @@ type verdicts struct {
 	judged     []bool // by second, whether it is known
 	violated   []bool // whether some objective did not hold
 	first      int    // number of the first second
+	brief      bool   // nobody asks for the worst readings
 }
 
 // objective is one condition with what became of it.
@@ -66,13 +67,13 @@ func (v *verdicts) add(d *dsv.Delta) {
 // look judges the second that ends at an instant, and returns whether some objective did not hold.
 func (v *verdicts) look(at dsv.Instant) bool {
 	v.at = at
-	known, broken, waiting := len(v.objectives) > 0, false, v.waiting()
+	known, broken := len(v.objectives) > 0, false
 	for _, o := range v.objectives {
 		x, err := o.Program.Eval(v)
 		switch {
 		case err == nil && x.Known():
 			o.known, o.last = true, x.False()
-		case o.known && waiting: // nothing ended: it is as it was
+		case o.known && v.waiting(): // nothing ended: it is as it was
 		default:
 			o.known = false
 		}
@@ -84,6 +85,9 @@ func (v *verdicts) look(at dsv.Instant) bool {
 		if o.last {
 			o.violated++
 			broken = true
+		}
+		if v.brief {
+			continue
 		}
 		for text, y := range o.Program.Readings(v) {
 			if was, ok := o.worst[text]; !ok || y > was {

@@ -21,15 +21,20 @@ type search struct {
 	// holds simulates a schedule from the start to the end of its last interval, and returns the first interval that is
 	// violated, or the length of the schedule.
 	holds func(schedule []int) (int, error)
+	// expect is told which schedules will likely be asked for next, the likeliest first; nil: nobody cares.
+	expect func(schedules ...[]int)
 }
 
 // frame is what is known of one interval, behind those that were chosen before it.
 type frame struct {
 	known map[int]bool // by option: whether it holds
+	runs  map[int]int  // by option that holds: for how many intervals it is known to, if more than one
 	taken map[int]bool // options that led nowhere
 }
 
-func newFrame() frame { return frame{known: map[int]bool{}, taken: map[int]bool{}} }
+func newFrame() frame {
+	return frame{known: map[int]bool{}, runs: map[int]int{}, taken: map[int]bool{}}
+}
 
 // best returns the schedule.
 func (x *search) best() ([]int, error) {
@@ -50,11 +55,9 @@ func (x *search) best() ([]int, error) {
 			schedule = schedule[:k-1]
 			continue
 		}
-		for range run {
-			schedule, frames = append(schedule, o), append(frames, newFrame())
-			if o == 0 {
-				frames[len(frames)-2].known[o] = true
-			}
+		schedule, frames = append(schedule, o), append(frames, newFrame())
+		if run > 1 {
+			frames[k+1].known[o], frames[k+1].runs[o] = true, run-1
 		}
 	}
 	return schedule, nil
@@ -67,8 +70,8 @@ func (x *search) cheapest(before []int, f *frame, n int) (o, run int, err error)
 	if len(before) > 0 {
 		guess = before[len(before)-1]
 	}
-	run = 1
-	best, err := x.first(before, f, guess, n, &run)
+	x.foresee(before, f, guess, n)
+	best, run, err := x.first(before, f, guess, n)
 	if err != nil || best < 0 {
 		return best, run, err
 	}
@@ -85,42 +88,86 @@ func (x *search) cheapest(before []int, f *frame, n int) (o, run int, err error)
 }
 
 // first returns an option that holds: the guess if it does, else the cheapest.
-func (x *search) first(before []int, f *frame, guess, n int, run *int) (int, error) {
+func (x *search) first(before []int, f *frame, guess, n int) (o, run int, err error) {
 	for i := -1; i < len(x.options); i++ {
 		o := i
 		if i < 0 {
 			o = guess
+		} else {
+			x.ascend(before, f, i)
 		}
 		ok, r, err := x.test(before, f, o, n)
-		if err != nil {
-			return 0, err
-		}
-		if ok {
-			*run = r
-			return o, nil
+		if err != nil || ok {
+			return o, r, err
 		}
 	}
-	return -1, nil
+	return -1, 0, nil
 }
 
-// test says whether an option holds in the interval behind a schedule, and for how many intervals it is known to: the cheapest
-// one is tried for all that are left, as there is none to try after it.
+// ahead is how many schedules are expected at most.
+const ahead = 6
+
+// foresee expects that an option holds in the interval behind a schedule and in those after it, and cheaper ones do not.
+func (x *search) foresee(before []int, f *frame, guess, n int) {
+	if x.expect == nil {
+		return
+	}
+	var next [][]int
+	for k := len(before); k < n && len(next) < ahead; k++ {
+		failed := newFrame()
+		if k == len(before) {
+			failed = *f
+		}
+		for i := guess - 1; i >= 0; i-- {
+			_, known := failed.known[i]
+			if known || slices.ContainsFunc(x.options[i+1:guess], func(p option) bool { return p.covers(x.options[i]) }) {
+				continue
+			}
+			s := append(slices.Clone(before), slices.Repeat([]int{guess}, k-len(before))...)
+			next = append(next, append(s, slices.Repeat([]int{i}, x.length(s, i, n)-k)...))
+		}
+	}
+	x.expect(next...)
+}
+
+// ascend expects that options do not hold, from the i-th on.
+func (x *search) ascend(before []int, f *frame, i int) {
+	if x.expect == nil {
+		return
+	}
+	var next [][]int
+	for o := i + 1; o < len(x.options) && len(next) < ahead; o++ {
+		if _, known := f.known[o]; !known && !f.taken[o] {
+			next = append(next, append(slices.Clone(before), o))
+		}
+	}
+	x.expect(next...)
+}
+
+// length is up to which interval an option is tried behind a schedule: the cheapest one to the end, as there is none to try after
+// it, and others as long again as they have been there.
+func (x *search) length(before []int, o, n int) int {
+	if o == 0 {
+		return n
+	}
+	k := len(before)
+	same := 0
+	for same < k && before[k-1-same] == o {
+		same++
+	}
+	return min(n, k+1+same)
+}
+
+// test says whether an option holds in the interval behind a schedule, and for how many intervals it is known to.
 func (x *search) test(before []int, f *frame, o, n int) (ok bool, run int, err error) {
 	if f.taken[o] {
 		return false, 0, nil
 	}
 	if ok, known := f.known[o]; known {
-		return ok, 1, nil
+		return ok, max(1, f.runs[o]), nil
 	}
 	k := len(before)
-	length := k + 1
-	if o == 0 {
-		length = n
-	}
-	schedule := append(slices.Clone(before), make([]int, length-k)...)
-	for i := k; i < length; i++ {
-		schedule[i] = o
-	}
+	schedule := append(slices.Clone(before), slices.Repeat([]int{o}, x.length(before, o, n)-k)...)
 	bad, err := x.holds(schedule)
 	if err != nil {
 		return false, 0, err
@@ -139,6 +186,7 @@ func (x *search) test(before []int, f *frame, o, n int) (ok bool, run int, err e
 func (x *search) bound(schedule []int) (float64, error) {
 	least, top := 0.0, len(x.options)-1
 	for k, o := range schedule {
+		x.forebound(schedule[k:], k, top)
 		f := newFrame()
 		f.known[o] = true
 		before := make([]int, k)
@@ -157,6 +205,20 @@ func (x *search) bound(schedule []int) (float64, error) {
 		least += x.weights[k] * x.options[o].cost
 	}
 	return least, nil
+}
+
+// forebound expects that the bound is the schedule: that in each interval what is cheaper by one does not hold.
+func (x *search) forebound(rest []int, k, top int) {
+	if x.expect == nil {
+		return
+	}
+	var next [][]int
+	for i := 0; i < len(rest) && len(next) < ahead; i++ {
+		if o := rest[i] - 1; o >= 0 {
+			next = append(next, append(slices.Repeat([]int{top}, k+i), o))
+		}
+	}
+	x.expect(next...)
 }
 
 // cost is what a schedule costs.

@@ -20,6 +20,7 @@ type world struct {
 	from, to dsv.Instant  // the measured window
 	excused  map[int]bool // seconds that are violated whatever is done
 
+	attempts      *attempts
 	budget, spent int // requests and calls
 	simulations   int
 	fixed         dsv.Instant // length of the intervals; 0: as the budget allows
@@ -87,6 +88,7 @@ type trial struct {
 	verdicts *verdicts
 	bad      int // the first second that was violated and is not excused, by its number since T0; -1: none
 	groups   map[string]*groupTotal
+	cost     int // requests and calls that were simulated
 }
 
 type groupTotal struct {
@@ -95,12 +97,10 @@ type groupTotal struct {
 }
 
 // run simulates a plan up to an instant, with mappings written by schedule. Where stop is set it ends with the first second that
-// is violated and not excused.
+// is violated and not excused. It changes nothing, so several may run at once.
 func (w *world) run(ctx context.Context, plan *scenario.Plan, ws []sim.Write, until dsv.Instant, stop bool) (*trial, error) {
-	if w.spent > w.budget {
-		return nil, errBudget
-	}
 	t := &trial{verdicts: newVerdicts(plan, w.from), bad: -1, groups: map[string]*groupTotal{}}
+	t.verdicts.brief = true
 	for i := range plan.Clients {
 		t.groups[plan.Clients[i].Name] = &groupTotal{}
 	}
@@ -126,7 +126,7 @@ func (w *world) run(ctx context.Context, plan *scenario.Plan, ws []sim.Write, un
 			end()
 		}
 	})
-	w.simulations++
+	t.verdicts.windows = nil // they are many, and trials are kept
 	if over && errors.Is(err, context.Canceled) && ctx.Err() == nil {
 		err = nil
 	}
@@ -139,7 +139,7 @@ func (w *world) listen(plan *scenario.Plan, t *trial, taps map[dsv.Name]func(*ds
 	for i := range plan.Clients {
 		g, name := t.groups[plan.Clients[i].Name], plan.Clients[i].Name
 		taps[dsv.Name(name+".requests")] = func(d *dsv.Delta) {
-			w.spent += int(d.Value.Int)
+			t.cost += int(d.Value.Int)
 			if inside(d) {
 				g.requests += d.Value.Int
 			}
@@ -156,7 +156,7 @@ func (w *world) listen(plan *scenario.Plan, t *trial, taps map[dsv.Name]func(*ds
 		}
 	}
 	for i := range plan.Services {
-		taps[dsv.Name(plan.Services[i].Name+".requests")] = func(d *dsv.Delta) { w.spent += int(d.Value.Int) }
+		taps[dsv.Name(plan.Services[i].Name+".requests")] = func(d *dsv.Delta) { t.cost += int(d.Value.Int) }
 	}
 }
 

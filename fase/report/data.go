@@ -21,6 +21,7 @@ type Data struct {
 	services  []string
 	mappings  []mapping
 	topics    []topic // what modules measured
+	controls  []control // in the order of the scenario
 	processes []process
 	events    []event        // of modules
 	order     map[string]int // of services and servers, for their colours
@@ -132,6 +133,7 @@ func Read(h runs.History, s *runs.Summary) *Data {
 		d.services = append(d.services, name)
 		d.mappings = append(d.mappings, r.mapping(name))
 	}
+	d.controls = r.controls(s)
 	for _, name := range s.ProcessNames() {
 		if _, ok := d.order[name]; !ok {
 			d.order[name] = len(d.order)

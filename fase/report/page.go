@@ -25,6 +25,15 @@ const maxPageRows = 300
 
 // HTML returns the page: one file without scripts or references to anything outside itself, that opens from disk.
 func (d *Data) HTML(p Page) ([]byte, error) {
+	ds, err := drawAll(d.Pictures(), false)
+	if err != nil {
+		return nil, err
+	}
+	return d.html(p, ds)
+}
+
+// html is the page with pictures that are drawn already.
+func (d *Data) html(p Page, ds []drawing) ([]byte, error) {
 	t, err := template.New("page").Funcs(template.FuncMap{"tick": tick, "why": why}).Parse(pageSource)
 	if err != nil {
 		return nil, fmt.Errorf("read page: %w", err)
@@ -41,13 +50,9 @@ func (d *Data) HTML(p Page) ([]byte, error) {
 	for _, x := range tables(d.Summary) {
 		content.Tables = append(content.Tables, x.first(maxPageRows, "in "+runs.SummaryFile).page())
 	}
-	for i, x := range d.Pictures() {
-		svg, err := x.SVG()
-		if err != nil {
-			return nil, err
-		}
+	for i, x := range ds {
 		// The SVG is ours; whatever text of others is in it was escaped when it was drawn.
-		f := pageFigure{Name: x.Name, Caption: x.Caption, SVG: template.HTML(svg)}
+		f := pageFigure{Name: x.Name, Caption: x.Caption, SVG: template.HTML(x.svg)}
 		if i == 0 {
 			content.First = &f
 		} else {

