@@ -134,9 +134,10 @@ func (c *compiler) failures() {
 // fault adds what one item of `faults:` says.
 func (c *compiler) fault(n *named[rawFault]) {
 	v := &n.v
+	has := func(key string) bool { return n.node.get(key) != nil } // written, if only wrong, which has been told
 	kinds := 0
 	for _, key := range []string{"crash", "slow", "partition"} {
-		if n.node.get(key) != nil {
+		if has(key) {
 			kinds++
 		}
 	}
@@ -144,14 +145,31 @@ func (c *compiler) fault(n *named[rawFault]) {
 	case kinds != 1:
 		c.at(n.at, fmt.Sprintf("a fault is one of crash, slow and partition, not %d of them", kinds), "write crash: SERVER, slow: SERVER.cpu or partition: [[SERVER], [GROUP]]")
 		return
-	case !v.at.written() && !v.every.written():
+	case !has("at") && !has("every"):
 		c.at(n.at, "nothing says when the fault happens", "write at: 20s, or every: exp(60s)")
 		return
-	case v.every.written() && !v.hold.written():
+	case v.every.written() && !has("for"):
 		c.at(v.every.at, "a fault that happens again and again has to end", "write for: 10s, or for: exp(10s)")
 		return
-	case (len(v.slow) > 0) != v.factor.written():
+	case has("slow") != has("factor"):
 		c.at(n.at, "`slow` and `factor` go together", "write {slow: SERVER.cpu, factor: 3}")
+		return
+	case v.hold.written() && v.hold.v.mean == 0:
+		c.at(v.hold.at, "a fault that is over at once is none", "write how long it lasts, such as for: 10s, or leave it out")
+		return
+	case v.every.written() && v.every.v.mean == 0:
+		c.at(v.every.at, "it would happen again as soon as it is repaired", "write the time between, such as every: 60s, or leave out `for`")
+		return
+	case has("at") && !v.at.written(), has("every") && !v.every.written(), has("for") && !v.hold.written(), has("factor") && !v.factor.written():
+		return // told
+	}
+	for _, key := range []string{"crash", "slow"} {
+		if l := n.node.get(key); l != nil && l.kind == sequenceNode && len(l.items) == 0 {
+			c.at(l, fmt.Sprintf("`%s` names nobody", key), "name a server")
+			return
+		}
+	}
+	if !c.once(v.crash) || !c.once(v.slow) {
 		return
 	}
 	switch {
@@ -170,6 +188,26 @@ func (c *compiler) fault(n *named[rawFault]) {
 			}
 		}
 	}
+}
+
+// once reports whether a list names nothing twice, and tells where it does.
+func (c *compiler) once(names []spot[string]) bool {
+	seen := map[string]bool{}
+	for _, s := range names {
+		name, resource, _ := strings.Cut(s.v, ".")
+		for _, i := range c.plan.Called(name) {
+			one := c.plan.Topology.Servers[i]
+			if resource != "" {
+				one += "." + resource
+			}
+			if seen[one] {
+				c.at(s.at, fmt.Sprintf("%s is named twice", one), "name it once")
+				return false
+			}
+			seen[one] = true
+		}
+	}
+	return true
 }
 
 // emulated lists the servers that a name in a fault stands for.
@@ -234,6 +272,10 @@ func (c *compiler) partition(v *rawFault) (service.Fault, bool) {
 	}
 	if len(f.Sides) == 1 {
 		f.Sides = append(f.Sides, c.others(seen))
+		if good && len(f.Sides[1]) == 0 {
+			c.at(v.apart, "everybody is on the one side", "write who is on the other side, or leave somebody out")
+			return f, false
+		}
 	}
 	return f, good
 }
