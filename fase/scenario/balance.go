@@ -295,26 +295,35 @@ func (c *compiler) view(leaf string) int {
 // freshness has servers bring their measurements up to date as often as any of them is synchronised: those that balancers read more often than
 // others, and all of them seldom where the scenario says so of each.
 func (c *compiler) freshness() {
-	views := c.plan.Views()
-	for i := range c.plan.Servers {
-		s, every := &c.plan.Servers[i], time.Duration(math.MaxInt64)
-		for k := range c.plan.Measures {
-			m := &c.plan.Measures[k]
-			if v, ok := views[m.Name]; ok && v.Server == i && m.Sync.Every > 0 {
-				every = min(every, m.Sync.Every)
-			}
-			if !slices.Contains(m.Owners, s.Name) || !slices.Contains([]string{"mean", "sum", "last"}, m.Manipulator) {
-				continue // or it is written when something happens
-			}
-			switch {
-			case m.Sync.Every > 0 && m.Sync == dmm.Trigger{Every: m.Sync.Every}:
-				every = min(every, m.Sync.Every)
-			case m.Manipulator != "last": // it is looked at with each write
-				every = min(every, period)
-			}
+	views, least := c.plan.Views(), map[string]time.Duration{}
+	tell := func(server string, every time.Duration) {
+		if old, ok := least[server]; !ok || every < old {
+			least[server] = every
 		}
-		if s.Accrue = every; every == math.MaxInt64 {
-			s.Accrue = period
+	}
+	for i := range c.plan.Measures {
+		m := &c.plan.Measures[i]
+		if v, ok := views[m.Name]; ok && m.Sync.Every > 0 {
+			tell(c.plan.Servers[v.Server].Name, m.Sync.Every)
+		}
+		every := m.Sync.Every
+		switch {
+		case !slices.Contains([]string{"mean", "sum", "last"}, m.Manipulator):
+			continue // it is written when something happens
+		case m.Sync == dmm.Trigger{Every: every}:
+		case m.Manipulator == "last":
+			continue
+		default: // it is looked at with each write
+			every = period
+		}
+		for _, owner := range m.Owners {
+			tell(owner, every)
+		}
+	}
+	for i := range c.plan.Servers {
+		s := &c.plan.Servers[i]
+		if every := least[s.Name]; every > 0 {
+			s.Accrue = every
 		}
 	}
 }
