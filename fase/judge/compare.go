@@ -3,7 +3,9 @@ package judge
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
@@ -146,6 +148,9 @@ func pair(a, b Side) (of []int, why string) {
 		}
 		taken[k] = true
 		of = append(of, k)
+		if w, v := x.Summary.Window, b.Runs[k].Summary.Window; w != v {
+			return nil, fmt.Sprintf("with seed %d one measured from %v s to %v s, the other from %v s to %v s", x.Summary.Seed, w.From, w.To, v.From, v.To)
+		}
 		shared := 0
 		for name, g := range x.Summary.Clients {
 			h, ok := b.Runs[k].Summary.Clients[name]
@@ -193,6 +198,17 @@ func (c *Comparison) note(a, b Side) {
 	if len(c.A.Kinds) != 1 || len(c.B.Kinds) != 1 || c.A.Kinds[0] != c.B.Kinds[0] {
 		c.Notes = append(c.Notes, "real runs are compared with simulated ones")
 	}
+	if !slices.Equal(c.A.Scenarios, c.B.Scenarios) {
+		c.Notes = append(c.Notes, fmt.Sprintf("the scenarios are called %s and %s", strings.Join(c.A.Scenarios, ", "), strings.Join(c.B.Scenarios, ", ")))
+	}
+	if x, y, ok := lengths(a, b); !ok {
+		c.Notes = append(c.Notes, fmt.Sprintf("runs measured for %v s to %v s: counts and totals of seconds do not compare", x, y))
+	}
+	for _, d := range c.A.Runs {
+		if slices.ContainsFunc(c.B.Runs, func(e string) bool { return filepath.Clean(d) == filepath.Clean(e) }) {
+			c.Notes = append(c.Notes, d+" is on both sides")
+		}
+	}
 	n := 0
 	for _, m := range c.Measures {
 		if m.Verdict == Differs {
@@ -203,6 +219,18 @@ func (c *Comparison) note(a, b Side) {
 		c.Notes = append(c.Notes, fmt.Sprintf("%d measures are compared at %g %% each: about %.1f would seem to differ by chance, were nothing different",
 			len(c.Measures), 100*float64(c.Confidence), chance))
 	}
+}
+
+// lengths are the shortest and the longest measured window; ok says that they are the same.
+func lengths(a, b Side) (least, most runs.Number, ok bool) {
+	for i, r := range slices.Concat(a.Runs, b.Runs) {
+		x := r.Summary.Window.To - r.Summary.Window.From
+		if i == 0 {
+			least = x
+		}
+		least, most = min(least, x), max(most, x)
+	}
+	return least, most, most-least < 1e-6
 }
 
 // figure is one measure of the runs of both sides; NaN where a run has none.

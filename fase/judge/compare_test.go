@@ -133,3 +133,26 @@ func TestCompareSettingsAndNotes(t *testing.T) {
 		t.Error("nothing is compared with something")
 	}
 }
+
+// Runs of different lengths are no pairs, and what is on both sides, or of another name, is told.
+func TestCompareUnlike(t *testing.T) {
+	a, b := side("a", subject(1, "h", 0.1, 0.3, 0, "")), side("b", subject(1, "h", 0.1, 0.3, 0, ""))
+	c, err := judge.Compare(a, b, judge.CompareOptions{})
+	if notes := strings.Join(c.Notes, "; "); err != nil || !c.Paired || !strings.Contains(notes, "x is on both sides") || strings.Contains(notes, "do not compare") {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	b.Runs[0].Dir, b.Runs[0].Summary.Scenario, b.Runs[0].Summary.Window.To = "y", "z", 12
+	c, err = judge.Compare(a, b, judge.CompareOptions{})
+	if err != nil || c.Paired || !strings.Contains(c.Unpaired, "from 0 s to 10 s, the other from 0 s to 12 s") {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	notes := strings.Join(c.Notes, "; ")
+	for _, want := range []string{"called x and z", "10 s to 12 s: counts"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("got %q, want %q", notes, want)
+		}
+	}
+	if strings.Contains(notes, "both sides") {
+		t.Errorf("got %q", notes)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/eve-emulation/eve/fase/runs"
 )
@@ -84,12 +85,9 @@ func sloTable(s *runs.Summary) table {
 		return t
 	}
 	for i, o := range s.Adaptation.SLO {
-		worst := ""
-		for _, text := range slices.SortedFunc(maps.Keys(o.Worst), runs.CompareNames) {
-			if worst != "" {
-				worst += ", "
-			}
-			worst += reading(text, float64(o.Worst[text]))
+		worst := readings(o.Worst)
+		if len(o.Worst) == 1 { // the condition names it
+			_, worst, _ = strings.Cut(worst, " = ")
 		}
 		over := percent(float64(o.Overshoot))
 		if math.IsNaN(float64(o.Overshoot)) {

@@ -264,7 +264,8 @@ func (a *App) compared(parties []party, s comparing) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.keep(c, drawn); err != nil {
+	pictures, err := s.keep(c, drawn)
+	if err != nil {
 		return err
 	}
 	if s.json == "-" {
@@ -275,27 +276,27 @@ func (a *App) compared(parties []party, s comparing) (err error) {
 			return err
 		}
 	}
-	if err := report.CompareText(a.out, c); err != nil || s.out == "" {
+	if err := report.CompareText(a.out, c); err != nil || len(pictures) == 0 {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "\npictures  %s\n", filepath.Join(s.out, "comparison.png"))
+	_, err = fmt.Fprintf(a.out, "\npictures  %s\n", strings.Join(pictures, ", "))
 	return err
 }
 
-// keep writes compare.json and the pictures, where there is a folder for them.
-func (s *comparing) keep(c *judge.Comparison, drawn [2]report.Sided) error {
+// keep writes compare.json and the pictures, where there is a folder for them, and returns the PNG files.
+func (s *comparing) keep(c *judge.Comparison, drawn [2]report.Sided) (pictures []string, err error) {
 	if s.out == "" {
-		return nil
+		return nil, nil
 	}
 	if err := os.MkdirAll(s.out, 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	w, err := os.Create(filepath.Join(s.out, "compare.json"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := errors.Join(writeComparison(w, c), w.Close()); err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range report.Overlay(drawn[0], drawn[1]) {
 		for _, form := range []struct {
@@ -307,11 +308,12 @@ func (s *comparing) keep(c *judge.Comparison, drawn [2]report.Sided) error {
 				err = os.WriteFile(filepath.Join(s.out, p.Name+form.ext), b, 0o644)
 			}
 			if err != nil {
-				return err
+				return nil, err
 			}
 		}
+		pictures = append(pictures, filepath.Join(s.out, p.Name+".png"))
 	}
-	return nil
+	return pictures, nil
 }
 
 func writeComparison(w io.Writer, c *judge.Comparison) error {
