@@ -112,3 +112,22 @@ func TestQuotaRefused(t *testing.T) {
 		t.Errorf("without /proc: got %v", err)
 	}
 }
+
+// What was left by processes that were killed goes; what somebody else calls alike stays.
+func TestQuotaSweeps(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{"cgroup.controllers": "cpu\n", "cgroup.subtree_control": ""})
+	for _, dir := range []string{"eve-2147483646", "eve-online"} {
+		write(t, filepath.Join(root, dir), nil)
+	}
+	_, err := burn.LimitCPUAt(system(t, "30 20 0:25 / "+root+" rw shared:4 - cgroup2 cgroup2 rw\n", "0::/\n"), 0.5)
+	if err == nil { // a plain folder has no cpu.max
+		t.Error("got no error")
+	}
+	if _, err := os.Stat(filepath.Join(root, "eve-2147483646")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the group of a process that has gone: got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "eve-online")); err != nil {
+		t.Errorf("somebody else's group: got %v", err)
+	}
+}

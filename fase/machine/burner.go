@@ -159,13 +159,19 @@ func (b *Burner) Begin(at dsv.Instant, job Job) (g Grant, ok bool) {
 func (b *Burner) Scale(factor float64) {
 	scale := func(w *waiting) { w.demand = round(float64(w.demand) * factor) }
 	for i := range b.running {
-		scale(&b.running[i].waiting)
+		r := &b.running[i]
+		if scale(&r.waiting); b.byLeft {
+			r.key.rank = r.demand + r.n
+		}
 	}
 	for i := range b.line.fifo.n {
 		scale(&b.line.fifo.buf[(b.line.fifo.head+i)&(len(b.line.fifo.buf)-1)])
 	}
 	for i := range b.line.heap.items {
-		scale(&b.line.heap.items[i].waiting)
+		x := &b.line.heap.items[i]
+		if scale(&x.waiting); b.byLeft { // the order stays, but for what differs by less than rounding
+			x.rank = x.demand
+		}
 	}
 }
 

@@ -333,3 +333,18 @@ func TestPreemptiveAllocs(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowerBurnerGoesByWhatIsLeft: what got longer while it waited stands behind what is shorter now.
+func TestSlowerBurnerGoesByWhatIsLeft(t *testing.T) {
+	const ms = 1_000_000
+	b := machine.NewSRPTBurner(1)
+	b.Arrive(0, 1, ms)
+	b.Arrive(0, 2, 10*ms)
+	b.Scale(3)
+	b.Arrive(0, 3, 20*ms)
+	b.Grants()
+	b.Met(ms, 1)
+	if g := b.Grants(); len(g) != 1 || g[0].Job != 3 {
+		t.Errorf("got %v, want a grant to 3, of which 20 ms are left, and not to 2, of which 30 ms are", g)
+	}
+}

@@ -149,6 +149,7 @@ func (w *world) build(seed uint64, groups int) {
 	}
 	w.driver = step.NewDriver(w, append(cores, &w.mail)...)
 	w.moves()
+	w.settings(seed)
 }
 
 // misfortunes has servers crash and get slower, and cuts some off from others, where things may fail.
@@ -247,6 +248,23 @@ func (w *world) moves() {
 			w.tell(at, svc, w.mapping(epoch+1, w.gentle))
 		}
 		w.tell(chaosEnd+20*ms, svc, w.mapping(epoch+2, true))
+	}
+}
+
+// settings changes the workers of the pool and what admission rejects, at each host at instants of its own.
+func (w *world) settings(seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 8)) // so that all else stays as it is without them
+	for _, h := range w.hosts {
+		for range rng.IntN(6) {
+			threads, share := float64(1+rng.IntN(4)), rng.Float64()/4
+			if w.gentle {
+				share = 0
+			}
+			w.mail.Push(dsv.Instant(rng.IntN(int(chaosEnd))), func(at dsv.Instant) {
+				h.Employ(at, 0, threads)
+				h.Set(at, service.ShedSetting, share)
+			})
+		}
 	}
 }
 
