@@ -330,7 +330,6 @@ func (h *Host) Idle() error {
 // Settle brings every measurement up to an instant, the end of a run, and writes the ledger.
 func (h *Host) Settle(at dsv.Instant) {
 	h.Advance(at)
-	h.accrue(at)
 	h.WriteLedger(at)
 }
 

@@ -118,8 +118,9 @@ func (h *Host) book(svc int) *served {
 	return &h.books[svc]
 }
 
-// WriteLedger writes what this host has counted: once, when its part of the run has ended.
+// WriteLedger writes what this host has counted, and measured since it last did: once, when its part of the run has ended.
 func (h *Host) WriteLedger(at dsv.Instant) {
+	h.accrue(at)
 	h.run.Calls.Edges(h.name, func(e Edge) { Ledger{Edge: &e}.Append(at, h.ledger) })
 	if h.spared > 0 {
 		Ledger{Spared: &Spared{Server: h.name, CPU: float64(h.spared) / 1e9}}.Append(at, h.ledger)

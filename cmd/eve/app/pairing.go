@@ -44,6 +44,9 @@ type pairing struct {
 	strange  int // records of requests that were not planned, or recorded twice
 	missing  int // requests that were answered, and of which a server recorded nothing
 	unserved int // requests that failed without a server's record
+	// Of how long before it departs a disturbance can touch a request; 0: since it was due. A line of many seconds, whose departures are
+	// instants, forgets what was before.
+	memory time.Duration
 }
 
 // pair computes the exact path of a run's plan and finds what the run recorded of each request.
@@ -208,7 +211,11 @@ func (p *pairing) judgeReal(v *verdict, seeds int) {
 			continue
 		}
 		all = append(all, r)
-		if p.noise.CleanAt(r.due.Seconds(), max(r.got, r.want).Seconds()) {
+		from, to := r.due, max(r.got, r.want)
+		if p.memory > 0 {
+			from = max(from, min(r.got, r.want).Add(-p.memory))
+		}
+		if p.noise.CleanAt(from.Seconds(), to.Seconds()) {
 			undisturbed = append(undisturbed, r)
 		}
 	}
