@@ -121,13 +121,14 @@ func (c *cpuGroup) make(parent string, quota int64) (q *Quota, err error) {
 		}
 	}
 	sweep(parent)
-	q = &Quota{dir: filepath.Join(parent, groupPrefix+strconv.Itoa(os.Getpid())), home: c.dir}
+	dir := filepath.Join(parent, groupPrefix+strconv.Itoa(os.Getpid()))
+	q = &Quota{dir: dir, home: c.dir}
 	if err := os.Mkdir(q.dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(q.dir) // a group without processes is no harm
+			_ = os.Remove(dir) // a group without processes is no harm
 		}
 	}()
 	if c.second {
