@@ -99,12 +99,12 @@ func (l *Loop) apply(at dsv.Instant, c *control, x float64) (Action, bool) {
 			l.set(at, n, v)
 			l.topics[n].value = v
 		}
-	case now == x:
 	case a.Verb == Limit:
-		if l.places[a.Service].known { // else the next step tells it again
+		// What is there counts, not what stood at the start by Init. Where that is not known the next step tells it again.
+		if p := l.places[a.Service]; p.known && p.mapping.Limit != x {
 			l.publish(at, a.Service, func(m *service.Mapping) { m.Limit = x })
 		}
-	default:
+	case now != x:
 		return l.action(a, x), true
 	}
 	return Action{}, false

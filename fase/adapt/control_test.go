@@ -267,6 +267,19 @@ func TestControlLimits(t *testing.T) {
 	}
 }
 
+// TestControlLimitsFromTheStart: a first answer that is what Init says is written all the same, since no limit is there yet.
+func TestControlLimitsFromTheStart(t *testing.T) {
+	s := &script{say: answers(3, 3)}
+	b := controlled(t, s, func(c *adapt.Control) {
+		c.Actuator = adapt.Actuator{Verb: adapt.Limit, Service: 1, Bounds: adapt.Bounds{Least: 1, Most: 20}, Init: 3}
+	})
+	b.run(3 * second)
+	b.expect("1s run.control.c = 3", "1s app e2 server_1=serving")
+	if got := b.last["app"].Limit; got != 3 {
+		t.Errorf("got a limit of %v, want 3", got)
+	}
+}
+
 // TestControlDegrades brings a service to the level of a number.
 func TestControlDegrades(t *testing.T) {
 	s := &script{say: answers(1, 1, 0)}
