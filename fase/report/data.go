@@ -20,7 +20,7 @@ type Data struct {
 	servers   []server
 	services  []string
 	mappings  []mapping
-	topics    []topic // what modules measured
+	topics    []topic   // what modules measured
 	controls  []control // in the order of the scenario
 	processes []process
 	events    []event        // of modules

@@ -8,11 +8,26 @@ import (
 	"github.com/eve-emulation/eve/fase/scenario"
 )
 
-// controllers adds the controllers that are programs to the modules, and tells of those that ended before the run did: like a
+// A Control is one controller of the run, and what its values went to. What it asked for is the variable run.control.NAME.
+type Control struct {
+	Name     string   `json:"name"`
+	Kind     string   `json:"kind"`
+	Verb     string   `json:"verb,omitempty"`     // scale, limit, degrade or set; absent for those that only take actions
+	Service  string   `json:"service,omitempty"`  // that was scaled, limited or degraded
+	Variable string   `json:"variable,omitempty"` // that was set; of a farm the first
+	Levels   []string `json:"levels,omitempty"`   // of degrade, the best first
+}
+
+// controllers lists the controllers. It adds those that are programs to the modules, and tells of those that ended before the run did: like a
 // module that died, they make it one that failed.
 func (s *Summary) controllers(plan *scenario.Plan) {
 	for i := range plan.Adapt.Controls {
 		c := &plan.Adapt.Controls[i]
+		told := Control{Name: c.Name, Kind: c.Kind, Verb: string(c.Actuator.Verb), Variable: string(c.Actuator.Var), Levels: c.Actuator.Levels}
+		if c.Actuator.Service >= 0 && c.Actuator.Verb != "" && c.Actuator.Verb != adapt.Assign {
+			told.Service = plan.Topology.Services[c.Actuator.Service]
+		}
+		s.Controls = append(s.Controls, told)
 		if len(c.Exec) == 0 {
 			continue
 		}

@@ -56,6 +56,7 @@ type Summary struct {
 	Expect    []Expect                          `json:"expect"`
 	// Adaptation says how well the run adapted; absent where nothing could, and there is no `slo:`.
 	Adaptation *Adaptation `json:"adaptation,omitempty"`
+	Controls   []Control   `json:"controls,omitempty"` // controllers, and what they controlled
 	Modules    []Module    `json:"modules"`
 	Warnings   []string    `json:"warnings"`
 }
