@@ -15,6 +15,7 @@ import (
 	"github.com/eve-emulation/eve/dmm/expr"
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/service"
 )
 
 // controls compiles `control:`.
@@ -54,9 +55,10 @@ func (c *compiler) controls() {
 func (c *compiler) contested(n *named[rawControl], ctl *adapt.Control) {
 	for i := range c.plan.Adapt.Rules {
 		r := &c.plan.Adapt.Rules[i]
-		sets := func(a adapt.Action) bool { return a.Verb == adapt.Assign && a.Var == ctl.Actuator.Var }
-		if ctl.Actuator.Verb == adapt.Assign && slices.ContainsFunc(r.Do, sets) {
-			c.at(n.v.set.at, fmt.Sprintf("rule %s sets %s, which the controller would set again", clip(r.Name), ctl.Actuator.Var), "let one of them do it")
+		ours := append([]dsv.Name{ctl.Actuator.Var}, ctl.Actuator.Also...)
+		sets := func(a adapt.Action) bool { return a.Verb == adapt.Assign && slices.Contains(ours, a.Var) }
+		if k := slices.IndexFunc(r.Do, sets); ctl.Actuator.Verb == adapt.Assign && k >= 0 {
+			c.at(n.v.set.at, fmt.Sprintf("rule %s sets %s, which the controller would set again", clip(r.Name), r.Do[k].Var), "let one of them do it")
 		}
 	}
 }
@@ -65,7 +67,11 @@ func (c *compiler) contested(n *named[rawControl], ctl *adapt.Control) {
 func actuated(a *adapt.Actuator, p *Plan) []string {
 	switch {
 	case a.Verb == adapt.Assign:
-		return []string{string(a.Var)}
+		list := []string{string(a.Var)}
+		for _, n := range a.Also {
+			list = append(list, string(n))
+		}
+		return list
 	case a.Verb != "" && a.Service >= 0:
 		return []string{string(a.Verb) + " " + p.Topology.Services[a.Service]}
 	}
@@ -184,7 +190,8 @@ func (c *compiler) controlledService(s spot[string]) int {
 // controlled checks the variable that a controller sets.
 func (c *compiler) controlled(n *named[rawControl], ctl *adapt.Control) {
 	at, a := n.v.set.at, &ctl.Actuator
-	a.Var = dsv.Name(n.v.set.v)
+	names := c.everywhere(dsv.Name(n.v.set.v))
+	a.Var, a.Also = names[0], names[1:]
 	s, group := c.plan.Setting(a.Var)
 	switch {
 	case !c.settable(a.Var):
@@ -193,7 +200,28 @@ func (c *compiler) controlled(n *named[rawControl], ctl *adapt.Control) {
 		c.at(at, fmt.Sprintf("%s follows an expression, which would set it again", a.Var), "write a plain value in the group")
 	case group:
 		a.Bounds = adapt.Bounds{Most: s.Most, Whole: s.Whole}
+		if s.Name == service.LimitSetting || s.Name == service.ThreadsSetting {
+			a.Least = 1 // nothing serves with less
+		}
 	}
+}
+
+// everywhere lists the settings that one name stands for: that of a farm for those of each of its servers.
+func (c *compiler) everywhere(n dsv.Name) []dsv.Name {
+	owner, leaf, _ := strings.Cut(string(n), ".")
+	f := c.plan.farm(owner)
+	if f == nil {
+		return []dsv.Name{n}
+	}
+	var names []dsv.Name
+	for _, x := range f.Servers {
+		one := dsv.Name(c.plan.Topology.Servers[x] + "." + leaf)
+		if !c.settable(one) {
+			return []dsv.Name{n}
+		}
+		names = append(names, one)
+	}
+	return names
 }
 
 // controlBounds says between what a controller stays.
@@ -207,11 +235,14 @@ func (c *compiler) controlBounds(n *named[rawControl], ctl *adapt.Control) {
 			a.Least, a.Most = min(1, float64(len(s.On))), float64(len(s.On))
 		}
 	case adapt.Limit:
-		a.Least, a.Most = 1, maxRate
+		a.Least, a.Most = leastLimit, maxRate
 	case adapt.Degrade:
 		a.Levels = plainTexts(raw.levels)
 		if len(a.Levels) < 2 {
 			c.at(cmp.Or(raw.degrade.at, n.at), "there are no levels to choose from", "write levels: [full, lite], the best first")
+		}
+		for _, l := range raw.levels {
+			c.graded(l.at, a.Service, l.v)
 		}
 		a.Whole, a.Most = true, float64(len(a.Levels)-1)
 	}
@@ -249,7 +280,12 @@ func (c *compiler) controlMetrics(n *named[rawControl], ctl *adapt.Control) {
 		first.v = rawMetric{metric: raw.metric, target: raw.target, per: raw.per}
 		list = append([]named[rawMetric]{first}, list...)
 	}
+	called := map[string]bool{}
 	for i := range list {
+		if name := list[i].v.name; name.v != "" && called[name.v] {
+			c.at(name.at, fmt.Sprintf("two metrics of %s are called %q", ctl.Name, clip(name.v)), "choose another name")
+		}
+		called[list[i].v.name.v] = true
 		ctl.Metrics = append(ctl.Metrics, c.metric(&list[i], ctl))
 	}
 	several := slices.Contains([]string{"hpa", "keda", "utility", "program", "own"}, c.family(ctl.Kind))

@@ -98,6 +98,41 @@ func TestControlDeclares(t *testing.T) {
 	}
 }
 
+// TestControlSetsFarm: the setting of a farm is that of each of its servers, and never below what can serve.
+func TestControlSetsFarm(t *testing.T) {
+	_, c := control(t, "kind: aimd, set: web.admit.limit, metric: p90(a.residence), target: 200ms", scenario.Options{})
+	a := c.Actuator
+	if want := []dsv.Name{"web_2.admit.limit", "web_3.admit.limit", "web_4.admit.limit"}; a.Var != "web_1.admit.limit" || !slices.Equal(a.Also, want) {
+		t.Errorf("got %s and %v, want web_1's and %v", a.Var, a.Also, want)
+	}
+	if want := (adapt.Bounds{Least: 1, Most: 1e6, Whole: true}); a.Bounds != want {
+		t.Errorf("got %+v, want %+v", a.Bounds, want)
+	}
+	two := "kind: aimd, set: web.admit.limit, metric: p90(a.residence), target: 200ms}\n  - {name: two, kind: expr, set: web_3.admit.limit, expr: 3"
+	_, err := scenario.Load("x.yaml", []byte(strings.Replace(controlled, "KIND", two, 1)), scenario.Options{})
+	if err == nil || !strings.Contains(render(err), "one and two both control web_3.admit.limit") {
+		t.Errorf("got %v, want that both control the same", err)
+	}
+	if _, err = scenario.Load("x.yaml", []byte(strings.Replace(controlled, "KIND", "kind: expr, set: db.admit.limit, expr: 3", 1)), scenario.Options{}); err == nil {
+		t.Error("a setting of a server without admission: got no mistake")
+	}
+}
+
+// TestThrottleWindow: what is a rate is counted over its window, so that one request is one.
+func TestThrottleWindow(t *testing.T) {
+	for text, want := range map[string]float64{
+		"metric: 'rate(a.requests, 10s)', accepts: 'rate(a.requests, 10s)'": 10,
+		"metric: rate(a.requests), accepts: rate(a.requests), window: 20s":  20,
+		"metric: a.requests, accepts: a.requests":                           1,
+	} {
+		_, c := control(t, "kind: throttle, set: web_1.admit.shed, "+text, scenario.Options{})
+		r := adapt.Reading{Metrics: []adapt.Sample{{Value: 5}, {Value: 0}}, Bounds: c.Actuator.Bounds}
+		if got, want := c.New().Step(&r).Value, 5*want/(5*want+1); math.Abs(got-want) > 1e-12 {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+}
+
 // TestServerSettings: what may be set of a server is declared, and has its first value.
 func TestServerSettings(t *testing.T) {
 	p, _ := control(t, "kind: expr, set: web_1.admit.shed, expr: 0.5", scenario.Options{})

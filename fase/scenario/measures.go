@@ -354,9 +354,14 @@ func (c *compiler) action(do spot[string]) (adapt.Action, bool) {
 		ok := c.scaled(do, &a)
 		return a, ok
 	case a.Formula != "": // of limit
-		a.Bounds = adapt.Bounds{Most: maxRate}
+		a.Bounds = adapt.Bounds{Least: leastLimit, Most: maxRate} // a limit of 0 would be none
 		a.Expr = c.number(do.at, a.Formula, a.Col-1, a.Unit)
 		return a, a.Expr != nil
+	case a.Verb == adapt.Limit && a.Value > maxRate:
+		c.at(do.at, fmt.Sprintf("the limit %g/s is above 10000000/s", a.Value), "write limit SERVICE none for no limit")
+	case a.Verb == adapt.Degrade:
+		c.graded(do.at, a.Service, a.Level)
+		return a, true
 	default:
 		return a, true
 	}
