@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/eve-emulation/eve/evekernel/wire"
@@ -26,6 +27,7 @@ type Program struct {
 	plan    *scenario.Plan
 	process *program.Program
 	told    map[string]bool // what was wrong and is known
+	lost    error           // that it has ended, as Step found
 }
 
 // Programs starts the programs that control a plan. log takes the lines that they print on standard error, from goroutines.
@@ -48,12 +50,14 @@ func Programs(plan *scenario.Plan, log func(line string)) ([]*Program, error) {
 	return list, nil
 }
 
-// Close ends programs in order, and returns when nothing is left of them.
+// Close ends programs in order, all at once, and returns when nothing is left of them.
 func Close(programs []*Program) error {
-	var errs []error
-	for _, p := range programs {
-		errs = append(errs, p.process.Close())
+	errs := make([]error, len(programs))
+	var work sync.WaitGroup
+	for i, p := range programs {
+		work.Go(func() { errs[i] = p.process.Close() })
 	}
+	work.Wait()
 	return errors.Join(errs...)
 }
 
@@ -73,7 +77,18 @@ func (p *Program) Step(ctx context.Context, t adapt.Tick, told func(cause string
 	case ctx.Err() != nil:
 		return adapt.None(), nil
 	}
+	p.lost = fmt.Errorf("controller %s %w", p.Name(), err)
 	return adapt.None(), err
+}
+
+// Lost is the error that tells how the first of them ended that had before Close, as Step found; nil for none.
+func Lost(programs []*Program) error {
+	for _, p := range programs {
+		if p.lost != nil {
+			return p.lost
+		}
+	}
+	return nil
 }
 
 // tell tells what is wrong once: of lines that answer nothing the first.
@@ -84,7 +99,7 @@ func (p *Program) tell(err error, told func(cause string)) {
 	}
 	if len(p.told) < 1000 && !p.told[key] {
 		p.told[key] = true
-		told(err.Error())
+		told(program.Legible(err.Error()))
 	}
 }
 
@@ -139,7 +154,7 @@ func (p *Program) answer(act *wire.Act, told func(cause string)) adapt.Answer {
 func clip(s string) string {
 	const most = 200
 	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
+		s = string(r[:most]) + "…"
 	}
-	return s
+	return program.Legible(s)
 }

@@ -56,7 +56,7 @@ read -r line; echo oops again; answer ', "value": 42, "actions": ["launch web to
 read -r line; answer ', "value": 43, "actions": ["launch web to mars"]'
 read -r line; answer ', "actions": ["set crowd.rate = crowd.rate * 2"]'
 read -r line; answer ', "actions": ["set nothing 3"]'
-read -r line; answer ', "actions": ["degrade web to lite"], "why": "by an action"'
+read -r line; answer ', "actions": ["degrade web to lite"], "why": "by\u001b\nan action"'
 read -r line; answer ', "value": 1e6'
 read -r line; echo tired of it >&2; exit 7
 `
@@ -67,7 +67,7 @@ func wantMishaps() []string {
 		`failed: asked for launch web to mars: no such action "launch"`,
 		`failed: asked for set crowd.rate = crowd.rate * 2: a program reckons by itself`,
 		`failed: asked for set nothing 3: nothing cannot be set`,
-		`decided: program: by an action`,
+		`decided: program: by  an action`,
 		`done: `,
 		`lost: exited with status 7; it printed: tired of it`,
 	}
@@ -145,6 +145,9 @@ func TestProgramInVirtualTime(t *testing.T) {
 		if err := errors.Join(s.Run(t.Context(), nil), adapter.Close(programs)); err != nil {
 			t.Fatal(err)
 		}
+		if err := adapter.Lost(programs); err == nil || err.Error() != "controller steer exited with status 7; it printed: tired of it" {
+			t.Errorf("lost: got %v", err)
+		}
 		var got []string
 		var when []dsv.Instant
 		err = m.History(adapt.DecisionsName, -1, dsv.Never, func(u dsv.Update) error {
@@ -189,6 +192,9 @@ func TestProgramHangsInVirtualTime(t *testing.T) {
 	if err := s.Run(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("run: got %v, want that its context ended it", err)
 	}
+	if err := adapter.Lost(programs); err != nil {
+		t.Errorf("one that was going on: got %v", err)
+	}
 	if err := adapter.Close(programs); err != nil {
 		t.Error(err)
 	}
@@ -206,5 +212,29 @@ func TestProgramThatEndsAtOnce(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("the module did not fail")
+	}
+}
+
+// Programs that do not end by themselves are ended side by side: together they take no longer than one, else the module that
+// waits for them would be killed.
+func TestCloseEndsProgramsTogether(t *testing.T) {
+	if testing.Short() {
+		t.Skip("3 s")
+	}
+	plan := steered(t, `trap '' TERM; while :; do sleep 100; done`)
+	one := plan.Adapt.Controls[0]
+	for range 3 {
+		plan.Adapt.Controls = append(plan.Adapt.Controls, one)
+	}
+	programs, err := adapter.Programs(plan, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := adapter.Close(programs); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); len(programs) != 4 || took > 10*time.Second {
+		t.Errorf("%d programs took %v; one after another 4 take 12 s", len(programs), took)
 	}
 }

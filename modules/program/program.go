@@ -23,8 +23,9 @@ import (
 
 // What a program may do.
 const (
-	MaxLine  = 64 << 10 // bytes of a line; a longer one ends the program
-	MaxFlood = 1000     // lines in a row that answer nothing; one more ends the program
+	MaxLine   = 64 << 10 // bytes of a line; a longer one ends the program
+	MaxLogged = 10_000   // lines of standard error that are logged
+	MaxFlood  = 1000     // lines in a row that answer nothing; one more ends the program
 	// MaxAhead is how many ticks may be unanswered: a program that is slower is told no more until it answers one.
 	MaxAhead = 8
 
@@ -72,7 +73,7 @@ type Program struct {
 	status error // how it ended; set before done is closed
 
 	mu       sync.Mutex // guards what follows
-	told     uint64     // the latest tick
+	open     []uint64   // the ticks that are unanswered, rising
 	answered uint64     // the latest tick that was answered
 	why      error      // why Eve ended it
 	reaped   bool       // its number may be another's from now on
@@ -193,7 +194,7 @@ func (p *Program) Events() <-chan Event { return p.events }
 func (p *Program) Busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.told-p.answered >= MaxAhead
+	return len(p.open) >= MaxAhead
 }
 
 // Tick tells the program a tick; N rises from tick to tick. It does not wait: a program that reads nothing although its pipe
@@ -204,7 +205,7 @@ func (p *Program) Tick(t *wire.Tick) error {
 		return fmt.Errorf("controller %s: %w", p.cfg.Name, err)
 	}
 	p.mu.Lock()
-	p.told = uint64(t.N)
+	p.open = append(p.open, uint64(t.N))
 	p.mu.Unlock()
 	_ = p.in.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if _, err := p.in.Write(append(b, '\n')); errors.Is(err, os.ErrDeadlineExceeded) {

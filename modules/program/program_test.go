@@ -136,6 +136,7 @@ func TestEnds(t *testing.T) {
 	for _, tt := range []struct{ name, script, want string }{
 		{"at once", `exit 0`, "exited with status 0"},
 		{"with an error", `echo broken >&2; exit 3`, "exited with status 3; it printed: broken"},
+		{"in colour", `printf '\033[31mred\007\n' >&2; exit 3`, "exited with status 3; it printed:  [31mred "},
 		{"killed", `kill -9 $$`, "was killed by signal 9 (killed)"},
 		{"without output", `exec >&-; sleep 100`, "closed its standard output: it was ended"},
 		{"in the middle of a line", `printf '{"act"'; exit 1`, "exited with status 1"},
@@ -184,6 +185,25 @@ func TestHangs(t *testing.T) {
 	}
 	if took := time.Since(begun); took > patience {
 		t.Errorf("Close took %v", took)
+	}
+}
+
+// Behind is who has so many ticks to answer, whatever their numbers: those that it was not told do not count.
+func TestBehind(t *testing.T) {
+	p, _ := shell(t, `while read -r line; do n=${line#*\"n\":}; n=${n%%,*}; echo "{\"act\": {\"n\": 60}}"; echo "{\"act\": {\"n\": $n}}"; done`)
+	for _, n := range []uint64{1, 50, 100} {
+		if p.Busy() {
+			t.Errorf("before tick %d: got that it is behind", n)
+		}
+		if err := p.Tick(tick(n)); err != nil {
+			t.Fatal(err)
+		}
+		if e := next(t, p); !errors.Is(e.Err, program.ErrNonsense) || e.Err.Error() != "answered tick 60, which it was not told" {
+			t.Errorf("tick %d: got %+v, want that it answered one that it was not told", n, e)
+		}
+		if e := next(t, p); e.Act == nil || uint64(e.Act.N) != n {
+			t.Fatalf("tick %d: got %+v, want its answer", n, e)
+		}
 	}
 }
 

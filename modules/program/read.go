@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/eve-emulation/eve/evekernel/wire"
 )
@@ -83,13 +85,14 @@ func (p *Program) line(b []byte) Event {
 	n := uint64(f.Act.N)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	i, told := slices.BinarySearch(p.open, n)
 	switch {
-	case n > p.told:
-		return Event{Err: fmt.Errorf("answered tick %d, which it was not told%w", n, silent{ErrNonsense})}
 	case n <= p.answered:
 		return Event{Err: fmt.Errorf("answered tick %d twice, or after a later one%w", n, silent{ErrNonsense})}
+	case !told:
+		return Event{Err: fmt.Errorf("answered tick %d, which it was not told%w", n, silent{ErrNonsense})}
 	}
-	p.answered = n
+	p.answered, p.open = n, slices.Delete(p.open, 0, i+1) // no earlier one can be answered any more
 	return Event{Act: f.Act}
 }
 
@@ -101,6 +104,16 @@ func (p *Program) emit(e Event) {
 	}
 }
 
+// Legible is what a program says as one line that does nothing to a terminal: with a space for each control character.
+func Legible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
 // tail keeps the last line that a program printed, and logs all.
 type tail struct {
 	mu   sync.Mutex // guards line
@@ -109,14 +122,16 @@ type tail struct {
 
 func (t *tail) read(r *os.File, log func(string)) {
 	lines := bufio.NewReaderSize(r, 1<<10) // longer ones are logged in pieces
-	for {
+	for n := 0; ; {
 		b, err := lines.ReadSlice('\n')
-		if s := strings.TrimRight(string(bytes.ToValidUTF8(b, []byte("?"))), "\r\n"); s != "" {
+		if s := Legible(strings.TrimRight(string(bytes.ToValidUTF8(b, []byte("?"))), "\r\n")); s != "" {
 			t.mu.Lock()
 			t.line = s
 			t.mu.Unlock()
-			if log != nil {
+			if n++; log != nil && n <= MaxLogged {
 				log(s)
+			} else if log != nil && n == MaxLogged+1 {
+				log(fmt.Sprintf("it printed more than %d lines: the rest is not logged", MaxLogged))
 			}
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
