@@ -18,6 +18,7 @@ import (
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/sim"
 	"github.com/eve-emulation/eve/fase/user"
+	"github.com/eve-emulation/eve/modules/adapter"
 )
 
 // virtualProbe is the longest probe in virtual time, where it is cheap.
@@ -159,11 +160,15 @@ func (x *simSearch) probe(ctx context.Context, p find.Probe) (find.Outcome, stri
 	if err != nil {
 		return find.Outcome{}, "", err
 	}
+	programs, err := connected(s, plan, func(string) {})
+	if err != nil {
+		return find.Outcome{}, "", err
+	}
 	err = s.Run(ctx, nil)
 	if tap.decided.Load() && errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	return test.Outcome(), "", err
+	return test.Outcome(), "", errors.Join(err, adapter.Lost(programs), adapter.Close(programs))
 }
 
 // A tap is a space that hands what a group's clients met, or the callers of a service, to a test, on its way to a store.
