@@ -211,6 +211,7 @@ func (w *writer) repeated(o *operation, s step, once []node, parallel bool) []no
 			w.call(w.m.ops[s.site.op]), w.call(o), decimal(mean, 3), len(ks))]++
 		return []node{{text: "repeat " + decimal(mean, 6), times: mean, body: once}}
 	case len(ks) > 6:
+		w.counts[fmt.Sprintf("calls of %s by %s run together by %d different counts: rounded up to five of them", w.call(w.m.ops[s.site.op]), w.call(o), len(ks))]++
 		counts, ks = coarse(counts, ks)
 	}
 	choose := node{text: "choose", comment: fmt.Sprintf("of %d", o.n)}

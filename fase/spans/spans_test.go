@@ -227,6 +227,34 @@ func TestSkewedServersWithoutClientSpans(t *testing.T) {
 	}
 }
 
+// TestManyCountsOfParallelCalls has a caller that runs 1 to 9 calls together: five counts of them remain, and that is told.
+func TestManyCountsOfParallelCalls(t *testing.T) {
+	var all []string
+	for k := 1; k <= 9; k++ {
+		span := func(id int, parent, service, name string, start, ms int) {
+			all = append(all, fmt.Sprintf(`{"traceID": "%d", "spanID": "%d", "processID": "%s", "operationName": "%s", "startTime": %d, "duration": %d, "references": [%s]}`,
+				k, id, service, name, 1_000_000*k+1000*start, 1000*ms, parent))
+		}
+		span(1, "", "a", "all", 0, 100)
+		for i := range k {
+			span(2+i, `{"refType": "CHILD_OF", "spanID": "1"}`, "b", "part", 10+i, 50)
+		}
+	}
+	r := learn(t, spans.Options{}, []byte(`{"data": [{"processes": {"a": {"serviceName": "a"}, "b": {"serviceName": "b"}}, "spans": [`+strings.Join(all, ",")+`]}]}`))
+	load(t, r.Text)
+	got := shapeOf(t, r.Text, "a", "all")
+	var calls []int
+	for _, branch := range strings.Split(got, "p:")[1:] {
+		calls = append(calls, strings.Count(branch, "call b.part"))
+	}
+	if want := []int{2, 4, 6, 8, 9}; !slices.Equal(calls, want) {
+		t.Errorf("got branches of %v calls, want %v: %s", calls, want, got)
+	}
+	if notes := strings.Join(r.Notes, "\n"); !strings.Contains(notes, `by a "all" run together by 9 different counts: rounded up to five of them`) {
+		t.Errorf("no note tells of it: %s", notes)
+	}
+}
+
 // line is a document with one span.
 func line(fields string) string {
 	return `{"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "a"}}]},
