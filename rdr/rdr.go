@@ -30,6 +30,7 @@ package rdr
 
 import (
 	"errors"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -255,6 +256,29 @@ func (b *Block) Services() []string {
 // Locks returns the locks that the block and the blocks it calls enter, sorted.
 func (b *Block) Locks() []string {
 	return b.gather(func(n *node) (string, bool) { return n.name, n.kind == kLock })
+}
+
+// Levels returns the quality levels that its calls of a service, and those of the
+// blocks it calls, have, sorted.
+func (b *Block) Levels(service string) []string {
+	var all []string
+	add := func(called *Block) {
+		walk(called.body, func(n *node) {
+			for i := range n.arms {
+				if n.kind == kLevel && !slices.Contains(all, n.arms[i].name) {
+					all = append(all, n.arms[i].name)
+				}
+			}
+		})
+	}
+	b.gather(func(n *node) (string, bool) {
+		if n.kind == kCall && n.name == service && n.block != nil {
+			add(n.block)
+		}
+		return "", false
+	})
+	slices.Sort(all)
+	return all
 }
 
 // gather returns the names that name finds in the statements of the block and of

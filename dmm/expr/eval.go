@@ -20,14 +20,14 @@ func (p *Program) Eval(r Reader) (Value, error) {
 }
 
 // Readings returns what each variable and function in the text comes to, by its text, such as "p95(static.latency)" →
-// 0.131, in base units. Those without data are left out; so are texts.
+// 0.131, in base units. Those without data are left out; so are texts, and what is not finite.
 func (p *Program) Readings(r Reader) map[string]float64 {
 	readings := make(map[string]float64, len(p.terms))
 	for _, t := range p.terms {
 		if t.sort == textVar {
 			continue
 		}
-		if x, err := t.read(r); err == nil && !math.IsNaN(x) {
+		if x, err := t.read(r); err == nil && !math.IsNaN(x) && !math.IsInf(x, 0) {
 			readings[t.text] = x
 		}
 	}
