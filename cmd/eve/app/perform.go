@@ -135,12 +135,9 @@ func simulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, v *vie
 	if err != nil {
 		return false, errors.Join(err, store.Close())
 	}
-	programs, err := adapter.Programs(plan, v.say)
+	programs, err := connected(s, plan, v.say)
 	if err != nil {
 		return false, errors.Join(err, store.Close())
-	}
-	for _, p := range programs {
-		s.Connect(p.Control, p)
 	}
 	drawn := time.Now()
 	err = s.Run(ctx, func(at dsv.Instant) {
@@ -157,6 +154,15 @@ func simulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, v *vie
 		err = nil
 	}
 	return true, errors.Join(err, adapter.Close(programs), store.Close())
+}
+
+// connected starts the programs that control a plan, and has them answer a simulation of it. The caller closes them.
+func connected(s *sim.Sim, plan *scenario.Plan, say func(line string)) ([]*adapter.Program, error) {
+	programs, err := adapter.Programs(plan, say)
+	for _, p := range programs {
+		s.Connect(p.Control, p)
+	}
+	return programs, err
 }
 
 // emulate runs a plan for real, in the run folder dir. began is whether T0 came.
