@@ -20,6 +20,8 @@ func TestChoicesOf(t *testing.T) {
 		{3, 1, 0.5, 40, 2, 1e-6},        // of one choice each is an M/M/1
 		{2, 2, 0.5, 40, 1.426321, 1e-6}, // by iterating the chain of ordered pairs, with the lines told apart
 		{4, 4, 0.01, 5, 1, 1e-4},        // whoever comes finds a free one
+		{4, 2, 0.7, 18, 1.800, 3e-3},    // simulated, lines told apart; that of draws with replacement is 1.956
+		{4, 3, 0.7, 14, 1.590, 3e-3},    // 1.732
 	} {
 		t.Run(fmt.Sprintf("%d of %d", tt.d, tt.n), func(t *testing.T) {
 			got, err := exact.ChoicesOf(tt.n, tt.d, tt.rho, tt.most)
