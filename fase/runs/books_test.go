@@ -21,7 +21,6 @@ type honest struct {
 	area   float64 // of requests in flight
 	busy   float64 // s
 	late   float64 // by how much a record says that its request took longer
-	resent float64 // sent again by connections
 	spared float64 // CPU demand that was asked for and withdrawn, s
 }
 
