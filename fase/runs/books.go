@@ -187,7 +187,7 @@ func (t *totals) bookkeeping(plan *scenario.Plan, s *Summary) *Bookkeeping {
 		}
 	}
 	b.Utilisation = t.busyLaws(plan, l)
-	b.Once = t.onceLaws(plan, l)
+	b.Once = t.onceLaws(plan, s, l)
 	b.Verdict = b.verdict()
 	return b
 }
@@ -479,6 +479,9 @@ func (b *Bookkeeping) warnings() []string {
 	}
 	for _, x := range b.Utilisation {
 		tell(x.Verdict, "the utilisation law does not hold of %s: %s", x.Of, x.Words)
+	}
+	for _, x := range b.Once {
+		tell(x.Verdict, "by keys, calls of %s were lost or executed twice: %s", x.Of, x.Words)
 	}
 	return ws
 }

@@ -46,14 +46,14 @@ func (t *totals) transfersOf(plan *scenario.Plan, svc int) []Transfer {
 	var open []copying
 	var out []Transfer
 	free := map[string]Number{} // when a source's former copy had left
-	end := func(c copying, serving Number) {
+	end := func(c copying, serving, at Number) {
 		c.Serving = serving
-		if c.Left = t.left(c.From, name, c.since); c.Left == c.Left {
+		if c.down {
+			c.Downtime = at - c.Began
+		}
+		if c.Left = t.left(c.From, name, c.since, at); c.Left == c.Left {
 			c.Began = max(c.Began, free[c.From])
 			c.Took, free[c.From] = c.Left-c.Began, c.Left
-		}
-		if c.down {
-			c.Downtime = serving - c.Began
 		}
 		out = append(out, c.Transfer)
 	}
@@ -65,9 +65,9 @@ func (t *totals) transfersOf(plan *scenario.Plan, svc int) []Transfer {
 			case i >= 0 && m.Replicas[i].State == service.Copying && m.Since(i) == c.since:
 				return false
 			case i >= 0 && m.Replicas[i].State == service.Serving:
-				end(c, at)
+				end(c, at, at)
 			default:
-				end(c, nan)
+				end(c, nan, at)
 			}
 			return true
 		})
@@ -78,9 +78,13 @@ func (t *totals) transfersOf(plan *scenario.Plan, svc int) []Transfer {
 				continue
 			}
 			c := copying{since: since, Transfer: Transfer{Service: name, To: r.Server, Began: at, Took: nan, AtLink: nan}}
-			if source >= 0 {
-				c.From, c.SizeBytes = m.Replicas[source].Server, int64(plan.Services[svc].Size)
-				c.down = m.Replicas[source].State == service.Stopped
+			from := source
+			if i := slices.IndexFunc(m.Replicas, func(x service.Replica) bool { return x.Server == r.Source }); i >= 0 {
+				from = i
+			}
+			if from >= 0 {
+				c.From, c.SizeBytes = m.Replicas[from].Server, int64(plan.Services[svc].Size)
+				c.down = m.Replicas[from].State == service.Stopped
 				if x := plan.Topology.Server(c.From); x >= 0 && x < len(plan.Servers) && plan.Servers[x].Machine.Link.Rate > 0 {
 					c.AtLink = Number(float64(c.SizeBytes) * 8 / float64(plan.Servers[x].Machine.Link.Rate))
 				}
@@ -90,7 +94,7 @@ func (t *totals) transfersOf(plan *scenario.Plan, svc int) []Transfer {
 	}
 	for _, c := range open {
 		c.down = false
-		end(c, nan)
+		end(c, nan, Number(math.Inf(1)))
 	}
 	return out
 }
@@ -115,8 +119,9 @@ func (t *totals) mappings(name string) []service.Mapping {
 	return ms
 }
 
-// left is when the copy of an epoch had left its source, in s; NaN where it never did.
-func (t *totals) left(source, name string, since uint32) Number {
+// left is when the copy of an epoch had left its source, in s; NaN where it had not by the instant at which it was over: what a source tells
+// later is of other copies.
+func (t *totals) left(source, name string, since uint32, over Number) Number {
 	n := service.CopiedName(source, name)
 	at := math.NaN()
 	if _, ok := t.declarations[n]; source == "" || !ok {
@@ -127,7 +132,7 @@ func (t *totals) left(source, name string, since uint32) Number {
 		if u.Delta != nil {
 			v, when = u.Delta.Value, u.Delta.T1
 		}
-		if x, ok := v.Number(); ok && x >= float64(since) && math.IsNaN(at) {
+		if x, ok := v.Number(); ok && x >= float64(since) && math.IsNaN(at) && when.Seconds() <= float64(over) {
 			at = when.Seconds()
 		}
 		return nil

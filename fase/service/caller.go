@@ -11,7 +11,7 @@ import (
 	"github.com/eve-emulation/eve/rdr"
 )
 
-// maxMoves bounds how often one call is sent again because a server did not hold the service (421).
+// maxMoves bounds how often one call is sent again because a server did not hold the service (421) by no newer mapping than the call's.
 const maxMoves = 16
 
 // A Caller sends requests to the replicas of services, for one participant: it knows the mapping, picks a replica,
@@ -319,7 +319,9 @@ func (c *Caller) Answer(at dsv.Instant, ref step.Ref, a Answer) (owner Op, cause
 	}
 	if a.Status == 421 && k.moves < maxMoves {
 		e.Again++
-		k.moves++
+		if a.Epoch <= k.req.Epoch {
+			k.moves++ // else there is a newer mapping, and that is progress
+		}
 		if a.Epoch > c.routes[k.req.Service].mapping.Epoch {
 			k.need = a.Epoch
 		}
