@@ -107,7 +107,11 @@ func (t *totals) mappings(name string) []service.Mapping {
 	}
 	var ms []service.Mapping
 	err := t.history.History(n, -1, dsv.Never, func(u dsv.Update) error {
-		if m, err := service.ParseMapping(u.Reading.Value.Text); err == nil {
+		v := u.Reading.Value
+		if u.Delta != nil {
+			v = u.Delta.Value
+		}
+		if m, err := service.ParseMapping(v.Text); err == nil {
 			ms = append(ms, m)
 		}
 		return nil
