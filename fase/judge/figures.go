@@ -112,7 +112,7 @@ func adaptation(s *runs.Summary, add func(figure, float64)) {
 		if a.Settling != nil {
 			settle = a.Settling
 		}
-		add(figure{name: "disturbances", part: "adaptation", better: -1}, float64(settle.Disturbances))
+		add(figure{name: "disturbances", part: "adaptation"}, float64(settle.Disturbances))
 		add(figure{name: "settling mean", unit: "s", part: "adaptation", better: -1}, float64(settle.Mean))
 		add(figure{name: "settling longest", unit: "s", part: "adaptation", better: -1}, float64(settle.Max))
 		for _, o := range a.SLO {

@@ -187,7 +187,7 @@ type table struct {
 
 // tables are the results as tables, for terminal and page alike.
 func tables(s *runs.Summary) []table {
-	return []table{clientTable(s), generatorTable(s), sessionTable(s), serverTable(s), cacheTable(s), stationTable(s), serviceTable(s), processTable(s), variableTable(s), faultTable(s), decisionTable(s), transferTable(s), sloTable(s), adaptationTable(s), elasticTable(s)}
+	return []table{clientTable(s), generatorTable(s), sessionTable(s), sloTable(s), adaptationTable(s), serverTable(s), cacheTable(s), stationTable(s), serviceTable(s), processTable(s), variableTable(s), faultTable(s), decisionTable(s), transferTable(s), elasticTable(s)}
 }
 
 func clientTable(s *runs.Summary) table {
@@ -282,6 +282,13 @@ func decisionTable(s *runs.Summary) table {
 	t := table{title: "decisions", head: []string{"", "at", "rule", "action", "phase", "why"}, left: []int{2, 3, 4, 5}}
 	n := 0
 	for i, d := range s.Decisions {
+		if i > 0 && goesOn(&s.Decisions[i-1], &d) {
+			last := t.rows[len(t.rows)-1]
+			if !slices.Contains(strings.Split(last[4], ", "), d.Phase) { // each of several copies tells its own
+				last[4] += ", " + d.Phase
+			}
+			continue
+		}
 		label := ""
 		if d.Phase == "decided" || d.Phase == "failed" || d.Phase == adapt.Lost {
 			n++
@@ -290,11 +297,18 @@ func decisionTable(s *runs.Summary) table {
 		reason := readings(d.Reading)
 		if d.Cause != "" {
 			reason = d.Cause
-			t.bad = append(t.bad, i)
+			t.bad = append(t.bad, len(t.rows))
 		}
 		t.rows = append(t.rows, []string{label, clock(float64(d.Time)), d.Rule, d.Action, d.Phase, reason})
 	}
 	return t
+}
+
+// goesOn reports whether a step of an action belongs into the row of the one before: both were taken at one instant, and nothing is to be
+// said of either.
+func goesOn(before, d *runs.Decision) bool {
+	plain := func(d *runs.Decision) bool { return d.Cause == "" && slices.Contains([]string{"copied", "switched", "done"}, d.Phase) }
+	return plain(before) && plain(d) && before.Rule == d.Rule && before.Action == d.Action && before.Time == d.Time
 }
 
 // size writes bytes: "1.5 MiB".
