@@ -307,7 +307,9 @@ func decisionTable(s *runs.Summary) table {
 // goesOn reports whether a step of an action belongs into the row of the one before: both were taken at one instant, and nothing is to be
 // said of either.
 func goesOn(before, d *runs.Decision) bool {
-	plain := func(d *runs.Decision) bool { return d.Cause == "" && slices.Contains([]string{"copied", "switched", "done"}, d.Phase) }
+	plain := func(d *runs.Decision) bool {
+		return d.Cause == "" && slices.Contains([]string{"copied", "switched", "done"}, d.Phase)
+	}
 	return plain(before) && plain(d) && before.Rule == d.Rule && before.Action == d.Action && before.Time == d.Time
 }
 
