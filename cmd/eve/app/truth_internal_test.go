@@ -73,6 +73,9 @@ func TestTheories(t *testing.T) {
 }
 
 func TestAgainstTheory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector")
+	}
 	near := []float64{0.99, 1.01, 1, 0.995, 1.005, 1}
 	for _, tt := range []struct {
 		name  string
@@ -95,6 +98,9 @@ func TestAgainstTheory(t *testing.T) {
 
 // Two stations that are asked at once, one after the other, and many of which each request has one.
 func TestCoursePaths(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector")
+	}
 	at := func(ms int) dsv.Instant { return dsv.At(time.Duration(ms) * time.Millisecond) }
 	c := &course{}
 	for i, demands := range [][2]int64{{10, 30}, {20, 5}, {10, 10}} {
@@ -128,6 +134,9 @@ func TestCoursePaths(t *testing.T) {
 
 // The step of E16 and the throughput of E17 are judged by what was measured, so that both can fail.
 func TestStepAndSaturation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector")
+	}
 	step := func(service time.Duration) *pairing {
 		p := &pairing{}
 		free := dsv.Instant(0)
