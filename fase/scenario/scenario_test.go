@@ -78,7 +78,7 @@ func TestShipped(t *testing.T) {
 			t.Errorf("%s is not in the standard form: %v\n%s", s.Name, err, out)
 		}
 	}
-	if want := []string{"aem-figure-6", "autoscale-hpa", "back-pressure", "blackout", "bursty", "c10k", "closed-open", "disk-bound", "flash-crowd-admission", "flash-crowd", "hello", "http-site", "hundred-thousand", "kecho-balance", "load-balance-n", "metastable", "migrate-live", "mm1", "noisy-neighbour", "overload-control", "power-of-two", "real-server", "relay", "replay-log", "resource-managers", "seda-table", "shedding", "soa-order", "software-bottleneck", "two-phase"}; !slices.Equal(names, want) {
+	if want := []string{"aem-figure-6", "autoscale-hpa", "back-pressure", "blackout", "bursty", "c10k", "closed-open", "disk-bound", "flash-crowd-admission", "flash-crowd", "hello", "http-site", "hundred-thousand", "kecho-balance", "load-balance-n", "metastable", "migrate-live", "mm1", "noisy-neighbour", "overload-control", "power-of-two", "real-server", "relay", "replay-log", "resource-managers", "seda-table", "shedding", "soa-order", "software-bottleneck", "three-tier", "two-phase"}; !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
 	for _, bad := range []string{"nothing", "../scenarios/hello", "", "a\x00b"} {
@@ -107,6 +107,9 @@ func TestOffered(t *testing.T) {
 		{"flash-crowd", []string{"servers.server_1.speed=2", "servers.server_1.cpus=2"}, "server_1", 40 * 8.3e-3, 160, 22 * time.Second, 0},
 		{"mm1", nil, "server_1", 0.7, 70, 0, 0},
 		{"hello", nil, "server_1", 0, 0, 0, 0},
+		{"three-tier", nil, "web_farm_2", 100 * 11e-3 / 2, 100, 0, 0},
+		{"three-tier", []string{"rate=400/s", "app=5", "db=4", "web=5"}, "app_farm_5", 400 * 15e-3 / 5, 400, 0, 5},
+		{"three-tier", []string{"rate=400/s", "app=10", "db=5", "web=7"}, "db_farm_5", 400 * 8.4e-3 / 5, 400, 0, 0},
 	} {
 		p := shipped(t, c.name, scenario.Options{Set: c.set})
 		d, err := p.Demands()
