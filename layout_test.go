@@ -44,6 +44,7 @@ var layout = []struct {
 	{"fase/stat", []string{"dsv"}},
 	{"fase/exact", []string{"dsv"}},
 	{"fase/qn", nil},
+	{"fase/solve", []string{"dsv", "rdr", "fase/machine", "fase/admit", "fase/service", "fase/user", "fase/session", "fase/scenario", "fase/files", "fase/exact", "fase/qn", "fase/lqn"}},
 	{"fase/find", []string{"dsv", "fase/stat"}},
 	{"fase/machine", []string{"dsv", "fase/step"}},
 	{"fase/admit", []string{"dsv", "fase/step", "fase/stat"}},
