@@ -2,10 +2,10 @@ package judge
 
 import (
 	"context"
-	"errors"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/adapt"
+	"github.com/eve-emulation/eve/fase/campaign"
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
@@ -106,30 +106,34 @@ func (w *world) run(ctx context.Context, plan *scenario.Plan, ws []sim.Write, un
 	}
 	taps := map[dsv.Name]func(*dsv.Delta){}
 	w.listen(plan, t, taps)
-	inner, end := context.WithCancel(ctx)
-	defer end()
-	s, err := sim.New(inner, plan, &ear{taps: taps, all: t.verdicts.add})
-	if err != nil {
-		return nil, err
-	}
-	s.Schedule(ws)
 	over := false
-	err = s.Run(inner, func(at dsv.Instant) {
-		if at%second == 0 && at/second > dsv.Instant(t.verdicts.first) && at <= w.to && !over {
-			k := int(at/second) - 1
-			if t.verdicts.look(at) && !w.excused[k] && t.bad < 0 {
-				t.bad = k
-				over = stop
+	_, err := campaign.Run(ctx, plan, nil, campaign.Hooks{
+		Prepare: func(s *sim.Sim) (func() error, error) {
+			s.Schedule(ws)
+			return nil, nil
+		},
+		Deltas: func(deltas []dsv.Delta) bool {
+			for i := range deltas {
+				if tap := taps[deltas[i].Name]; tap != nil {
+					tap(&deltas[i])
+				}
+				t.verdicts.add(&deltas[i])
 			}
-		}
-		if over = over || at >= until; over {
-			end()
-		}
+			return true
+		},
+		Live: func(at dsv.Instant) bool {
+			if at%second == 0 && at/second > dsv.Instant(t.verdicts.first) && at <= w.to && !over {
+				k := int(at/second) - 1
+				if t.verdicts.look(at) && !w.excused[k] && t.bad < 0 {
+					t.bad = k
+					over = stop
+				}
+			}
+			over = over || at >= until
+			return !over
+		},
 	})
 	t.verdicts.windows = nil // they are many, and trials are kept
-	if over && errors.Is(err, context.Canceled) && ctx.Err() == nil {
-		err = nil
-	}
 	return t, err
 }
 
@@ -170,32 +174,4 @@ func (t *trial) baseline() *runs.Baseline {
 		b.Clients[name] = runs.BaselineGroup{Requests: g.requests, Errors: g.errors, Mean: d.Mean, P95: d.P95, P99: d.P99}
 	}
 	return b
-}
-
-// An ear is a space that keeps nothing: it hands on what is measured.
-type ear struct {
-	dsv.Space // nil: a simulation creates, writes and synchronises, no more
-	taps      map[dsv.Name]func(*dsv.Delta)
-	all       func(*dsv.Delta)
-	revision  dsv.Revision
-}
-
-// Create implements dsv.Space.
-func (e *ear) Create(context.Context, dsv.Declaration) error { return nil }
-
-// Write implements dsv.Space.
-func (e *ear) Write(context.Context, dsv.Name, dsv.Value) (dsv.Revision, error) {
-	e.revision++
-	return e.revision, nil
-}
-
-// Sync implements dsv.Space.
-func (e *ear) Sync(_ context.Context, deltas []dsv.Delta) error {
-	for i := range deltas {
-		if tap := e.taps[deltas[i].Name]; tap != nil {
-			tap(&deltas[i])
-		}
-		e.all(&deltas[i])
-	}
-	return nil
 }
