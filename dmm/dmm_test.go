@@ -340,3 +340,67 @@ type sample struct {
 	at dsv.Instant
 	x  float64
 }
+
+// A lean Set hands out what any Set hands out, and keeps nothing of it.
+func TestLeanSetHandsOutTheSame(t *testing.T) {
+	specs := []dmm.Spec{
+		{Name: "a.hist", Manipulator: "histogram", Sync: dmm.Trigger{Every: 100 * time.Millisecond}},
+		{Name: "a.count", Manipulator: "count", Sync: dmm.Trigger{Every: 100 * time.Millisecond, Count: 700}},
+		{Name: "a.mean", Manipulator: "mean", Sync: dmm.Trigger{Every: 200 * time.Millisecond}},
+		{Name: "a.rate", Manipulator: "rate", Sync: dmm.Trigger{Every: 100 * time.Millisecond}},
+		{Name: "a.window", Manipulator: "window", Param: 0.3, Sync: dmm.Trigger{Every: 100 * time.Millisecond}},
+		{Name: "a.change", Manipulator: "last", Sync: dmm.Trigger{Change: 5}},
+		{Name: "a.records", Manipulator: "records", Sync: dmm.Trigger{Every: 100 * time.Millisecond}},
+	}
+	deltas := func(newSet func(dsv.WriterID, uint32, []dmm.Spec) (*dmm.Set, error)) (ds []dsv.Delta, s *dmm.Set) {
+		s, err := newSet(1, 1, specs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := make([]byte, 900)
+		for i := range 5000 {
+			at := dsv.Instant(i)*ms/2 + 1
+			for s.Next() < at {
+				s.Advance(s.Next())
+			}
+			x := float64(i*i%977) / 100
+			if i == 3000 {
+				x = math.NaN()
+			}
+			for _, n := range s.Names() {
+				s.Var(n).Write(at-ms/4, x)
+			}
+			s.Var("a.records").Append(at, record[:i%900])
+			ds = s.Take(ds)
+		}
+		s.Close(3e9)
+		return s.Take(ds), s
+	}
+	want, _ := deltas(dmm.NewSet)
+	got, lean := deltas(dmm.NewLeanSet)
+	if len(got) != len(want) || len(want) < 150 {
+		t.Fatalf("deltas: got %d, want %d, and more than 150", len(got), len(want))
+	}
+	for i := range want {
+		if g, w := words(t, got[i]), words(t, want[i]); g != w {
+			t.Fatalf("delta %d: got %s, want %s", i, g, w)
+		}
+	}
+	if v := lean.Var("a.hist").Read(); v.Kind != 0 {
+		t.Errorf("a lean set keeps %v", v)
+	}
+}
+
+// words tells all of a delta.
+func words(t *testing.T, d dsv.Delta) string {
+	t.Helper()
+	var hist []byte
+	if d.Value.Kind == dsv.Histogram {
+		var err error
+		if hist, err = d.Value.Hist.AppendBinary(nil); err != nil {
+			t.Fatal(err)
+		}
+		d.Value.Hist = nil
+	}
+	return fmt.Sprintf("%+v %x", d, hist)
+}

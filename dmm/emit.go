@@ -109,6 +109,7 @@ func (v *Var) addUp() {
 // add files a part by its window. Callers hold emit.
 func (v *Var) add(p part) {
 	switch {
+	case v.lean: // nobody reads
 	case v.hist != nil:
 		v.pending = append(v.pending, p.value.Hist)
 	case !v.man.PerSecond:

@@ -24,6 +24,7 @@ type Set struct {
 	periods []period
 	due     chan struct{}
 	ignored atomic.Uint64
+	lean    bool
 
 	mu    sync.Mutex // guards ready; taken last
 	ready []dsv.Delta
@@ -38,7 +39,19 @@ type period struct {
 
 // NewSet makes a Set. Specs are checked; a name that comes twice is an error.
 func NewSet(writer dsv.WriterID, epoch uint32, specs []Spec) (*Set, error) {
-	s := &Set{writer: writer, epoch: epoch, vars: make(map[dsv.Name]*Var, len(specs)), due: make(chan struct{}, 1)}
+	return newSet(writer, epoch, specs, false)
+}
+
+// NewLeanSet makes a Set for a participant that is one goroutine, which writes, synchronises and never reads: a write takes no
+// lock, and what was synchronised is kept by nobody but the Space, so that [Var.Read] returns nothing.
+func NewLeanSet(writer dsv.WriterID, epoch uint32, specs []Spec) (*Set, error) {
+	return newSet(writer, epoch, specs, true)
+}
+
+func newSet(writer dsv.WriterID, epoch uint32, specs []Spec, lean bool) (*Set, error) {
+	s := &Set{
+		lean: lean, writer: writer, epoch: epoch, vars: make(map[dsv.Name]*Var, len(specs)), due: make(chan struct{}, 1),
+	}
 	for _, spec := range specs {
 		if err := spec.Check(); err != nil {
 			return nil, err
@@ -103,11 +116,12 @@ func (s *Set) add(spec Spec) *Var {
 		total: dsv.NewFold(d.Kind, d.Merge), numeric: d.Kind != dsv.Text && d.Kind != dsv.Bytes,
 	}
 	v.lot = max(1, v.count/(8*shards))
-	if man.Merge == dsv.Hists {
+	if man.Merge == dsv.Hists && !s.lean {
 		v.hist = new(dsv.Counts)
 	}
-	v.alone = man.OneWriter || v.level
+	v.alone, v.lean = man.OneWriter || v.level, s.lean
 	v.first.init(v)
+	v.first.lean = s.lean && !v.level && v.count == 0
 	v.first.own = true
 	s.vars[spec.Name] = v
 	s.order = append(s.order, v)

@@ -174,9 +174,11 @@ type records struct {
 func newRecords(Spec) Shadow { return &records{} }
 
 func (s *records) Write(float64, float64) {}
-func (s *records) WriteValue(v dsv.Value) {
-	s.chunk = binary.AppendUvarint(s.chunk, uint64(len(v.Bytes)))
-	s.chunk = append(s.chunk, v.Bytes...)
+func (s *records) WriteValue(v dsv.Value) { s.add(v.Bytes) }
+
+func (s *records) add(record []byte) {
+	s.chunk = binary.AppendUvarint(s.chunk, uint64(len(record)))
+	s.chunk = append(s.chunk, record...)
 	s.n++
 }
 

@@ -21,6 +21,9 @@ type shard struct {
 	done       []part      // windows before those
 	timed      Timed       // cur, where it is told the time
 	counts     *dsv.Counts // of cur, where it is a histogram and no older window is open
+	only       *dsv.Counts // counts, where nothing but them has to be told of a write, and no lock to be taken
+	chunks     *records    // cur, where it is records, and the same holds
+	lean       bool        // there may be an only, or chunks
 	leveler    Leveler
 	closed     bool    // what is written is no more
 	own        bool    // writers have not met: what was not synchronised is counted here
@@ -72,9 +75,15 @@ func (s *shard) windowOf(v *Var, at dsv.Instant) Shadow {
 func (s *shard) meet() {
 	s.timed, _ = s.cur.(Timed)
 	s.leveler, _ = s.cur.(Leveler)
-	s.counts = nil
+	s.counts, s.only, s.chunks = nil, nil, nil
+	if s.lean && !s.ahead {
+		s.chunks, _ = s.cur.(*records)
+	}
 	if h, ok := s.cur.(*histogram); ok && !s.ahead {
 		s.counts = &h.counts
+		if s.lean {
+			s.only = s.counts
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ type Var struct {
 	man   Manipulator
 	set   *Set
 	alone bool // never sharded: the fold or a trigger depends on the order of writes
+	lean  bool // one goroutine does everything, and never reads
 	level bool // a trigger looks at what is written
 	count int64
 	lot   int64 // shards whose writers have met count so many writes at a time, before they come
@@ -58,7 +59,17 @@ type part struct {
 
 // Write folds the sample x in, which was taken at the instant at. Samples that are not finite are ignored and counted
 // by [Set.Ignored].
-func (v *Var) Write(at dsv.Instant, x float64) { v.WriteWeighted(at, x, 1) }
+func (v *Var) Write(at dsv.Instant, x float64) {
+	if v == nil {
+		return
+	}
+	if s := &v.first; s.only != nil && at <= s.end && x-x == 0 {
+		s.n++
+		s.only.Add(x)
+		return
+	}
+	v.WriteWeighted(at, x, 1)
+}
 
 // WriteWeighted adds to a mean: sum is the sum of weight × sample, for instance the area under a queue's length, and
 // weight the sum of weights, for instance seconds. Other manipulators take sum for one sample.
@@ -71,6 +82,10 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 		return
 	}
 	s := &v.first
+	if v.lean {
+		v.foldIn(s, at, sum, weight)
+		return
+	}
 	if v.extra.Load() != nil || !s.mu.TryLock() {
 		s = v.lock()
 	}
@@ -94,6 +109,23 @@ func (v *Var) WriteWeighted(at dsv.Instant, sum, weight float64) {
 	s.mu.Unlock()
 	if fired || full {
 		v.cut(max(at, since+1), !fired) // of the window that it went to, where it was late
+	}
+}
+
+// foldIn is WriteWeighted where one goroutine does everything.
+func (v *Var) foldIn(s *shard, at dsv.Instant, sum, weight float64) {
+	shadow := s.window(v, at)
+	if s.timed != nil {
+		s.timed.Now(at)
+	}
+	shadow.Write(sum, weight)
+	if !v.level && v.count == 0 {
+		return
+	}
+	fired := v.level && s.look(v, sum, weight)
+	full := v.count > 0 && s.tally(v)
+	if fired || full {
+		v.cut(max(at, s.start+1), !fired)
 	}
 }
 
@@ -122,6 +154,13 @@ func (v *Var) Append(at dsv.Instant, record []byte) {
 	}
 	if v.man.Merge != dsv.Append || len(record) > maxChunk/2 {
 		v.set.ignored.Add(1)
+		return
+	}
+	if s := &v.first; s.chunks != nil && at <= s.end {
+		s.n++
+		if s.chunks.add(record); len(s.chunks.chunk) >= maxChunk {
+			v.cut(max(at, s.start+1), false)
+		}
 		return
 	}
 	v.put(at, dsv.BytesValue(record))
@@ -205,10 +244,10 @@ func (v *Var) put(at dsv.Instant, x dsv.Value) {
 	}
 }
 
-// Read returns the shadow rendered: all that this participant wrote, also what is not synchronised; of a rate, the mean
+// Read returns the shadow rendered: all that this participant wrote (of a lean Set, nothing), also what is not synchronised; of a rate, the mean
 // over the windows that ended. A value without a kind when nothing was written.
 func (v *Var) Read() dsv.Value {
-	if v == nil {
+	if v == nil || v.lean {
 		return dsv.Value{}
 	}
 	v.emit.Lock()

@@ -30,7 +30,7 @@ type Sim struct {
 	hosts  []*service.Host
 	groups []*user.Group
 	loop   *adapt.Loop
-	driver *step.Driver
+	driver *step.Calendar
 
 	flights []flight // by tag - 1
 	free    []uint64
@@ -88,7 +88,7 @@ func (s *Sim) declare(ctx context.Context) error {
 			return err
 		}
 	}
-	set, err := dmm.NewSet(1, 1, specs)
+	set, err := dmm.NewLeanSet(1, 1, specs)
 	s.set = set
 	return err
 }
@@ -110,7 +110,8 @@ func (s *Sim) build() {
 	s.loads, s.views = s.plan.Loads(), s.plan.Views()
 	s.loop = adapt.NewLoop(s.plan.Adapt)
 	cores = append(cores, s.loop, &clockwork{s}, &marker{s, s.plan.FaultMarks()}, &syncer{s})
-	s.driver = step.NewDriver(s, cores...)
+	s.driver = step.NewCalendar(s, cores...)
+	s.driver.Watch(len(cores) - 1) // a count, a change or a threshold makes something due at once
 }
 
 // Run steps the simulation from T0 to the end of its plan. Progress, where not nil, is called about once a virtual
@@ -155,6 +156,13 @@ func (s *Sim) finish(at dsv.Instant) {
 	s.sync()
 }
 
+// everybody tells the driver that each host and each group has had an input.
+func (s *Sim) everybody() {
+	for i := range len(s.hosts) + len(s.groups) {
+		s.driver.Touch(i)
+	}
+}
+
 // Route implements step.Router.
 func (s *Sim) Route(core int, e step.Effect) {
 	switch e.Kind {
@@ -164,10 +172,12 @@ func (s *Sim) Route(core int, e step.Effect) {
 		s.answer(e)
 	case step.Abandon, step.Withdraw:
 		if tag, ok := s.tags[flight{core, e.Ref}]; ok {
+			s.driver.Touch(int(e.Node))
 			s.hosts[e.Node].Close(e.At, tag)
 		}
 	case step.Tick:
 		s.ask(e)
+		s.driver.Touch(core)
 	case step.Set:
 		name, v := s.loop.Write(e.Ref)
 		s.write(e.At, name, v)
@@ -198,6 +208,7 @@ func (s *Sim) carry(core int, e step.Effect) {
 	if s.plan.Servers[e.Node].CancelOnClose {
 		s.tags[f] = tag
 	}
+	s.driver.Touch(int(e.Node))
 	s.hosts[e.Node].Arrive(e.At, r, tag)
 }
 
@@ -209,6 +220,7 @@ func (s *Sim) answer(e step.Effect) {
 	if e.Kind == step.Reset {
 		a = service.Answer{Cause: service.Cause(e.Code)}
 	}
+	s.driver.Touch(f.core)
 	if f.core < len(s.hosts) {
 		s.hosts[f.core].Answer(e.At, f.ref, a)
 	} else {
@@ -226,7 +238,7 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 	}
 	u := dsv.Update{Name: name, Revision: rev, Reading: dsv.Reading{Value: v, Revision: rev, T1: at}}
 	s.see(at, u)
-	s.loop.Changed(at, u)
+	s.tell(at, u)
 	if svc, m, ok := s.plan.Topology.Mapping(name, v); ok {
 		s.remap(at, svc, m)
 		return
@@ -234,13 +246,16 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 	group, setting, _ := strings.Cut(string(name), ".")
 	for i := range s.plan.Clients {
 		if s.plan.Clients[i].Name == group {
+			s.driver.Touch(len(s.hosts) + i)
 			s.groups[i].Set(at, at.Add(adapt.Notice), setting, v.Float)
 		}
 	}
 	if i := s.plan.Topology.Server(group); i >= 0 && i < len(s.hosts) {
+		s.driver.Touch(i)
 		s.hosts[i].Set(at, setting, v.Float)
 	}
 	if i := s.plan.Topology.Service(group); i >= 0 && setting == service.ThreadsSetting {
+		s.everybody()
 		for _, h := range s.hosts {
 			h.Employ(at, i, v.Float)
 		}
@@ -248,12 +263,19 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 }
 
 func (s *Sim) remap(at dsv.Instant, svc int, m service.Mapping) {
+	s.everybody()
 	for _, h := range s.hosts {
 		h.Changed(at, svc, m)
 	}
 	for _, g := range s.groups {
 		g.Changed(at, svc, m)
 	}
+}
+
+// tell hands a change to the rules.
+func (s *Sim) tell(at dsv.Instant, u dsv.Update) {
+	s.loop.Changed(at, u)
+	s.driver.Touch(len(s.hosts) + len(s.groups))
 }
 
 func (s *Sim) fail(err error) {
@@ -278,7 +300,7 @@ func (s *Sim) sync() {
 		}
 		u := dsv.Update{Name: d.Name, Reading: dsv.Reading{Value: d.Value, Weight: d.Weight, T1: d.T1}, Delta: d}
 		s.see(d.T1, u)
-		s.loop.Changed(d.T1, u)
+		s.tell(d.T1, u)
 	}
 	clear(s.deltas)
 }
@@ -293,6 +315,7 @@ func (s *Sim) see(at dsv.Instant, u dsv.Update) {
 	if !ok {
 		return
 	}
+	s.everybody()
 	for _, h := range s.hosts {
 		h.See(at, v.View, v.Server, x)
 	}
@@ -305,6 +328,7 @@ func (s *Sim) see(at dsv.Instant, u dsv.Update) {
 func (s *Sim) told(at dsv.Instant, server int, load float64) {
 	for i, h := range s.hosts {
 		if i != server {
+			s.driver.Touch(i)
 			h.Told(at, server, load)
 		}
 	}

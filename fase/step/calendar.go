@@ -20,6 +20,7 @@ type Calendar struct {
 	loud  set           // cores that may hold effects
 	stale set           // cores whose due is to be asked for
 	moved []int32       // the cores in stale
+	asked []int32       // cores that are asked before every step
 }
 
 // NewCalendar returns a calendar of cores whose effects go to r. Every core counts as touched.
@@ -53,6 +54,9 @@ func (c *Calendar) Touch(core int) {
 	}
 }
 
+// Watch has a core asked for its Next before every step, since more than what Touch tells of can move it. It emits no effects.
+func (c *Calendar) Watch(core int) { c.asked = append(c.asked, int32(core)) }
+
 // Now is the instant of the last step.
 func (c *Calendar) Now() dsv.Instant { return c.now }
 
@@ -84,12 +88,19 @@ func (c *Calendar) Run(now dsv.Instant) int {
 func (c *Calendar) refresh() {
 	for _, i := range c.moved {
 		c.stale.remove(int(i))
-		if t := c.cores[i].Next(); t != c.due[i] {
-			c.due[i] = t
-			c.rank(i)
-		}
+		c.ask(i)
 	}
 	c.moved = c.moved[:0]
+	for _, i := range c.asked {
+		c.ask(i)
+	}
+}
+
+func (c *Calendar) ask(core int32) {
+	if t := c.cores[core].Next(); t != c.due[core] {
+		c.due[core] = t
+		c.rank(core)
+	}
 }
 
 // rank finds the winners anew above a core.
