@@ -249,6 +249,9 @@ func (s *standard) service(name string, emulated bool, callers, hosts []string) 
 	s.add(callers, "histogram", name+".latency", "s", "response time at the callers, first attempt to last byte")
 	s.add(callers, "count", name+".requests", "1", "calls that ended, at the callers")
 	s.add(callers, "count", name+".errors", "1", "calls that failed, at the callers")
+	if !emulated {
+		s.add(callers, "sum", string(service.ReceivedName(name)), "B", "bytes of its answers, without their heads, at the callers")
+	}
 	if i := s.plan.Topology.Service(name); s.plan.Services[i].Health.Failures > 0 {
 		s.add(callers, "count", string(service.EjectionsName(name)), "1", "how often a caller ejected one of its replicas")
 	}

@@ -52,6 +52,7 @@ type Plan struct {
 	Text   []byte            // the scenario as run: overrides applied
 	Inputs map[string][]byte // files that it reads, by the path written in it
 
+	requests  string // the text of the clients' requests
 	network   *service.Network
 	declared  []dsv.Declaration // what the kinds of modules declare, by full name
 	guests    []string          // those of Inputs that reach who needs them otherwise: WebAssembly, files of configurations
@@ -64,11 +65,12 @@ type Plan struct {
 type Server struct {
 	service.HostConfig
 	Name     string
-	Process  string // servers of the same process share it; default the name
-	Engine   string // I/O engine, one of Engines; default "reactors"
-	Reactors int    // default 1
-	Listen   string // default "127.0.0.1:0"
-	Via      string // the module through which it is reached; empty: directly
+	Process  string  // servers of the same process share it; default the name
+	Engine   string  // I/O engine, one of Engines; default "reactors"
+	Reactors int     // default 1
+	Listen   string  // default "127.0.0.1:0"
+	Via      string  // the module through which it is reached; empty: directly
+	Cost     float64 // of this server, in whatever unit; 0: not told
 
 	// Of those engines that have them; docs/engines.md. None is 0.
 	Threads, Helpers, Queue, Backlog int

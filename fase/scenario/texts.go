@@ -117,6 +117,7 @@ func (c *compiler) requests() {
 		}
 	}
 	c.blocks = names[""]
+	c.keepRequests()
 	c.link(ops, names)
 }
 

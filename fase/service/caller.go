@@ -74,7 +74,10 @@ type call struct {
 	answer *Answer // that a partition holds up; nil: none
 }
 
-type callMeter struct{ latency, requests, errors *dmm.Var }
+type callMeter struct{ latency, requests, errors, received *dmm.Var }
+
+// ReceivedName is the variable of a target that adds up the bytes of its answers, without their heads, as callers received them.
+func ReceivedName(target string) dsv.Name { return dsv.Name(target + ".received") }
 
 func (m *callMeter) write(at dsv.Instant, took time.Duration, cause Cause) {
 	m.latency.Write(at, took.Seconds())
@@ -97,7 +100,7 @@ func NewCaller(t *Topology, services []Config, node int, send, undo step.Kind, e
 		if i < len(services) {
 			c.routes[i].health = newHealth(&services[i], len(t.Servers), vars)
 		}
-		c.meters[i] = callMeter{vars(dsv.Name(s + ".latency")), vars(dsv.Name(s + ".requests")), vars(dsv.Name(s + ".errors"))}
+		c.meters[i] = callMeter{vars(dsv.Name(s + ".latency")), vars(dsv.Name(s + ".requests")), vars(dsv.Name(s + ".errors")), vars(ReceivedName(s))}
 	}
 	c.newViews()
 	return c
@@ -311,6 +314,9 @@ func (c *Caller) Answer(at dsv.Instant, ref step.Ref, a Answer) (owner Op, cause
 		return Op{}, OK, false
 	}
 	c.settle(k)
+	if a.Bytes > 0 && !k.quiet {
+		c.meters[k.req.Service].received.Write(at, float64(a.Bytes))
+	}
 	e := &c.edges[k.req.Service]
 	if a.Cause == OK || a.Cause == Limited || a.Cause == Killed {
 		e.Answered++

@@ -167,6 +167,9 @@ func moments(xs []float64) (mean, variance float64) {
 // student returns the quantile of Student's t for a two-sided interval.
 func student(freedom int, confidence float64) float64 { return studentAt(float64(freedom), confidence) }
 
+// Student returns the quantile of Student's t for a two-sided interval: by how many standard errors it reaches to either side.
+func Student(freedom, confidence float64) float64 { return studentAt(freedom, confidence) }
+
 // studentAt does so for degrees of freedom that are no whole number.
 func studentAt(freedom, confidence float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: freedom}.Quantile(0.5 + confidence/2)
