@@ -70,6 +70,7 @@ type Measure struct {
 	Part string `json:"part"` // clients, services, servers, caches, adaptation, variables
 	// Better is the side whose figure is better, where they differ and more, or less, is better: "a" or "b".
 	Better     string      `json:"better,omitempty"`
+	Good       int         `json:"-"` // 1: more is better; -1: less is; 0: neither
 	A          Figure      `json:"a"`
 	B          Figure      `json:"b"`
 	Difference Figure      `json:"difference"` // B less A
@@ -242,7 +243,7 @@ type figure struct {
 }
 
 func (f *figure) compare(paired bool, o CompareOptions) Measure {
-	m := Measure{Name: f.name, Unit: f.unit, Part: f.part, Verdict: Unknown}
+	m := Measure{Name: f.name, Unit: f.unit, Part: f.part, Good: f.better, Verdict: Unknown}
 	as, bs := told(f.a), told(f.b)
 	m.A, m.B = mean(as, o), mean(bs, o)
 	var diffs []float64

@@ -167,11 +167,17 @@ func (f *Folder) Scenario() ([]byte, error) { return os.ReadFile(f.Path(Scenario
 
 // Plan loads the scenario as run, with its inputs. kinds are the kinds of modules that it may name, and own the manipulators.
 func (f *Folder) Plan(kinds map[string]any, own ...dmm.Manipulator) (*scenario.Plan, error) {
+	return f.Load(scenario.Options{Kinds: kinds, Manipulators: own})
+}
+
+// Load loads the scenario as run, with its inputs, with options: such as another adaptation.
+func (f *Folder) Load(o scenario.Options) (*scenario.Plan, error) {
 	text, err := f.Scenario()
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return scenario.Load(f.Path(ScenarioFile), text, scenario.Options{Kinds: kinds, ReadFile: f.input, Compiled: true, Manipulators: own})
+	o.ReadFile, o.OpenFile, o.Compiled = f.input, nil, true
+	return scenario.Load(f.Path(ScenarioFile), text, o)
 }
 
 func (f *Folder) input(path string) ([]byte, error) {

@@ -24,6 +24,8 @@ type Options struct {
 	// Set overrides values, as `PATH=VALUE`: a path of keys joined by dots, with numbers for the items of lists, and the
 	// value in YAML. What is not there is added. Later ones win.
 	Set []string
+	// Graft, where not nil, gives the scenario the adaptation of another file, before anything is overridden.
+	Graft *Graft
 	// Duration, where above 0, and Seed, where not nil, override the keys of that name.
 	Duration time.Duration
 	Seed     *uint64
@@ -61,7 +63,8 @@ func Load(file string, src []byte, o Options) (*Plan, error) {
 		f.at(root, fmt.Sprintf("a scenario is a mapping, not %s", root.what()), "begin with `eve: 1`")
 		return nil, f.err()
 	}
-	changed := applyOverrides(root, o, f)
+	changed := graftFile(root, o.Graft, f)
+	maps.Copy(changed, applyOverrides(root, o, f))
 	c := compiler{faults: f, options: o, plan: &Plan{Text: append([]byte(nil), src...), Inputs: map[string][]byte{}}}
 	if v := root.get("eve"); v != nil && v.text != "1" {
 		version(&c.raw.eve).read(&reader{f}, v) // another version has other keys

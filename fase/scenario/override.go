@@ -167,7 +167,9 @@ func rewriteSections(file string, src []byte, root *node, changed map[string]boo
 		}
 		from := e.key.line - 1
 		w.out.WriteString(strings.Join(lines[at:from], ""))
-		w.entry(e.key, root.get(e.key.text), 0)
+		if v := root.get(e.key.text); v != nil { // else it was taken out
+			w.entry(e.key, v, 0)
+		}
 		at = from + 1
 		for end := at; end < len(lines); end++ { // the section's last line is the last indented one
 			l := strings.TrimRight(lines[end], " \r\n")
@@ -184,7 +186,7 @@ func rewriteSections(file string, src []byte, root *node, changed map[string]boo
 		w.out.WriteByte('\n')
 	}
 	for _, key := range slices.Sorted(maps.Keys(changed)) {
-		if old.get(key) == nil {
+		if old.get(key) == nil && root.get(key) != nil {
 			w.entry(&node{text: key}, root.get(key), 0)
 		}
 	}
