@@ -165,6 +165,14 @@ func connected(s *sim.Sim, plan *scenario.Plan, say func(line string)) ([]*adapt
 	return programs, err
 }
 
+// connecting does so for a simulation of package campaign, which closes them; that one of them was lost is an error.
+func connecting(plan *scenario.Plan, say func(line string)) func(*sim.Sim) (release func() error, err error) {
+	return func(s *sim.Sim) (func() error, error) {
+		programs, err := connected(s, plan, say)
+		return func() error { return errors.Join(adapter.Lost(programs), adapter.Close(programs)) }, err
+	}
+}
+
 // emulate runs a plan for real, in the run folder dir. began is whether T0 came.
 func (a *App) emulate(ctx context.Context, plan *scenario.Plan, rec dsv.Recorder, dir string, h *hand, v *view, extras *runs.Extras, env *runs.Environment) (began bool, err error) {
 	e, err := newExecution(a, plan, rec, dir, h, v.say)

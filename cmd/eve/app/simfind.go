@@ -3,22 +3,20 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
 	"github.com/eve-emulation/eve/dsv"
+	"github.com/eve-emulation/eve/fase/campaign"
 	"github.com/eve-emulation/eve/fase/find"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/sim"
 	"github.com/eve-emulation/eve/fase/user"
-	"github.com/eve-emulation/eve/modules/adapter"
 )
 
 // virtualProbe is the longest probe in virtual time, where it is cheap.
@@ -150,41 +148,22 @@ func (x *simSearch) probe(ctx context.Context, p find.Probe) (find.Outcome, stri
 	if err != nil {
 		return find.Outcome{}, "", err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	tap := &tap{
-		Space: dsv.NewStore(nil), of: x.of, test: test, from: dsv.At(x.warmup), over: stop,
-		service: clientOf(plan, x.of) == nil,
-	}
-	s, err := sim.New(ctx, plan, tap)
-	if err != nil {
-		return find.Outcome{}, "", err
-	}
-	programs, err := connected(s, plan, func(string) {})
-	if err != nil {
-		return find.Outcome{}, "", err
-	}
-	err = s.Run(ctx, nil)
-	if tap.decided.Load() && errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	return test.Outcome(), "", errors.Join(err, adapter.Lost(programs), adapter.Close(programs))
+	tap := &tap{of: x.of, test: test, from: dsv.At(x.warmup), service: clientOf(plan, x.of) == nil}
+	_, err = campaign.Run(ctx, plan, nil, campaign.Hooks{Prepare: connecting(plan, func(string) {}), Deltas: tap.see})
+	return test.Outcome(), "", err
 }
 
-// A tap is a space that hands what a group's clients met, or the callers of a service, to a test, on its way to a store.
+// A tap hands what a group's clients met, or the callers of a service, to a test.
 type tap struct {
-	dsv.Space
 	of      string
 	test    *find.Test
 	from    dsv.Instant
 	issued  int64
 	service bool
-	over    func()
-	decided atomic.Bool
 }
 
-// Sync implements dsv.Space.
-func (t *tap) Sync(ctx context.Context, deltas []dsv.Delta) error {
+// see takes what was synchronised; false once the test has decided.
+func (t *tap) see(deltas []dsv.Delta) bool {
 	at := dsv.Instant(0)
 	for i := range deltas {
 		d := &deltas[i]
@@ -202,10 +181,7 @@ func (t *tap) Sync(ctx context.Context, deltas []dsv.Delta) error {
 	if t.service {
 		t.calls(deltas)
 	}
-	if t.test.Look(at) && !t.decided.Swap(true) {
-		t.over()
-	}
-	return t.Space.Sync(ctx, deltas)
+	return !t.test.Look(at)
 }
 
 // calls feeds the calls of a service to the test, window by window. Which of them failed is not known: those that were answered
