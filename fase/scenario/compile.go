@@ -22,7 +22,7 @@ func (c *compiler) servers() {
 				Node: i, Machine: n.v.machine(), Topology: topo, Accrue: period,
 				CancelOnClose: n.v.onClose.v == "on-close", Standby: n.v.state.v == "standby", Boot: n.v.boot.v,
 			},
-			Name: n.name, Process: n.name, Engine: n.v.engine.kind.v, Reactors: n.v.reactors.v, Listen: n.v.listen.v,
+			Name: n.name, Process: n.name, Engine: n.v.engine.kind.v, Reactors: n.v.reactors.v, Listen: n.v.listen.v, Cost: n.v.cost.v,
 		}
 		if n.v.process.written() {
 			s.Process = n.v.process.v

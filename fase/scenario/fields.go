@@ -53,6 +53,7 @@ type rawServer struct {
 	listen, onClose    spot[string]
 	via                spot[string]
 	reactors           spot[int]
+	cost               spot[float64]
 }
 
 type rawService struct {
@@ -197,6 +198,7 @@ func serverFields(s *rawServer) []field {
 		{key: "reactors", value: whole(&s.reactors, 1, 64), def: "1", help: "event loops of the engine; only `reactors` and `uring` have more than one"},
 		{key: "listen", value: text(&s.listen), def: "127.0.0.1:0", help: "where it listens; port 0 is any free one"},
 		{key: "via", value: text(&s.via), help: "a module through which others reach it, such as a relay; without it they reach it directly"},
+		{key: "cost", value: amount(&s.cost, plainUnit(), bounds{0, 1e12, "a number from 0, in whatever unit"}), help: "what one such server costs, in whatever unit, such as money per hour: `eve plan` adds it up and looks for the cheapest"},
 		{key: "cancel", value: choice(&s.onClose, "never", "on-close"), def: "never", help: "whether a caller that closes its connection withdraws its queued work"},
 	}
 }
