@@ -63,7 +63,7 @@ func (v *Var) Write(at dsv.Instant, x float64) {
 	if v == nil {
 		return
 	}
-	if s := &v.first; s.only != nil && at <= s.end && x-x == 0 {
+	if s := &v.first; v.lean && s.only != nil && at <= s.end && x-x == 0 {
 		s.n++
 		s.only.Add(x)
 		return
@@ -156,7 +156,7 @@ func (v *Var) Append(at dsv.Instant, record []byte) {
 		v.set.ignored.Add(1)
 		return
 	}
-	if s := &v.first; s.chunks != nil && at <= s.end {
+	if s := &v.first; v.lean && s.chunks != nil && at <= s.end {
 		s.n++
 		if s.chunks.add(record); len(s.chunks.chunk) >= maxChunk {
 			v.cut(max(at, s.start+1), false)

@@ -63,6 +63,7 @@ func TestOutside(t *testing.T) {
 		{"lost for too long", func(a *talker) { a.leave() }, evekernel.Failed, "module a lost its connection, and did not come back within 50ms"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // each closes a kernel in whose module nobody answers any more, which takes the grace of that
 			k, events := outside(t, evekernel.Config{Absence: 50 * time.Millisecond})
 			a := dial(t, k, wire.Hello{Module: "a"})
 			told(t, events, "a", evekernel.Started, "module a is here")

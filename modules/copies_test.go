@@ -32,7 +32,7 @@ func (f frequent) Read(ctx context.Context, n dsv.Name) (dsv.Reading, error) {
 }
 
 func TestCopiesAreASpace(t *testing.T) {
-	for _, c := range []wire.Coding{wire.CBOR, wire.JSON} {
+	for _, c := range codings() {
 		t.Run(c.String(), func(t *testing.T) {
 			dsvtest.Run(t, func(t *testing.T) dsv.Space {
 				k, _ := open(t, evekernel.Config{})

@@ -123,6 +123,14 @@ func linkTo(k *evekernel.Kernel, c wire.Coding) modules.Link {
 	return modules.Link{URL: k.URL(), Token: k.Token(), Coding: c}
 }
 
+// codings are those under which a contract is held: both, or under the race detector, which is slow, the one that is used.
+func codings() []wire.Coding {
+	if testing.Short() {
+		return []wire.Coding{wire.CBOR}
+	}
+	return []wire.Coding{wire.CBOR, wire.JSON}
+}
+
 // inside makes a function for a ModuleSpec of a module.
 func inside(m modules.Func) func(context.Context, evekernel.Reach) error {
 	return func(ctx context.Context, r evekernel.Reach) error {

@@ -20,7 +20,7 @@ import (
 )
 
 func TestProxyIsASpace(t *testing.T) {
-	for _, c := range []wire.Coding{wire.CBOR, wire.JSON} {
+	for _, c := range codings() {
 		t.Run(c.String(), func(t *testing.T) {
 			dsvtest.Run(t, func(t *testing.T) dsv.Space {
 				k, _ := open(t, evekernel.Config{})
