@@ -139,10 +139,12 @@ func Simulate(ctx context.Context, plan *scenario.Plan, o Options) (*Result, err
 // early says that the simulation did not come to its end.
 func (r *Result) early() bool { return r.At < dsv.At(r.Plan.Duration) }
 
+func (r *Result) reader() expr.Reader { return runs.Reader(r.Plan, r.History, r.early()) }
+
 // Eval evaluates an expression over the measured window, as `expect` does: a condition is 1 or 0. NaN says that it is not
 // known, because nothing was measured; an error, that the expression asks for what there is not.
 func (r *Result) Eval(p *expr.Program) (float64, error) {
-	v, err := p.Eval(runs.Reader(r.Plan, r.History, r.early()))
+	v, err := p.Eval(r.reader())
 	if err != nil {
 		return 0, fmt.Errorf("evaluate %s: %w", p.Source(), err)
 	}
