@@ -24,6 +24,7 @@ type figure struct {
 	copies  []runs.Interval // tinted: copies of services
 	faults  []runs.Interval // tinted: what was wrong
 	numbers bool            // marks carry their number only
+	legend  []entry         // below the title: of all panels
 }
 
 // A mark is a vertical line through all panels.
@@ -45,7 +46,7 @@ const (
 
 // height is the height of the figure; labels is the number of rows of labels.
 func (f *figure) height(labels int) vg.Length {
-	h := 2*margin + titleSize + 8 + footRoom - 6 + vg.Length(labels)*labelRow
+	h := 2*margin + titleSize + 8 + footRoom - 6 + vg.Length(labels)*labelRow + vg.Length(len(f.legendRows()))*legendRow
 	for _, r := range f.rows {
 		h += r[0].height
 	}
@@ -62,6 +63,40 @@ func (f *figure) picture(name, caption string) Picture {
 		Name: name, Title: f.title, Caption: caption,
 		width: pictureWidth, height: f.height(labels),
 		paint: func(c draw.Canvas) { f.paint(c, labels) },
+	}
+}
+
+// legendRows lays the legend of the figure out in as few rows as it needs.
+func (f *figure) legendRows() [][]entry {
+	style := textStyle(8, ink(), false)
+	var rows [][]entry
+	left := vg.Length(0)
+	for _, e := range f.legend {
+		w := style.Width(e.label) + 34
+		if left -= w; left < 0 || len(rows) == 0 {
+			rows, left = append(rows, nil), pictureWidth-2*margin-w
+		}
+		rows[len(rows)-1] = append(rows[len(rows)-1], e)
+	}
+	return rows
+}
+
+// paintLegend draws entries from the left edge on, at a height.
+func paintLegend(c draw.Canvas, row []entry, y vg.Length) {
+	style := textStyle(8, ink(), false)
+	x := c.Min.X + margin
+	for _, e := range row {
+		mid := y + 2.6
+		switch {
+		case e.area:
+			c.FillPolygon(e.color, box(x+2, mid-3.5, x+14, mid+3.5))
+		case e.glyph != nil:
+			c.DrawGlyph(draw.GlyphStyle{Color: e.color, Radius: 3, Shape: e.glyph}, vg.Point{X: x + 8, Y: mid})
+		default:
+			c.StrokeLine2(lineStyle(e.color, 1.6, e.dashes), x, mid, x+16, mid)
+		}
+		c.FillText(style, vg.Point{X: x + 20, Y: y}, e.label)
+		x += style.Width(e.label) + 34
 	}
 }
 
@@ -87,7 +122,12 @@ func (f *figure) paint(c draw.Canvas, labels int) {
 	c.Fill(c.Rectangle.Path())
 	title := textStyle(titleSize, ink(), true)
 	c.FillText(title, vg.Point{X: c.Min.X + margin, Y: c.Max.Y - margin - titleSize}, shorten(f.title, 100))
-	inner := draw.Crop(c, margin, -margin, margin, -margin-titleSize-8-vg.Length(labels)*labelRow)
+	y := c.Max.Y - margin - titleSize - 4
+	for _, row := range f.legendRows() {
+		y -= legendRow
+		paintLegend(c, row, y)
+	}
+	inner := draw.Crop(c, margin, -margin, margin, y+4-c.Max.Y-8-vg.Length(labels)*labelRow)
 	cells := f.cells(inner)
 	for _, row := range cells {
 		for i := range row {
@@ -102,13 +142,24 @@ func (f *figure) paint(c draw.Canvas, labels int) {
 			row[i].paintHead() // over the marks, so that these do not strike its words out
 		}
 	}
-	if len(cells) > 0 {
-		for _, k := range cells[len(cells)-1] {
-			style := textStyle(8, paleInk(), false)
-			style.XAlign = draw.XCenter
-			c.FillText(style, vg.Point{X: (k.data.Min.X + k.data.Max.X) / 2, Y: c.Min.Y + margin - 5}, f.xLabel)
+	style := textStyle(8, paleInk(), false)
+	style.XAlign = draw.XCenter
+	for r, row := range cells {
+		for i, k := range row {
+			if f.lowest(r, i) && !k.blank {
+				y := c.Min.Y + margin - 5
+				if r < len(cells)-1 {
+					y = k.canvas.Min.Y - 9
+				}
+				c.FillText(style, vg.Point{X: (k.data.Min.X + k.data.Max.X) / 2, Y: y}, f.xLabel)
+			}
 		}
 	}
+}
+
+// lowest says that nothing is below a panel of its column.
+func (f *figure) lowest(row, column int) bool {
+	return row == len(f.rows)-1 || f.rows[row+1][column].blank
 }
 
 // cells lays the panels out and aligns the data areas of each column.
@@ -128,10 +179,13 @@ func (f *figure) cells(c draw.Canvas) [][]cell {
 			if f.xLog {
 				g.X.Scale = plot.LogScale{}
 			}
-			g.X.Tick.Marker = f.ticks(r == len(f.rows)-1)
+			g.X.Tick.Marker = f.ticks(f.lowest(r, i))
 			left := c.Min.X + (width+gapColumn)*vg.Length(i)
 			canvas := c
 			canvas.Rectangle = vg.Rectangle{Min: vg.Point{X: left, Y: bottom}, Max: vg.Point{X: left + width, Y: y - headStrip}}
+			if f.lowest(r, i) && r < len(f.rows)-1 { // its labels hang into what is blank
+				canvas.Min.Y -= footRoom - 17
+			}
 			cells[r][i] = cell{panel: p, plot: g, canvas: canvas}
 		}
 		y = bottom
@@ -176,6 +230,9 @@ func (f *figure) ticks(labelled bool) plot.ConstantTicks {
 
 // paintCell draws one panel: background, axes, data.
 func (f *figure) paintCell(k *cell) {
+	if k.blank {
+		return
+	}
 	d := k.data
 	if f.warmup > f.from {
 		x := d.X(k.plot.X.Norm(math.Min(f.warmup, f.to)))
@@ -205,6 +262,9 @@ func (f *figure) paintCell(k *cell) {
 }
 
 func (k *cell) paintHead() {
+	if k.blank {
+		return
+	}
 	strip := k.data
 	strip.Min.Y, strip.Max.Y = k.data.Max.Y, k.data.Max.Y+headStrip
 	k.drawHead(strip)

@@ -14,6 +14,7 @@ type panel struct {
 	title  string // with the unit
 	note   string // shown in the middle instead of lines: why there are none
 	height vg.Length
+	blank  bool // nothing: the last row of a figure may have fewer panels than the others
 	lines  []line
 	legend []entry
 
@@ -41,6 +42,7 @@ type entry struct {
 	color  color.NRGBA
 	dashes []vg.Length
 	area   bool
+	glyph  draw.GlyphDrawer // a mark instead of a line, in the legend of a figure
 }
 
 // build makes the plot of a panel, without marks.
