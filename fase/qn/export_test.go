@@ -2,13 +2,12 @@ package qn
 
 // Linearize solves a closed network approximately, however small it is.
 func Linearize(n *Network) (Solution, error) {
-	if err := n.Check(); err != nil {
+	c, err := n.prepare()
+	if err != nil {
 		return Solution{}, err
 	}
-	s := Solution{Classes: make([]ClassSolution, len(n.Classes)), Stations: make([]StationSolution, len(n.Stations))}
-	open := make([]float64, len(n.Stations))
-	c := n.closedPart(open, &s)
+	var s Solution
 	c.approximate(&s)
-	n.tell(&s, open, c)
+	n.tell(&s, c)
 	return s, nil
 }

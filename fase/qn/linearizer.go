@@ -12,19 +12,34 @@ func (c *closed) approximate(s *Solution) {
 	for r, p := range c.classes {
 		l.users[r] = float64(p.users)
 	}
-	for _, st := range c.stations {
-		if !st.Delay && st.Servers > 1 {
-			s.Approximated = append(s.Approximated, "a station of several servers: as one that is so many times as fast, and a delay")
-			break
+	l.demands, l.servers = make([][]float64, len(c.classes)), make([]float64, len(c.stations))
+	several := false
+	for k, v := range c.speeds {
+		if !v.delay {
+			l.servers[k] = v.fastest() / v.rates[0]
+			several = several || l.servers[k] > 1
 		}
+	}
+	for r, p := range c.classes {
+		l.demands[r] = make([]float64, len(c.stations))
+		for k, v := range c.speeds {
+			if l.demands[r][k] = p.demands[k]; !v.delay {
+				l.demands[r][k] /= v.rates[0] * (1 - v.share()) // what open classes leave, which is exact for one server
+			}
+		}
+	}
+	if several {
+		s.Approximated = append(s.Approximated, "a station of several servers: as one that is so many times as fast, and a delay")
 	}
 	l.run()
 }
 
 type linearizer struct {
 	*closed
-	users []float64
-	diff  [][][]float64 // by class, station, class that has one user less: how the share changes
+	users   []float64
+	demands [][]float64   // by class and station, on one server of those that open classes leave
+	servers []float64     // by station
+	diff    [][][]float64 // by class, station, class that has one user less: how the share changes
 }
 
 // share is the queues of a population, by class and station.
@@ -101,7 +116,7 @@ func (l *linearizer) core(gone int, queue share) {
 			users := l.with(gone, r)
 			cycle := p.think
 			for k := range l.stations {
-				l.residence[r][k] = p.demands[k] * l.seenBy(r, k, gone, queue)
+				l.residence[r][k] = l.demands[r][k] * l.seenBy(r, k, gone, queue)
 				cycle += l.residence[r][k]
 			}
 			l.throughput[r] = users / cycle
@@ -134,6 +149,6 @@ func (l *linearizer) seenBy(r, k, gone int, queue share) float64 {
 		}
 		x += math.Max(0, left*(part(queue[t][k], users)+l.diff[t][k][r]))
 	}
-	c := st.servers()
+	c := l.servers[k]
 	return (1+x)/c + (c-1)/c
 }

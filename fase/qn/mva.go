@@ -3,10 +3,12 @@ package qn
 // closed is the closed classes of a network, with what comes out for them.
 type closed struct {
 	stations []Station
+	speeds   []*speed
 	classes  []population
 
 	throughput []float64   // by class
 	residence  [][]float64 // by class and station
+	p          [][]float64 // by station: probabilities of so few requests of closed classes that its speed depends on them; nil where unknown
 }
 
 // A population is a closed class.
@@ -23,16 +25,36 @@ func (c *closed) steps() float64 {
 	for _, p := range c.classes {
 		n *= float64(p.users + 1)
 	}
-	for _, s := range c.stations {
-		n += n / float64(len(c.stations)) * float64(max(s.Servers-1, 0)) // probabilities that a station of several servers needs
+	states := n / float64(len(c.stations))
+	for _, v := range c.speeds {
+		n += states * float64(max(len(v.left)-1, 0)) // probabilities that a station needs whose speed depends on them
 	}
 	return n
 }
 
-// exact is the mean value analysis (Reiser and Lavenberg, "Mean-Value Analysis of Closed Multichain Queuing Networks", Journal of the ACM
-// 27(2), 1980): who arrives sees the network as it is in the long run with one user of its class less. A station of several servers keeps
-// the probabilities of fewer jobs than servers.
-func (c *closed) exact() {
+// exact solves the network, by convolution where it has one class. It reports false where rounding has spoiled the solution, which it can
+// with stations of many servers.
+func (c *closed) exact() bool {
+	if len(c.classes) > 1 {
+		return c.mva()
+	}
+	p := c.classes[0]
+	chain := newChain(c.speeds, p.think, p.demands, p.users)
+	c.throughput, c.residence = []float64{chain.throughput[p.users]}, [][]float64{make([]float64, len(c.stations))}
+	c.p = make([][]float64, len(c.stations))
+	for k, v := range c.speeds {
+		c.residence[0][k] = chain.queue[k][p.users] / c.throughput[0]
+		if !v.delay {
+			c.p[k] = chain.probabilities(k, p.users)
+		}
+	}
+	return true
+}
+
+// mva is the mean value analysis (Reiser and Lavenberg, "Mean-Value Analysis of Closed Multichain Queuing Networks", Journal of the ACM
+// 27(2), 1980): who arrives sees the network as it is in the long run with one user of its class less. A station whose speed depends on its
+// queue keeps the probabilities of fewer requests than it has speeds.
+func (c *closed) mva() bool {
 	classes, stations := len(c.classes), len(c.stations)
 	stride := make([]int, classes) // of the populations, in mixed radix
 	states := 1
@@ -41,11 +63,11 @@ func (c *closed) exact() {
 		states *= p.users + 1
 	}
 	queue := make([]float64, states*stations)
-	free := make([][]float64, stations) // by station of several servers: states × servers probabilities of so many jobs
-	for k, s := range c.stations {
-		if !s.Delay && s.Servers > 1 {
-			free[k] = make([]float64, states*s.Servers)
-			free[k][0] = 1
+	few := make([][]float64, stations) // by station: states × speeds probabilities of so many requests
+	for k, v := range c.speeds {
+		if !v.delay {
+			few[k] = make([]float64, states*len(v.left))
+			few[k][0] = 1
 		}
 	}
 	c.throughput, c.residence = make([]float64, classes), make([][]float64, classes)
@@ -60,12 +82,21 @@ func (c *closed) exact() {
 			}
 			users[r] = 0
 		}
-		c.round(state, stride, users, queue, free)
+		if !c.round(state, stride, users, queue, few) {
+			return false
+		}
 	}
+	c.p = make([][]float64, stations)
+	for k, v := range c.speeds {
+		if !v.delay {
+			c.p[k] = few[k][(states-1)*len(v.left):]
+		}
+	}
+	return true
 }
 
 // round solves one population from those with one user less.
-func (c *closed) round(state int, stride, users []int, queue []float64, free [][]float64) {
+func (c *closed) round(state int, stride, users []int, queue []float64, few [][]float64) bool {
 	stations := len(c.stations)
 	for r, p := range c.classes {
 		c.throughput[r] = 0
@@ -75,8 +106,8 @@ func (c *closed) round(state int, stride, users []int, queue []float64, free [][
 		}
 		less := state - stride[r]
 		cycle := p.think
-		for k := range c.stations {
-			t := p.demands[k] * c.seen(k, less, queue[less*stations+k], free[k])
+		for k, v := range c.speeds {
+			t := p.demands[k] * v.seen(less, queue[less*stations+k], few[k])
 			c.residence[r][k] = t
 			cycle += t
 		}
@@ -88,45 +119,51 @@ func (c *closed) round(state int, stride, users []int, queue []float64, free [][
 			q += c.throughput[r] * c.residence[r][k]
 		}
 		queue[state*stations+k] = q
-		if free[k] != nil {
-			c.fill(k, state, stride, users, free[k])
+		if few[k] != nil && !c.fill(k, state, stride, users, few[k]) {
+			return false
 		}
 	}
+	return true
 }
 
-// seen is how many times its demand a job is at station k that finds the network in a state.
-func (c *closed) seen(k, state int, queue float64, free []float64) float64 {
-	s := &c.stations[k]
-	if s.Delay {
+// seen is how many times its demand a request is at a station that it finds in a state.
+func (v *speed) seen(state int, queue float64, few []float64) float64 {
+	if v.delay {
 		return 1
 	}
-	if free == nil {
-		return 1 + queue
-	}
-	servers := s.Servers
+	kinds := len(v.left)
+	last := v.left[kinds-1]
 	x := 1 + queue
-	for j := range servers - 1 {
-		x += float64(servers-1-j) * free[state*servers+j]
+	for j := 1; j < kinds; j++ {
+		x += float64(j) * (last/v.left[j-1] - 1) * few[state*kinds+j-1]
 	}
-	return x / float64(servers)
+	return x / last
 }
 
-// fill computes the probabilities of 0 to c − 1 jobs at a station of c servers.
-func (c *closed) fill(k, state int, stride, users []int, free []float64) {
-	servers := c.stations[k].Servers
-	load, less := 0.0, 0.0
+// fill computes the probabilities of fewer requests at a station than it has speeds. It reports false where they are none.
+func (c *closed) fill(k, state int, stride, users []int, few []float64) bool {
+	left := c.speeds[k].left
+	kinds := len(left)
+	last := left[kinds-1]
+	load, less, sum := 0.0, 0.0, 0.0
 	for r, p := range c.classes {
 		load += p.demands[k] * c.throughput[r]
 	}
-	for j := 1; j < servers; j++ {
+	for j := 1; j < kinds; j++ {
 		x := 0.0
 		for r, p := range c.classes {
 			if users[r] > 0 {
-				x += p.demands[k] * c.throughput[r] * free[(state-stride[r])*servers+j-1]
+				x += p.demands[k] * c.throughput[r] * few[(state-stride[r])*kinds+j-1]
 			}
 		}
-		free[state*servers+j] = x / float64(j)
-		less += float64(servers-j) * x / float64(j)
+		x /= left[j-1]
+		few[state*kinds+j] = x
+		less, sum = less+(last-left[j-1])*x, sum+x
 	}
-	free[state*servers] = max(0, 1-(load+less)/float64(servers)) // a difference that rounding may take below 0
+	none := 1 - (load+less)/last // a difference that rounding may take below 0
+	few[state*kinds] = max(0, none)
+	return none > -spoiled && sum < 1+spoiled
 }
+
+// spoiled is what probabilities may be off by.
+const spoiled = 1e-6

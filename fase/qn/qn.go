@@ -26,9 +26,30 @@ type Station struct {
 	Name    string
 	Servers int  // with one line; 1 if 0
 	Delay   bool // each request has a server of its own: nobody waits
+	// Rates are how fast it serves with 1, 2, … requests present, in demands per second and in place of Servers: a demand d takes d/Rates[n-1]
+	// where n are served together. The last holds for more requests, and none may be faster than the last. Nil: 1, 2, … Servers.
+	Rates []float64
 }
 
-func (s *Station) servers() float64 { return float64(max(s.Servers, 1)) }
+// servers is how many times a demand a station serves per second at most.
+func (s *Station) servers() float64 {
+	if s.Rates != nil {
+		return s.Rates[len(s.Rates)-1]
+	}
+	return float64(max(s.Servers, 1))
+}
+
+func (s *Station) check() error {
+	if s.Servers < 0 || s.Rates != nil && (len(s.Rates) == 0 || s.Servers > 0 || s.Delay) {
+		return fmt.Errorf("%d servers, %d rates, delay %t: want one of them", s.Servers, len(s.Rates), s.Delay)
+	}
+	for _, r := range s.Rates {
+		if !(r > 0) || math.IsInf(r, 1) || r > s.servers()*(1+1e-9) {
+			return fmt.Errorf("a rate of %g, where the last one is %g", r, s.servers())
+		}
+	}
+	return nil
+}
 
 // A Class is requests that are alike: open, with a rate of arrivals, or closed, with users who ask, think and ask again.
 type Class struct {
@@ -53,6 +74,11 @@ func (c *Class) total() float64 {
 // Check returns an error that names what is wrong with a network: a class that is neither open nor closed, or both, demands that are
 // missing, negative or not finite, or users who need no time at all.
 func (n *Network) Check() error {
+	for k := range n.Stations {
+		if err := n.Stations[k].check(); err != nil {
+			return fmt.Errorf("station %s: %w", n.Stations[k].Name, err)
+		}
+	}
 	for i := range n.Classes {
 		c := &n.Classes[i]
 		if err := c.check(len(n.Stations)); err != nil {
@@ -106,8 +132,11 @@ type ClassSolution struct {
 
 // A StationSolution is what one station sees of all classes.
 type StationSolution struct {
-	Utilisation float64 // of each server; of a Delay, the mean number present
+	Utilisation float64 // of each server, or share of the fastest rate; of a Delay, the mean number present
 	Queue       float64 // mean number present
+	Busy        float64 // mean number in service, at most the servers or rates that there are; of a Delay, all
+	// Present has the probabilities that 0, 1, … are there, up to one less than it serves at once; nil of a Delay, and where it was not computed.
+	Present []float64
 }
 
 // Bottleneck returns the station whose servers a class or a mix of classes keeps busiest, -1 where there is none, and by what factor its

@@ -321,3 +321,107 @@ func TestWrongNetworks(t *testing.T) {
 		})
 	}
 }
+
+// mixed is the chain of a station that open and closed requests share, its speed depending on how many are there.
+func mixed(rate, open float64, users int, think, demand float64, speed func(int) float64) chain {
+	return func(state string, to func(string, float64)) {
+		a, b := state[0], state[1]
+		present := float64(a) + float64(b)
+		if a < 200 {
+			to(string([]byte{a + 1, b}), rate)
+		}
+		if present > 0 {
+			each := speed(int(present)) / present
+			if a > 0 {
+				to(string([]byte{a - 1, b}), float64(a)*each/open)
+			}
+			if b > 0 {
+				to(string([]byte{a, b - 1}), float64(b)*each/demand)
+			}
+		}
+		if int(b) < users {
+			to(string([]byte{a, b + 1}), float64(users-int(b))/think)
+		}
+	}
+}
+
+// TestMixedSpeeds has open and closed requests share stations whose speed depends on how many there are, of one closed class and of two
+// that are alike.
+func TestMixedSpeeds(t *testing.T) {
+	const rate, open, users, think, demand = 0.9, 0.8, 4, 1.5, 0.9
+	for name, st := range map[string]qn.Station{
+		"servers":      {Name: "cpu", Servers: 3},
+		"rates":        {Name: "pool", Rates: []float64{0.7, 1.1, 1.3, 1.6, 1.65}},
+		"one":          {Name: "one", Rates: []float64{1.3}},
+		"more servers": {Name: "cpu", Servers: 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			speed := func(n int) float64 {
+				if st.Rates != nil {
+					return st.Rates[min(n, len(st.Rates))-1]
+				}
+				return float64(min(n, st.Servers))
+			}
+			p := settle(t, string([]byte{0, 0}), mixed(rate, open, users, think, demand, speed))
+			most := max(len(st.Rates), st.Servers)
+			var opens, closed, busy float64
+			present := make([]float64, most)
+			for state, x := range p {
+				n := int(state[0]) + int(state[1])
+				opens, closed = opens+x*float64(state[0]), closed+x*float64(state[1])
+				if busy += x * float64(min(n, most)); n < most {
+					present[n] += x
+				}
+			}
+			one := []qn.Class{{Rate: rate, Demands: []float64{open}}, {Users: users, Think: think, Demands: []float64{demand}}}
+			two := []qn.Class{one[0], {Users: 1, Think: think, Demands: []float64{demand}}, {Users: users - 1, Think: think, Demands: []float64{demand}}}
+			for _, classes := range [][]qn.Class{one, two} {
+				n := &qn.Network{Stations: []qn.Station{st}, Classes: classes}
+				s, err := n.Solve()
+				if err != nil || !s.Exact {
+					t.Fatalf("got %v, exact %v; want an exact solution", err, s.Exact)
+				}
+				near(t, "open queue", s.Classes[0].Queue[0], opens, 1e-5)
+				near(t, "queue", s.Stations[0].Queue, opens+closed, 1e-5)
+				near(t, "busy", s.Stations[0].Busy, busy, 1e-5)
+				for i, x := range present {
+					near(t, "present", s.Stations[0].Present[i], x, 1e-4)
+				}
+			}
+			n := &qn.Network{Stations: []qn.Station{st}, Classes: one}
+			g, err := n.Grow(users + 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, "grown queue", g.Queue(0, users), closed, 1e-5)
+			near(t, "grown busy", g.Busy(0, users), busy, 1e-5)
+			near(t, "grown throughput", g.Throughput[users], (users-closed)/think, 1e-5)
+			near(t, "grown present", g.Present(0, users)[0], present[0], 1e-4)
+		})
+	}
+}
+
+// TestManyServers has a population that keeps many servers busy, where differences cancel: it is a loss system turned round, and its
+// throughput is known.
+func TestManyServers(t *testing.T) {
+	for _, servers := range []int{2, 16, 64, 256} {
+		const users, demand = 400, 2.0
+		think := float64(users-servers) / float64(servers) * demand
+		n := &qn.Network{Stations: []qn.Station{{Servers: servers}}, Classes: []qn.Class{{Users: users, Think: think, Demands: []float64{demand}}}}
+		s, err := n.Solve()
+		if err != nil || !s.Exact {
+			t.Fatalf("got %v, exact %v", err, s.Exact)
+		}
+		// Machine repair: p(n+1) = p(n)·(N − n)/Z·D/min(n + 1, c).
+		p, sum, busy := 1.0, 1.0, 0.0
+		for i := range users {
+			p *= float64(users-i) / think * demand / math.Min(float64(i+1), float64(servers))
+			sum, busy = sum+p, busy+p*math.Min(float64(i+1), float64(servers))
+			if p > 1e200 {
+				p, sum, busy = p*1e-200, sum*1e-200, busy*1e-200
+			}
+		}
+		near(t, "throughput", s.Classes[0].Throughput, busy/sum/demand, 1e-8)
+		near(t, "busy", s.Stations[0].Busy, busy/sum, 1e-6)
+	}
+}
