@@ -21,7 +21,7 @@ type Shipped struct {
 	About string // one sentence, from the file's `about:`
 }
 
-// FS returns the files: NAME.yaml, and what they read beside them.
+// FS returns the files: NAME.yaml, what they read beside them, and NAME.OTHER.yaml: other adaptations, for `eve replay`.
 func FS() fs.FS { return files }
 
 // List returns what is shipped, by name.
@@ -33,7 +33,7 @@ func List() []Shipped {
 	var list []Shipped
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".yaml")
-		if !ok {
+		if !ok || strings.Contains(name, ".") { // an adaptation of the scenario before the dot
 			continue
 		}
 		src, err := Open(name)

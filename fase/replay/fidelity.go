@@ -93,7 +93,7 @@ func (f *Fidelity) check(name, unit string, a, b runs.Number, slack float64) {
 	} else if share := off / math.Abs(x); !(share <= float64(f.Worst)) {
 		f.Worst = runs.Number(share)
 	}
-	if x == y {
+	if off <= 1e-8*math.Abs(x) { // summaries have nine digits
 		c.Off = 0
 	}
 	f.Believed = f.Believed && c.Holds
@@ -146,7 +146,7 @@ type Row struct {
 	Other    runs.Number `json:"other"`
 	Change   runs.Number `json:"change"` // other less replayed
 	// Verdict is better, worse or differs where the change is more than the replay missed the recording by; alike where the change is
-	// within a twentieth; else unclear.
+	// within a twentieth, 0.1 ms, or half a percentage point of a share; else unclear.
 	Verdict string `json:"verdict"`
 }
 
@@ -189,6 +189,17 @@ func Rows(recorded, replayed, other *runs.Summary) ([]Row, error) {
 	return rows, nil
 }
 
+// little is a change that nobody cares for, whatever share it is.
+func (r *Row) little() float64 {
+	switch r.Unit {
+	case "s":
+		return slack / 10
+	case "1":
+		return 0.005
+	}
+	return 0
+}
+
 // judge gives the verdict: good is 1 where more is better, -1 where less is.
 func (r *Row) judge(good int) {
 	change := float64(r.Change)
@@ -196,7 +207,7 @@ func (r *Row) judge(good int) {
 	switch {
 	case math.IsNaN(change):
 		r.Verdict = ""
-	case math.Abs(change) <= alike*math.Abs(float64(r.Replayed)):
+	case math.Abs(change) <= max(alike*math.Abs(float64(r.Replayed)), r.little()):
 		r.Verdict = Alike
 	case !(math.Abs(change) > missed):
 		r.Verdict = Unclear

@@ -309,12 +309,14 @@ func (r *Recording) judge(plan *scenario.Plan, h runs.History, s *runs.Summary) 
 	if a := r.Summary.Adaptation; a != nil && a.Baselines != nil && sameGoals(plan, r.Plan) && s.Window == r.Summary.Window {
 		o = judge.Options{Known: a.Baselines}
 	}
-	return judge.Run(context.Background(), plan, h, s, o)
+	p := *plan
+	p.SLO = plan.Objectives() // also where nobody adapts
+	return judge.Run(context.Background(), &p, h, s, o)
 }
 
-// Rejudge judges the recording by the goals of a plan, such as those of another file.
+// Rejudge judges the recording by the goals of a plan, such as those of another file, where it was not judged by them.
 func (r *Recording) Rejudge(plan *scenario.Plan) error {
-	if sameGoals(plan, r.Plan) && r.Summary.Adaptation != nil {
+	if a := r.Summary.Adaptation; sameGoals(plan, r.Plan) && a != nil && len(a.SLO) == len(plan.Objectives()) {
 		return nil
 	}
 	judged := *r.Plan
