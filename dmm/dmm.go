@@ -115,8 +115,11 @@ func (s Spec) manipulator() (Manipulator, error) {
 	if s.Custom != nil {
 		return *s.Custom, s.Custom.Check()
 	}
-	return Shipped().Lookup(s.Manipulator)
+	return shipped.Lookup(s.Manipulator)
 }
+
+// shipped is never changed.
+var shipped = Shipped()
 
 // Declaration returns the declaration of the manipulated variable; kind and merge rule follow from the manipulator. An
 // unknown manipulator gives a declaration without a kind, which no Space accepts; NewSet says what is wrong.

@@ -12,7 +12,7 @@ import (
 )
 
 // maxServers bounds the emulated servers of a scenario, those of farms included.
-const maxServers = 1024
+const maxServers = 16384
 
 // A Farm is an entry of `servers:` with a count: servers that are alike.
 type Farm struct {

@@ -149,8 +149,8 @@ func scenarioFields(s *rawScenario) []field {
 		{key: "records", value: amount(&s.records, rateUnit(), positive(maxRate, "above 0/s")), def: "5000/s", help: "requests recorded one by one, per second and client group or service; above it they are sampled"},
 		{key: "requests", value: requests(&s.requests), help: "the requests of the clients: RDR text, or a list of .rdr files"},
 		{key: "files", value: names(&s.files, "file set", many, fileFields), help: "sets of static files that every server has, by name; a request gets one by `file NAME`"},
-		{key: "servers", value: names(&s.servers, "server", many, serverFields), help: "the emulated hosts, by name"},
-		{key: "services", value: names(&s.services, "service", many, serviceFields), help: "what is called, by name"},
+		{key: "servers", value: names(&s.servers, "server", lots, serverFields), help: "the emulated hosts, by name"},
+		{key: "services", value: names(&s.services, "service", lots, serviceFields), help: "what is called, by name"},
 		{key: "sessions", value: names(&s.sessions, "session", many, sessionFields), help: "what a user does in one visit, by name: a walk over pages"},
 		{key: "clients", value: names(&s.clients, "client group", many, clientFields), help: "the groups of clients, by name"},
 		{key: "targets", value: names(&s.targets, "target", many, targetFields), help: "real HTTP servers under test, by name; a request reaches one by `http NAME GET \"/\"`"},
@@ -167,7 +167,7 @@ func scenarioFields(s *rawScenario) []field {
 
 func serverFields(s *rawServer) []field {
 	return []field{
-		{key: "count", value: whole(&s.count, 1, many), help: "so many servers that are alike: NAME_1, NAME_2 and so on; lists of servers name all of them by NAME"},
+		{key: "count", value: whole(&s.count, 1, maxServers), help: "so many servers that are alike: NAME_1, NAME_2 and so on; lists of servers name all of them by NAME"},
 		{key: "cpus", value: whole(&s.cpus, 1, 4096), def: "1", help: "processors"},
 		{key: "speed", value: amount(&s.speed, plainUnit(), bounds{0.001, 1000, "from 0.001 to 1000"}), def: "1", help: "cpu demands are divided by it"},
 		{key: "discipline", value: choice(&s.discipline, machine.Disciplines()...), def: "fcfs", help: "order at the processors: first come first served, processor sharing, shortest job first, highest priority first, earliest deadline first, or whatever the operating system does with the threads of the engine"},
@@ -205,7 +205,7 @@ func serverFields(s *rawServer) []field {
 
 func serviceFields(s *rawService) []field {
 	return []field{
-		{key: "on", value: texts(&s.on, "server", many), need: true, help: "the servers that may hold it, in order, such as [server_1]; at the start all of them do, or those that `replicas` says"},
+		{key: "on", value: texts(&s.on, "server", maxServers), need: true, help: "the servers that may hold it, in order, such as [server_1]; at the start all of them do, or those that `replicas` says"},
 		{key: "replicas", value: replicas(&s.replicas), help: "how many of them hold it: a number at the start, or {start: 2, least: 1, most: 8}"},
 		{key: "size", value: amount(&s.size, sizeUnit(), bounds{0, 1 << 50, "at most 1024TiB"}), def: "0", help: "what a move or a replication copies"},
 		{key: "move", value: choice(&s.move, "live", "stopped"), def: "live", help: "how a move goes that does not say it: the old place serves until the copy has come, or nobody does"},

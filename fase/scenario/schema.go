@@ -65,6 +65,9 @@ type reader struct{ *faults }
 // many is how many of most things there may be.
 const many = 256
 
+// lots is how many servers and services may be written down.
+const lots = 4096
+
 // object reads the keys of a mapping.
 func (r *reader) object(n *node, what string, fields []field) {
 	keys := make([]string, len(fields))

@@ -112,6 +112,9 @@ func (c *Caller) pickBy(balance Balance, cfg *Config, r *route, req *Request) in
 
 func (r *route) random(u float64) int {
 	x := u * float64(r.weight)
+	if !r.mapping.placed.heavy {
+		return r.serving[min(int(x), len(r.serving)-1)].node
+	}
 	for _, t := range r.serving {
 		if x -= float64(t.weight); x < 0 {
 			return t.node
@@ -146,7 +149,7 @@ func (c *Caller) load(cfg *Config, r *route, t *target) float64 {
 		}
 		return x / float64(t.weight)
 	}
-	return float64(r.outstanding[t.node]) / float64(t.weight)
+	return r.busy(t.node) / float64(t.weight)
 }
 
 // least returns the replica of least load; u settles ties.
@@ -182,7 +185,7 @@ func (c *Caller) input(in ScoreInput, r *route, t *target) float64 {
 	case ScoreWeight:
 		return float64(t.weight)
 	case ScoreOutstanding:
-		return float64(r.outstanding[t.node])
+		return r.busy(t.node)
 	case ScoreLocal:
 		if t.node == c.node {
 			return 1

@@ -46,8 +46,10 @@ type route struct {
 	mapping     Mapping
 	serving     []target
 	weight      int
-	outstanding []int // by server: calls under way there, in whatever mapping they were sent
-	turns       []int // by server, RoundRobin: how far each has come
+	sent        int     // calls that servers owe an answer
+	counted     bool    // the balancer asks how many calls are under way
+	outstanding []int32 // by server, where it does: calls under way there, in whatever mapping they were sent
+	turns       []int   // by server, RoundRobin: how far each has come
 
 	parked []step.Ref // calls that wait for a mapping, in order; those given up meanwhile are among them
 	given  int        // how many of parked were given up
@@ -96,8 +98,8 @@ func NewCaller(t *Topology, services []Config, node int, send, undo step.Kind, e
 		meters: make([]callMeter, len(t.Services)), edges: make([]Edge, len(t.Services)),
 	}
 	for i, s := range t.Services {
-		c.routes[i].outstanding = make([]int, len(t.Servers))
 		if i < len(services) {
+			c.routes[i].counted = services[i].counts()
 			c.routes[i].health = newHealth(&services[i], len(t.Servers), vars)
 		}
 		c.meters[i] = callMeter{vars(dsv.Name(s + ".latency")), vars(dsv.Name(s + ".requests")), vars(dsv.Name(s + ".errors")), vars(ReceivedName(s))}
@@ -112,18 +114,10 @@ func (c *Caller) Apply(at dsv.Instant, svc int, m Mapping) {
 	if m.Epoch < r.mapping.Epoch {
 		return
 	}
-	r.mapping, r.serving, r.weight = m, nil, 0
-	for _, rep := range m.Replicas {
-		node := c.topology.Server(rep.Server)
-		if rep.State != Serving || node < 0 || m.Paused {
-			continue
-		}
-		t := target{node: node, weight: max(rep.Weight, 1)}
-		r.serving = append(r.serving, t)
-		r.weight += t.weight
-	}
+	m = c.topology.Place(m)
+	r.mapping, r.serving, r.weight = m, m.placed.serving, m.placed.weight
 	if r.health != nil {
-		r.all = slices.Clone(r.serving)
+		r.all, r.serving = r.serving, slices.Clone(r.serving)
 		r.health.mapped(c.topology, &r.mapping)
 		r.sift()
 	}
@@ -265,7 +259,7 @@ func (c *Caller) unserved(at dsv.Instant, ref step.Ref) (owner Op, ok bool) {
 // dispatch sends a call to a server.
 func (c *Caller) dispatch(at dsv.Instant, ref step.Ref, k *call, node int) {
 	r := &c.routes[k.req.Service]
-	r.outstanding[node]++
+	r.count(c.topology, node, 1)
 	c.edges[k.req.Service].Sent++
 	k.sent, k.node = true, int32(node)
 	k.req.Epoch = r.mapping.Epoch
@@ -282,18 +276,49 @@ func (c *Caller) settle(k *call) {
 		return
 	}
 	k.sent = false
-	c.routes[k.req.Service].outstanding[k.node]--
+	c.routes[k.req.Service].count(c.topology, int(k.node), -1)
 }
 
 // sent is the number of calls that servers owe an answer.
 func (c *Caller) sent() int {
 	n := 0
 	for i := range c.routes {
-		for _, k := range c.routes[i].outstanding {
-			n += max(k, -k) // what is below 0 must show
+		r := &c.routes[i]
+		if !r.counted {
+			n += max(r.sent, -r.sent) // what is below 0 must show
+			continue
+		}
+		for _, k := range r.outstanding {
+			n += int(max(k, -k))
 		}
 	}
 	return n
+}
+
+// count books calls under way to a server.
+func (r *route) count(t *Topology, node int, n int32) {
+	r.sent += int(n)
+	if !r.counted {
+		return
+	}
+	if r.outstanding == nil {
+		r.outstanding = make([]int32, len(t.Servers))
+	}
+	r.outstanding[node] += n
+}
+
+// busy is how many calls are under way to a server.
+func (r *route) busy(node int) float64 {
+	if r.outstanding == nil {
+		return 0
+	}
+	return float64(r.outstanding[node])
+}
+
+// counts reports whether the service's balancer asks how many calls of a caller are under way where.
+func (c *Config) counts() bool {
+	of := func(b Balance) bool { return b == Least || b == Power || b == Custom }
+	return of(c.Balance) || c.Balance == Local && of(c.Else)
 }
 
 // unpark books that a call which waits was given up, and forgets such calls once they are most of the list.

@@ -128,10 +128,8 @@ func (h *Host) rise(at dsv.Instant) {
 // wanted reports whether a mapping names this server.
 func (h *Host) wanted() bool {
 	for svc := range h.here {
-		for _, r := range h.run.Calls.Mapping(svc).Replicas {
-			if r.Server == h.name {
-				return true
-			}
+		if p := h.run.Calls.Mapping(svc).placed; p != nil && p.replica[h.cfg.Node] > 0 {
+			return true
 		}
 	}
 	return false

@@ -39,6 +39,46 @@ type Mapping struct {
 	Paused   bool        `json:"paused,omitempty"` // nobody begins a request; callers wait
 	At       dsv.Instant `json:"at"`               // applies from this instant on
 	Replicas []Replica   `json:"replicas"`
+
+	placed *placed // where the replicas are, in numbers; nil: nobody has looked
+}
+
+// placed is what participants ask of a mapping, found once for all of them. It is immutable.
+type placed struct {
+	of      *Topology
+	serving []target // that are called
+	weight  int      // of all of them
+	replica []int32  // by server: the index of its last replica + 1
+	copying bool     // a replica is
+	heavy   bool     // a weight is not 1
+}
+
+// Place looks the mapping's servers up, so that those who are told of it need not do so each for itself. m must not change
+// afterwards.
+func (t *Topology) Place(m Mapping) Mapping {
+	if m.placed == nil || m.placed.of != t {
+		m.placed = t.place(&m)
+	}
+	return m
+}
+
+func (t *Topology) place(m *Mapping) *placed {
+	p := &placed{of: t, replica: make([]int32, len(t.Servers))}
+	for i := range m.Replicas {
+		r := &m.Replicas[i]
+		p.copying = p.copying || r.State == Copying
+		node := t.Server(r.Server)
+		if node < 0 {
+			continue
+		}
+		p.replica[node] = int32(i + 1)
+		if r.State == Serving && !m.Paused {
+			p.serving = append(p.serving, target{node: node, weight: max(r.Weight, 1)})
+			p.weight += max(r.Weight, 1)
+			p.heavy = p.heavy || r.Weight > 1
+		}
+	}
+	return p
 }
 
 // Since is the epoch at which a replica came into its state.
@@ -86,6 +126,7 @@ func (t *Topology) Mapping(name dsv.Name, v dsv.Value) (svc int, m Mapping, ok b
 // Clone returns a mapping that shares nothing with m.
 func (m Mapping) Clone() Mapping {
 	m.Replicas = append([]Replica(nil), m.Replicas...)
+	m.placed = nil
 	return m
 }
 

@@ -16,6 +16,7 @@ func (h *Host) Apply(at dsv.Instant, svc int, m Mapping) {
 	if known := h.run.Calls.Mapping(svc).Epoch; m.Epoch < known || m.Epoch == known && known > 0 {
 		return
 	}
+	m = h.cfg.Topology.Place(m)
 	h.run.Calls.Apply(at, svc, m)
 	if h.wake(at) {
 		h.assume(at, svc, m)
@@ -27,10 +28,8 @@ func (h *Host) Apply(at dsv.Instant, svc int, m Mapping) {
 func (h *Host) assume(at dsv.Instant, svc int, m Mapping) {
 	p := &h.here[svc]
 	state, since := State(""), uint32(0)
-	for i, r := range m.Replicas {
-		if r.Server == h.name {
-			state, since = r.State, m.Since(i)
-		}
+	if i := int(m.placed.replica[h.cfg.Node]) - 1; i >= 0 {
+		state, since = m.Replicas[i].State, m.Since(i)
 	}
 	changed := state != p.state || since != p.since
 	p.state, p.since = state, since
@@ -102,18 +101,10 @@ func (p *place) limit(at dsv.Instant, rate float64) {
 // another, in the order in which they were asked for.
 func (h *Host) copies(at dsv.Instant, svc int, m *Mapping) {
 	p := &h.here[svc]
-	first := ""
-	if i := slices.IndexFunc(m.Replicas, func(r Replica) bool { return r.State == Serving || r.State == Stopped }); i >= 0 {
-		first = m.Replicas[i].Server
-	}
 	was := p.copies
 	p.copies = nil
-	for i, r := range m.Replicas {
-		if r.State == Copying && cmp.Or(r.Source, first) == h.name {
-			if since := m.Since(i); since > p.copied {
-				p.copies = append(p.copies, since)
-			}
-		}
+	if m.placed.copying {
+		p.copies = h.asked(p, m)
 	}
 	slices.Sort(p.copies)
 	if len(p.copies) == 0 || len(was) == 0 || p.copies[0] != was[0] {
@@ -122,6 +113,22 @@ func (h *Host) copies(at dsv.Instant, svc int, m *Mapping) {
 	if !p.sending {
 		h.copyOn(at, svc)
 	}
+}
+
+// asked lists the copies that a mapping asks of this server.
+func (h *Host) asked(p *place, m *Mapping) (copies []uint32) {
+	first := ""
+	if i := slices.IndexFunc(m.Replicas, func(r Replica) bool { return r.State == Serving || r.State == Stopped }); i >= 0 {
+		first = m.Replicas[i].Server
+	}
+	for i, r := range m.Replicas {
+		if r.State == Copying && cmp.Or(r.Source, first) == h.name {
+			if since := m.Since(i); since > p.copied {
+				copies = append(copies, since)
+			}
+		}
+	}
+	return copies
 }
 
 // copyChunk is what a copy puts on the link at a time, so that replies are not held up by a whole copy.

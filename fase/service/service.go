@@ -7,6 +7,8 @@
 package service
 
 import (
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/eve-emulation/eve/dmm"
@@ -22,19 +24,48 @@ type Topology struct {
 	Servers  []string
 	Services []string
 	Views    []View // that balancers read
+
+	servers, services atomic.Pointer[index] // made on first use, where there are many
 }
 
 // Server returns the index of a server, or -1.
-func (t *Topology) Server(name string) int { return index(t.Servers, name) }
+func (t *Topology) Server(name string) int { return find(t.Servers, name, &t.servers) }
 
 // Service returns the index of a service, or -1.
-func (t *Topology) Service(name string) int { return index(t.Services, name) }
+func (t *Topology) Service(name string) int { return find(t.Services, name, &t.services) }
 
-func index(names []string, name string) int {
+// index finds a name among many.
+type index struct {
+	places map[string]int
+	of     int // how many names there were
+}
+
+// few names are looked through.
+const few = 8
+
+func find(names []string, name string, by *atomic.Pointer[index]) int {
+	if len(names) > few {
+		return findIndexed(names, name, by)
+	}
 	for i, n := range names {
 		if n == name {
 			return i
 		}
+	}
+	return -1
+}
+
+func findIndexed(names []string, name string, by *atomic.Pointer[index]) int {
+	x := by.Load()
+	if x == nil || x.of != len(names) { // several goroutines may make it at once, with equal results
+		x = &index{make(map[string]int, len(names)), len(names)}
+		for i, n := range slices.Backward(names) {
+			x.places[n] = i
+		}
+		by.Store(x)
+	}
+	if i, ok := x.places[name]; ok {
+		return i
 	}
 	return -1
 }

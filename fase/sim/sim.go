@@ -263,6 +263,7 @@ func (s *Sim) write(at dsv.Instant, name dsv.Name, v dsv.Value) {
 }
 
 func (s *Sim) remap(at dsv.Instant, svc int, m service.Mapping) {
+	m = s.plan.Topology.Place(m)
 	s.everybody()
 	for _, h := range s.hosts {
 		h.Changed(at, svc, m)
