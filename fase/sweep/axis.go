@@ -325,7 +325,11 @@ func parseDecimal(text string) (decimal, error) {
 // base returns the number in the base unit of its dimension.
 func (d decimal) base() (x float64, unit string, err error) {
 	scale, unit, err := expr.ParseQuantity("1" + d.unit)
-	return d.value * scale, unit, err
+	if err != nil {
+		return 0, "", err
+	}
+	x, err = strconv.ParseFloat(strconv.FormatFloat(d.value*scale, 'g', 12, 64), 64) // 100us are 0.0001 s
+	return x, unit, err
 }
 
 // clip shortens what a user wrote, for a message.
