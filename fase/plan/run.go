@@ -1,0 +1,361 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/eve-emulation/eve/fase/find"
+	"github.com/eve-emulation/eve/fase/stat"
+)
+
+// A Step is news of how far the answer is.
+type Step struct {
+	Text  string // what comes next, or came of it; empty: a point
+	Point *Point // nil: text alone
+}
+
+// Steps say what is done beyond the counts, how long it may take, and how it is told.
+type Steps struct {
+	Say func(Step) // nil: nobody is told
+	// Left tells how much of the time budget is left; nil: there is no budget. What is optional is left out when it is gone.
+	Left func() time.Duration
+	// Emulate runs the scenario for real with overrides, and returns the point that Judge made of it; nil: nothing is emulated. less says that
+	// it is the run with one less at the bottleneck.
+	Emulate func(ctx context.Context, c Counts, less bool) (*Point, error)
+	Knee    bool // search the largest load by simulation
+	Scaling bool // fit the universal scalability law to the bottleneck's tier
+	Curves  bool // analytic curves for pictures
+}
+
+// Run answers the question. When ctx ends, the result is what was found so far, and the error the context's.
+func (p *Planner) Run(ctx context.Context, s Steps) (*Result, error) {
+	if s.Say == nil {
+		s.Say = func(Step) {}
+	}
+	if s.Left == nil {
+		s.Left = func() time.Duration { return math.MaxInt64 }
+	}
+	r := &Result{Tiers: p.tiers, Limits: p.q.Limits, LessTier: -1, Error: p.q.Error, Costed: p.costed}
+	p.say = func(x Point) {
+		r.Points = append(r.Points, x)
+		s.Say(Step{Point: &x})
+	}
+	for _, step := range []func(context.Context, *Result, Steps) error{
+		p.reach, p.search, p.about, p.lesser, p.intervals, p.emulation, p.largest, p.scaling, p.curves,
+	} {
+		if err := step(ctx, r, s); err != nil {
+			if ctx.Err() != nil {
+				return r, ctx.Err()
+			}
+			return r, err
+		}
+		if r.Unreachable != "" {
+			break
+		}
+	}
+	return r, nil
+}
+
+// idle is a load at which nobody is in anybody's way.
+const idle = 1e-6
+
+// reach looks whether the objectives can hold at all: requests of whom nobody is in the way take as long as they take.
+func (p *Planner) reach(ctx context.Context, r *Result, s Steps) error {
+	s.Say(Step{Text: "bounds and solve"})
+	c := p.now()
+	a, err := p.analyse(c, idle)
+	if err != nil {
+		return err
+	}
+	suspect := -1
+	for i, l := range p.q.Limits {
+		if a.values[i] >= 0.9*l.Bound && l.Metric != find.Errors && suspect < 0 {
+			suspect = i
+		}
+	}
+	if suspect < 0 {
+		return nil
+	}
+	// The model's quantiles are approximated: so it is simulated, so rarely asked for that requests hardly ever meet.
+	l := p.q.Limits[suspect]
+	factor := math.Min(0.01, 1/math.Max(p.rate, 1))
+	if math.IsNaN(p.rate) {
+		factor = idle // one user
+	}
+	x, err := p.simulate(ctx, c, factor, p.seed, time.Duration(float64(p.q.Probe)*20), true)
+	if err != nil {
+		return err
+	}
+	p.say(x)
+	if v := x.Values[suspect]; v.Low >= l.Bound || x.Verdict == find.Fail && v.Value >= l.Bound {
+		r.Unreachable = fmt.Sprintf("%s cannot be kept by any number of servers: with hardly anybody there, so that no request waits for another, %s is %s already (simulated, 95%% interval %s to %s)",
+			l, l.Name(), told(l, v.Value), told(l, v.Low), told(l, v.High))
+	}
+	return nil
+}
+
+func told(l find.Limit, x float64) string {
+	if l.Metric == find.Errors {
+		return fmt.Sprintf("%.3g %%", 100*x)
+	}
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return "unknown"
+	}
+	return time.Duration(x * 1e9).Round(10 * time.Microsecond).String()
+}
+
+// search finds the counts: the model proposes, simulations dispose.
+func (p *Planner) search(ctx context.Context, r *Result, s Steps) error {
+	var last Counts
+	for n := 0; ; n++ {
+		least, err := p.cheapest(ctx, 1, 1, last)
+		if err != nil {
+			return err
+		}
+		if least.Counts == nil {
+			return p.none(r)
+		}
+		r.Counts, r.Exact, last = least.Counts, least.Exact, least.Counts
+		if n == 0 {
+			a, err := p.analyse(least.Counts, 1)
+			if err != nil {
+				return err
+			}
+			p.say(p.point(least.Counts, 1, a))
+			s.Say(Step{Text: "simulate"})
+		}
+		if v := p.shown(least.Counts); v != nil { // proposed again: it holds, since the oracle says so
+			r.Shown = true
+			more, err := p.fewer(ctx, least.Counts, n, s)
+			if err != nil || !more {
+				return err
+			}
+			continue
+		}
+		if n >= p.q.Simulations || s.Left() <= 0 {
+			r.Left = append(r.Left, "simulations of the counts")
+			return nil
+		}
+		x, err := p.try(ctx, least.Counts)
+		if err != nil {
+			return err
+		}
+		if x.Verdict == find.Pass || x.Verdict == find.Inconclusive || !anyInf(x.Values) {
+			if err := p.calibrate(x); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func anyInf(vs []stat.Estimate) bool {
+	return slices.ContainsFunc(vs, func(e stat.Estimate) bool { return math.IsInf(e.Value, 0) || math.IsNaN(e.Value) })
+}
+
+// none tells that no counts within the bounds hold.
+func (p *Planner) none(r *Result) error {
+	if len(p.tiers) == 0 {
+		return nil // the counts are what they are; the knee says how much they carry
+	}
+	top := make(Counts, len(p.tiers))
+	for i, t := range p.tiers {
+		top[i] = t.Most
+	}
+	a, err := p.analyse(top, 1)
+	if err != nil {
+		return err
+	}
+	r.Counts = nil
+	r.Unreachable = fmt.Sprintf("the objectives do not hold with the most of everything that may be varied (%s)", p.Spell(top))
+	if a.unstable != nil {
+		r.Unreachable += ": " + a.unstable.Error()
+		return nil
+	}
+	for i, l := range p.q.Limits {
+		if v := a.values[i] * p.ratio(i); v >= l.Bound {
+			r.Unreachable += fmt.Sprintf(": %s is %s then", l.Name(), told(l, v))
+			if a.answer.Bottleneck.Resource != "" {
+				r.Unreachable += "; the busiest is " + a.answer.Bottleneck.Resource
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// fewer simulates one less of each tier, so that what is told to be the least was shown to be; more says that one of them holds, or that the
+// model has learnt: the search goes on.
+func (p *Planner) fewer(ctx context.Context, c Counts, n int, s Steps) (more bool, err error) {
+	for i := range c {
+		if c[i] <= p.tiers[i].Least || p.tiers[i].pool && p.tiers[i].Cost < 1e-3 {
+			continue
+		}
+		d := c.With(i, -1)
+		if p.shown(d) != nil {
+			continue
+		}
+		if len(p.tested) >= p.q.Simulations || s.Left() <= 0 {
+			return false, nil
+		}
+		x, err := p.try(ctx, d)
+		if err != nil {
+			return false, err
+		}
+		if x.Verdict == find.Pass {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// about fills in what is known of the counts.
+func (p *Planner) about(_ context.Context, r *Result, _ Steps) error {
+	c := r.Counts
+	if c == nil {
+		c = p.now()
+	}
+	a, err := p.analyse(c, 1)
+	if err != nil {
+		return err
+	}
+	x := p.point(c, 1, a)
+	r.Solve = &x
+	for i := range p.tested {
+		if slices.Equal(p.tested[i].Counts, c) {
+			r.Answer = &p.tested[i]
+		}
+	}
+	r.Ratios = make([]float64, len(p.q.Limits))
+	for i := range r.Ratios {
+		r.Ratios[i] = math.NaN()
+		if r.Answer != nil {
+			r.Ratios[i] = r.Answer.Values[i].Value / x.Values[i].Value
+		}
+	}
+	plan, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	r.Cost = Cost(plan)
+	r.First, r.Second, r.Assumptions, err = p.bottlenecks(c)
+	return err
+}
+
+// lesser takes one away at the bottleneck, or where that cannot be, where the least is to spare.
+func (p *Planner) lesser(ctx context.Context, r *Result, s Steps) error {
+	if r.Counts == nil {
+		return nil
+	}
+	can := func(t int) bool { return r.Counts[t] > p.tiers[t].Least }
+	if r.First != nil {
+		r.LessTier = slices.IndexFunc(p.tiers, func(t Tier) bool { return t.Name == r.First.Tier })
+	}
+	for i := 0; r.LessTier >= 0 && !can(r.LessTier) || r.LessTier < 0 && i < len(p.tiers); i++ {
+		if r.LessTier = -1; i >= len(p.tiers) {
+			break
+		}
+		if can(i) {
+			r.LessTier = i
+		}
+	}
+	if r.LessTier < 0 {
+		return nil
+	}
+	d := r.Counts.With(r.LessTier, -1)
+	a, err := p.analyse(d, 1)
+	if err != nil {
+		return err
+	}
+	r.Less = append(r.Less, p.point(d, 1, a))
+	for i := range p.tested {
+		if slices.Equal(p.tested[i].Counts, d) {
+			r.Less = append(r.Less, p.tested[i])
+			return nil
+		}
+	}
+	if s.Left() <= 0 {
+		return nil
+	}
+	x, err := p.try(ctx, d)
+	r.Less = append(r.Less, x)
+	return err
+}
+
+// intervals says how many it takes if the demands are off, and to have one to spare.
+func (p *Planner) intervals(ctx context.Context, r *Result, _ Steps) error {
+	if r.Counts == nil || len(p.tiers) == 0 {
+		return nil
+	}
+	r.Low, r.High = slices.Clone(r.Counts), slices.Clone(r.Counts)
+	if p.q.Error > 0 {
+		for _, side := range []struct {
+			demand float64
+			out    Counts
+			pick   func(a, b int) int
+		}{{1 - p.q.Error, r.Low, minOf}, {1 + p.q.Error, r.High, maxOf}} {
+			l, err := p.cheapest(ctx, 1, side.demand, r.Counts)
+			if err != nil {
+				return err
+			}
+			for i := range l.Counts {
+				side.out[i] = side.pick(side.out[i], l.Counts[i])
+			}
+		}
+	}
+	for i := range p.tested { // what could not be told to fail may hold
+		if t := &p.tested[i]; t.Verdict == find.Inconclusive && r.Counts.Covers(t.Counts) {
+			for k := range r.Low {
+				r.Low[k] = min(r.Low[k], t.Counts[k])
+			}
+		}
+	}
+	l, err := p.spare(ctx, r.Counts)
+	r.Spare = l.Counts
+	return err
+}
+
+func minOf(a, b int) int { return min(a, b) }
+func maxOf(a, b int) int { return max(a, b) }
+
+// emulation runs the answer for real, and one less.
+func (p *Planner) emulation(ctx context.Context, r *Result, s Steps) error {
+	c := r.Counts
+	if s.Emulate == nil || c == nil {
+		return nil
+	}
+	s.Say(Step{Text: "emulate"})
+	x, err := s.Emulate(ctx, c, false)
+	if err != nil {
+		return err
+	}
+	r.Emulate = x
+	p.say(*x)
+	if r.LessTier < 0 {
+		return nil
+	}
+	x, err = s.Emulate(ctx, c.With(r.LessTier, -1), true)
+	if err != nil {
+		return err
+	}
+	r.Less = append(r.Less, *x)
+	p.say(*x)
+	return nil
+}
+
+// Spell writes counts with the names of their tiers.
+func (p *Planner) Spell(c Counts) string { return Spell(p.tiers, c) }
+
+// Spell writes counts with the names of their tiers: web_farm=4 app_farm=5.
+func Spell(ts []Tier, c Counts) string {
+	text := ""
+	for i, n := range c {
+		if i > 0 {
+			text += " "
+		}
+		text += fmt.Sprintf("%s=%d", ts[i].Name, n)
+	}
+	return text
+}
