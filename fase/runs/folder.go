@@ -92,6 +92,16 @@ func fileName(s string) string {
 
 // fill writes what is known before the run. Inputs stay below the folder whatever they are called.
 func (f *Folder) fill(plan *scenario.Plan) error {
+	err := f.describe(plan)
+	if err != nil {
+		return err
+	}
+	f.store, err = dsvbolt.Create(filepath.Join(f.dir, StoreFile))
+	return err
+}
+
+// describe writes the scenario and its inputs.
+func (f *Folder) describe(plan *scenario.Plan) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
 		return err
@@ -112,8 +122,7 @@ func (f *Folder) fill(plan *scenario.Plan) error {
 			return err
 		}
 	}
-	f.store, err = dsvbolt.Create(filepath.Join(f.dir, StoreFile))
-	return err
+	return nil
 }
 
 // Open opens the folder of a run that has ended, or was cut off, for reading. A run.db that is missing or damaged leaves a

@@ -44,15 +44,28 @@ func (a *App) runCommand() *cobra.Command {
 func (a *App) simCommand() *cobra.Command {
 	var s settings
 	var f findFlags
+	var r repeating
+	var vary, to string
 	c := &cobra.Command{
 		Use:   "sim SCENARIO",
 		Short: "Run a scenario in virtual time, into the same run folder",
 		Long: "Run a scenario in virtual time: the same cores, stepped by a simulator. Demands are held, whatever the scenario\n" +
 			"says, and the same seed gives the same bytes.\n\n" +
+			"With --replications it is simulated many times, with seeds one after another, on all processors: every figure then has\n" +
+			"an interval over replications, and so are the conditions of expect judged. --until goes on until a figure is known well\n" +
+			"enough, or a condition is decided.\n\n" +
 			"With --find the highest rate, or number of users, is searched at which a condition holds; then there is no run folder.",
-		Example: "  eve sim flash-crowd\n  eve sim mm1 --find 'p99(jobs.latency) < 200ms'",
-		Args:    args(cobra.ExactArgs(1)),
+		Example: "  eve sim flash-crowd\n  eve sim mm1 --replications 20\n  eve sim mm1 --until 'mean(jobs.latency) ± 1%'\n" +
+			"  eve sim mm1 --find 'p99(jobs.latency) < 200ms'",
+		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := r.check(c.Flags().Changed, &f); err != nil {
+				return wrong(fmt.Errorf("sim: %w", err))
+			}
+			f.vary, f.json = vary, to
+			if r.asked() {
+				return a.replicate(c.Context(), args[0], s, r, to)
+			}
 			if f.text != "" {
 				return a.findSimulated(c.Context(), args[0], s, f)
 			}
@@ -61,8 +74,9 @@ func (a *App) simCommand() *cobra.Command {
 	}
 	s.flags(c)
 	f.flags(c, "rate, or number of users,", virtualProbe)
-	c.Flags().StringVar(&f.vary, "vary", "", "--find: the `PATH` of what is varied; default clients.GROUP.rate, or users, of the condition's group")
-	c.Flags().StringVar(&f.json, "json", "", "--find: print the search as JSON, or write it to `FILE`: --json, --json=FILE")
+	r.flags(c)
+	c.Flags().StringVar(&vary, "vary", "", "--find: the `PATH` of what is varied; default clients.GROUP.rate, or users, of the condition's group")
+	c.Flags().StringVar(&to, "json", "", "--find, --replications, --until: print the result as JSON, or write it to `FILE`: --json, --json=FILE")
 	c.Flags().Lookup("json").NoOptDefVal = "-"
 	return c
 }
