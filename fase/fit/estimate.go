@@ -13,19 +13,19 @@ import (
 
 // Numbers of the method.
 const (
-	minFreedom = 8    // batches beyond the unknowns
-	fewFreedom = 20   // below it is told
-	perRun     = 10   // batches of a run, where it is long enough
-	minBatch   = 5e8  // ns: shorter ones are mostly edges
-	mostBatch  = 20e9 // ns
-	floor      = 0.05 // least variance of a batch, as a share of that of one with the mean use
+	minFreedom = 8                      // batches beyond the unknowns
+	fewFreedom = 20                     // below it is told
+	minBatch   = 500 * time.Millisecond // shorter ones are mostly edges
+	floor      = 0.05                   // least variance of a batch, as a share of that of one with the mean use
 	resamples  = 400
+	alike      = 0.5 // correlation of neighbours above which blocks of batches no longer help
 )
 
 // Estimate fits the demands of all classes of recordings to all resources. One that a recording does not have was not used there.
 //
 // Batches are pieces of the same length of every run. Without Options.Batch they are as short as half a second, so that there are
-// many, and become longer, up to 20 s, while what the fit leaves of neighbouring ones is correlated (von Neumann's ratio at 1 %).
+// many, and become longer while what the fit leaves of neighbouring ones is correlated (lag 1, one-sided at 1 %) and there are
+// still p + 20 of them for p unknowns.
 // A batch weighs with the inverse of the use that is fitted to it, as the variance of a sum of independent demands grows with their
 // number; the weights are iterated (quasi-likelihood with a variance in proportion to the mean: McCullagh and Nelder, Generalized
 // Linear Models, 1989, chapter 9).
@@ -55,15 +55,15 @@ func Estimate(rs []*Recording, o Options) (*Fit, error) {
 	var b *batches
 	for length := first(o.Batch, cell); ; length = longer(length, cell) {
 		next, err := f.cut(rs, length, o)
-		if err != nil {
-			if b == nil {
-				return nil, err
-			}
-			break // the one before has to do
+		if b == nil && err != nil {
+			return nil, err
+		}
+		if b != nil && (err != nil || len(next.x) < next.unknowns()+fewFreedom) {
+			break // the one before has to do: blocks of its batches are resampled
 		}
 		b = next
 		b.fit()
-		if o.Batch > 0 || !b.correlated() || length >= mostBatch {
+		if o.Batch > 0 || !b.correlated() {
 			break
 		}
 	}
@@ -220,8 +220,7 @@ func (b *batches) fit() {
 // correlated reports whether what is left of neighbouring batches is alike, of some resource.
 func (b *batches) correlated() bool {
 	return slices.ContainsFunc(b.left, func(left []float64) bool {
-		n := float64(len(left))
-		return stat.Autocorrelation(left, 1) > 2.326/math.Sqrt(n)
+		return stat.Autocorrelation(left, 1) > 2.326/math.Sqrt(float64(len(left)))
 	})
 }
 
@@ -359,8 +358,8 @@ func (f *Fit) judge(b *batches) {
 	}
 	for i := range f.Resources {
 		r := &f.Resources[i]
-		if b.unsteady(i) {
-			warn("%s: what the fit leaves of neighbouring batches is correlated (%.2f): the intervals are too narrow", r.Name, float64(r.Correlation))
+		if stat.Autocorrelation(b.left[i], 1) > alike {
+			warn("%s: what the fit leaves of neighbouring batches is correlated (%.2f): the intervals are too narrow; run for longer", r.Name, float64(r.Correlation))
 		}
 		if r.Bend != 0 {
 			warn("%s: it does not grow in proportion to the load: a request takes %.3g %% %s in the batch with the most of it than at hardly any; fit at the loads that you plan for", r.Name,
@@ -370,11 +369,6 @@ func (f *Fit) judge(b *batches) {
 			warn("%s is hardly used, %.2g processors in the mean: load it more", r.Name, r.Used)
 		}
 	}
-}
-
-// unsteady reports whether what is left of a resource is correlated.
-func (b *batches) unsteady(k int) bool {
-	return stat.Autocorrelation(b.left[k], 1) > 2.326/math.Sqrt(float64(len(b.left[k])))
 }
 
 // listed is "a, b and c".

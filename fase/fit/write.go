@@ -151,8 +151,8 @@ func (f *Fit) called(plan *scenario.Plan, w Writing) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Scenario returns the scenario of the first run with emulated servers in the place of its targets: every target becomes a server and a
-// service of its name, whose demands are those fitted, so that it can be checked, simulated, solved and planned for. What would
+// Scenario returns the scenario of the first run with emulated servers in the place of its targets: every target becomes a service of its
+// name on a server NAME_server, with the demands that were fitted, so that it can be checked, simulated, solved and planned for. What would
 // only be true of the target, such as a condition over its memory, or a short name of one of its keys, is left out; left lists these. It is
 // ErrNoTarget without targets, and otherwise the mistakes of the scenario that came out.
 func (f *Fit) Scenario(w Writing) (text []byte, left []string, err error) {
@@ -170,7 +170,8 @@ func (f *Fit) Scenario(w Writing) (text []byte, left []string, err error) {
 		if cpus == 0 {
 			cpus = max(1, int(workers(t)))
 		}
-		set = append(set, fmt.Sprintf("servers.%s={cpus: %d}", t.Name, cpus), fmt.Sprintf("services.%s={on: [%s]}", t.Name, t.Name))
+		server := unused(plan, t.Name+"_server")
+		set = append(set, fmt.Sprintf("servers.%s={cpus: %d}", server, cpus), fmt.Sprintf("services.%s={on: %s}", t.Name, server))
 	}
 	var short []string
 	for _, s := range plan.Short {
@@ -218,6 +219,21 @@ func (f *Fit) Scenario(w Writing) (text []byte, left []string, err error) {
 		return nil, left, err
 	}
 	return out.Text, left, nil
+}
+
+// unused is a name that no participant has.
+func unused(plan *scenario.Plan, name string) string {
+	taken := slices.Concat(plan.Topology.Servers, plan.Topology.Services)
+	for i := range plan.Clients {
+		taken = append(taken, plan.Clients[i].Name)
+	}
+	for i := range plan.Modules {
+		taken = append(taken, plan.Modules[i].Name)
+	}
+	for slices.Contains(taken, name) {
+		name += "_"
+	}
+	return name
 }
 
 // indented is a text as it stands below a key.
