@@ -31,6 +31,9 @@ type Unstable struct {
 	Offered  float64 // share of its capacity
 	Rate     float64 // of all open groups together, requests per second
 	Largest  float64 // of them together that leaves it below its capacity, at the same mix
+
+	tier    string
+	station int
 }
 
 // Error names the resource and the largest rate.
