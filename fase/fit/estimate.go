@@ -18,7 +18,8 @@ const (
 	minBatch   = 500 * time.Millisecond // shorter ones are mostly edges
 	floor      = 0.05                   // least variance of a batch, as a share of that of one with the mean use
 	resamples  = 400
-	alike      = 0.5 // correlation of neighbours above which blocks of batches no longer help
+	rounding   = 1e-9 // of the mean use: less that is left of a batch is nothing
+	alike      = 0.5  // correlation of neighbours above which blocks of batches no longer help
 )
 
 // Estimate fits the demands of all classes of recordings to all resources. One that a recording does not have was not used there.
@@ -143,6 +144,17 @@ func (f *Fit) cut(rs []*Recording, length time.Duration, o Options) (*batches, e
 		return nil, fmt.Errorf("fit: %d batches of %v for %d unknowns: %w; run for longer, or with --batch %v",
 			len(b.x), length, p, ErrTooShort, max(length/4, period).Round(period))
 	}
+	for k, u := range b.u {
+		n := 0
+		for _, y := range u {
+			if !math.IsNaN(y) {
+				n++
+			}
+		}
+		if n < b.unknowns()+minFreedom {
+			return nil, fmt.Errorf("fit %s: it was measured in %d of %d batches: %w", f.Resources[k].Name, n, len(u), ErrTooShort)
+		}
+	}
 	return b, nil
 }
 
@@ -168,13 +180,25 @@ func (b *batches) row(r *Recording, run, at, each int) {
 	for k := range b.f.Resources {
 		used := 0.0
 		if j := slices.IndexFunc(r.Resources, func(y Resource) bool { return y.Name == b.f.Resources[k].Name }); j >= 0 {
-			for _, u := range r.use[j][at : at+each] {
-				used += u / b.seconds
-			}
+			used = rate(r.use[j][at:at+each], r.cell.Seconds())
 		}
 		b.u[k] = append(b.u[k], used)
 	}
 	b.x, b.run = append(b.x, x), append(b.run, run)
+}
+
+// rate is the use in a second of the cells that were measured, NaN where that is not even half of them.
+func rate(cells []float64, seconds float64) float64 {
+	n, sum := 0, 0.0
+	for _, u := range cells {
+		if !math.IsNaN(u) {
+			n, sum = n+1, sum+u
+		}
+	}
+	if 2*n < len(cells) {
+		return math.NaN()
+	}
+	return sum / (float64(n) * seconds)
 }
 
 // fit solves the regressions of all resources.
@@ -208,8 +232,9 @@ func (b *batches) fit() {
 		left, off := make([]float64, len(u)), make([]float64, len(u))
 		for i, y := range u {
 			if weights[i] > 0 {
-				off[i] = y - dot(b.x[i], d)
-				left[i] = math.Sqrt(weights[i]) * off[i]
+				if x := y - dot(b.x[i], d); math.Abs(x) > rounding*mean {
+					off[i], left[i] = x, math.Sqrt(weights[i])*x
+				}
 			}
 		}
 		b.solutions, b.weights = append(b.solutions, d), append(b.weights, weights)
