@@ -3,6 +3,7 @@ package lqn
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ type layered struct {
 	source  [][]call
 	order   []int // entries, who calls before who is called
 	limit   []int // threads by task, 0 where they never are in the way
+	lowest  []int // tasks with a limit of threads, those below before those above
+	most    []int // requests by task that may be there at once
 }
 
 // A call is a Call with its entry resolved.
@@ -224,7 +227,7 @@ const endless = math.MaxInt32
 
 // limits tells which limits of threads can ever be in the way: those below the number of requests that may be there at once.
 func (l *layered) limits() error {
-	l.limit = make([]int, len(l.Tasks))
+	l.limit, l.most = make([]int, len(l.Tasks)), make([]int, len(l.Tasks))
 	if err := l.nested(); err != nil {
 		return err
 	}
@@ -246,13 +249,12 @@ func (l *layered) limits() error {
 			add(l.source[i], endless)
 		}
 	}
-	done := make([]int, len(l.Tasks)) // requests of the entries that were seen
 	for _, e := range l.order {
 		t := l.task[e]
-		done[t] = min(endless, done[t]+at[e])
+		l.most[t] = min(endless, l.most[t]+at[e])
 		from := at[e]
 		if n := l.Tasks[t].Threads; n > 0 {
-			if done[t] > n {
+			if l.most[t] > n {
 				l.limit[t] = n
 			}
 			from = min(from, n)
@@ -267,24 +269,53 @@ func (l *layered) limits() error {
 	return nil
 }
 
-// nested refuses tasks with a limit of threads that, holding one, need another of their own.
+// nested refuses tasks with a limit of threads that, holding one, wait for another of their own, and orders such tasks, those below first.
 func (l *layered) nested() error {
 	below := make([]map[int]bool, len(l.entries)) // by entry: the limited tasks that it waits for
+	under := make([]map[int]bool, len(l.Tasks))
+	for t := range under {
+		under[t] = map[int]bool{}
+	}
 	for _, e := range slices.Backward(l.order) {
 		below[e] = map[int]bool{}
 		for _, c := range l.calls[e] {
 			if c.async {
 				continue
 			}
-			for t := range below[c.entry] {
-				below[e][t] = true
-			}
+			maps.Copy(below[e], below[c.entry])
 			if t := l.task[c.entry]; l.Tasks[t].limited() {
 				below[e][t] = true
 			}
 		}
-		if t := l.task[e]; below[e][t] {
+		t := l.task[e]
+		if below[e][t] {
 			return fmt.Errorf("%w: entry %s holds a thread of %s and waits for another one", ErrCircle, l.entries[e].Name, l.Tasks[t].Name)
+		}
+		maps.Copy(under[t], below[e])
+	}
+	state := make([]int, len(l.Tasks)) // 1: on the path, 2: done
+	var visit func(t int) error
+	visit = func(t int) error {
+		if state[t] == 1 {
+			return fmt.Errorf("%w: task %s waits for threads of others, and others for its", ErrCircle, l.Tasks[t].Name)
+		}
+		if state[t] == 0 {
+			state[t] = 1
+			for _, u := range slices.Sorted(maps.Keys(under[t])) {
+				if err := visit(u); err != nil {
+					return err
+				}
+			}
+			state[t] = 2
+			l.lowest = append(l.lowest, t)
+		}
+		return nil
+	}
+	for t := range l.Tasks {
+		if l.Tasks[t].limited() {
+			if err := visit(t); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -1,11 +1,244 @@
 package lqn
 
-import "errors"
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/eve-emulation/eve/fase/qn"
+)
+
+// solver iterates over the layers of a model.
+type solver struct {
+	*layered
+	task0   []int   // by entry: its task
+	hosted  [][]int // by host: the entries that demand it
+	limited []int   // tasks whose limits can be in the way, those below before those above
+	places  []int   // by task: requests that it takes, in work and waiting, where that is bounded and can be in the way; 0 elsewhere
+	bounds  bool    // there are such tasks
+
+	x, think []float64 // by source: throughput, and the think time for which the network has the right cycle
+	turned   []float64 // by task: share of calls that find no place
+	refused  []float64 // what that would be by the last solution
+
+	entry, offered, task, load []float64 // rates, see flow
+
+	bodies   []*body // of tasks with limits
+	layers   []*layer
+	bound    []*bound
+	top0     []*body // of sources
+	async    *body   // per second: what nobody waits for
+	views    []*view // of sources
+	aside    *view   // of what nobody waits for
+	within   []*view // of tasks with limits
+	network0 *qn.Solution
+
+	bare, bare2 []span // of entries, if nobody ever waited: until the reply, and after it
+	service     []span // of entries of tasks with limits, until the reply
+	after       []span // and after it
+	response    []span // by source
+	free        []span // of entries of tasks without limits, as those see them that nobody waits for
+
+	iterations int
+	residual   float64
+}
 
 // Solve solves a model. The error is that of Check, or ErrUnstable with the name of the host or task.
 func (m *Model) Solve() (Solution, error) {
-	if _, err := compile(m); err != nil {
-		return Solution{}, err
+	l, err := compile(m)
+	if err != nil {
+		return Solution{}, fmt.Errorf("solve layers: %w", err)
 	}
-	return Solution{}, errors.ErrUnsupported
+	s := newSolver(l)
+	if err := s.solve(); err != nil {
+		return Solution{}, fmt.Errorf("solve layers: %w", err)
+	}
+	return s.tell(), nil
+}
+
+func newSolver(l *layered) *solver {
+	tasks, entries, sources := len(l.Tasks), len(l.entries), len(l.Sources)
+	s := &solver{
+		layered: l, task0: l.task, hosted: make([][]int, len(l.Hosts)),
+		x: make([]float64, sources), think: make([]float64, sources), turned: make([]float64, tasks), refused: make([]float64, tasks),
+		entry: make([]float64, entries), offered: make([]float64, tasks), task: make([]float64, tasks), load: make([]float64, len(l.Hosts)),
+		bodies: make([]*body, tasks), layers: make([]*layer, tasks), bound: make([]*bound, tasks),
+		top0: make([]*body, sources), views: make([]*view, sources), within: make([]*view, tasks),
+		bare: make([]span, entries), bare2: make([]span, entries), service: make([]span, entries), after: make([]span, entries),
+		free: make([]span, entries), response: make([]span, sources), places: make([]int, tasks),
+	}
+	for _, e := range slices.Backward(l.order) {
+		if h := l.host[l.task[e]]; h >= 0 && l.entries[e].Demand+l.entries[e].Phase2 > 0 {
+			s.hosted[h] = append(s.hosted[h], e)
+		}
+	}
+	for _, t := range l.lowest {
+		if l.limit[t] > 0 {
+			s.limited = append(s.limited, t)
+			if q := l.Tasks[t].Queue; q != 0 && l.most[t] > l.limit[t]+max(q, 0) {
+				s.places[t], s.bounds = l.limit[t]+max(q, 0), true
+			}
+		}
+	}
+	for i := range s.Sources {
+		s.think[i] = s.Sources[i].Think
+	}
+	s.nobodyWaits()
+	return s
+}
+
+// nobodyWaits fills in what entries take if nobody ever waits.
+func (s *solver) nobodyWaits() {
+	v := s.newView()
+	for _, e := range slices.Backward(s.order) {
+		s.bare[e] = s.reply(e, v, s.bare)
+		s.bare2[e] = s.second(e, v, s.bare)
+		s.service[e] = s.bare[e]
+	}
+}
+
+// Most is how many times the layers are solved at most, and closeness the relative change at which they stand.
+const (
+	most      = 500
+	closeness = 1e-8
+)
+
+func (s *solver) solve() error {
+	if err := s.stable(); err != nil {
+		return err
+	}
+	s.start()
+	relax, last := 1.0, math.Inf(1)
+	for s.iterations = 1; s.iterations <= most; s.iterations++ {
+		moved, err := s.iterate(relax)
+		if err != nil {
+			return err
+		}
+		s.residual = moved
+		if moved < closeness {
+			break
+		}
+		if moved > 0.7*last && s.iterations > 2 {
+			relax = math.Max(0.05, 0.8*relax)
+		}
+		last = moved
+	}
+	s.iterations = min(s.iterations, most)
+	for h := range s.Hosts {
+		if share := s.load[h] / s.capacity(h); !s.Hosts[h].Delay && share >= 1+1e-4 {
+			return fmt.Errorf("%w: host %s is offered %.3g of its capacity", ErrUnstable, s.Hosts[h].Name, share)
+		}
+	}
+	return nil
+}
+
+// start gives closed sources a throughput to start from: that of an idle system, as far as its limits allow.
+func (s *solver) start() {
+	for i := range s.Sources {
+		if src := &s.Sources[i]; src.Users > 0 {
+			r := s.sequence(s.source[i], 0, false, s.newView(), s.bare).mean
+			if r+src.Think > 0 {
+				s.x[i] = float64(src.Users) / (r + src.Think)
+			}
+		}
+	}
+	s.flow(s.x)
+	scale := 1.0
+	for h := range s.Hosts {
+		if !s.Hosts[h].Delay && s.load[h] > 0 {
+			scale = math.Min(scale, 0.5*s.capacity(h)/s.load[h])
+		}
+	}
+	for _, t := range s.limited {
+		if l := s.layers[t]; l != nil && s.task[t] > 0 {
+			scale = math.Min(scale, 0.5*l.rates[len(l.rates)-1]/s.task[t])
+		}
+	}
+	for i := range s.Sources {
+		if s.Sources[i].Users > 0 {
+			s.x[i] *= scale
+		}
+	}
+}
+
+// iterate solves all layers once, and returns how much a throughput, a cycle or a share that is turned away has moved.
+func (s *solver) iterate(relax float64) (moved float64, err error) {
+	s.flow(s.x)
+	clear(s.bound)
+	if err := s.below(); err != nil {
+		return 0, err
+	}
+	s.context()
+	x, response, err := s.top()
+	if err != nil {
+		return 0, err
+	}
+	s.inside()
+	s.times()
+	step := func(at *float64, to, scale float64) {
+		if d := math.Abs(to - *at); d > 0 {
+			moved = math.Max(moved, d/math.Max(scale, 1e-300))
+		}
+		*at += relax * (to - *at)
+	}
+	for i := range s.Sources {
+		if src := &s.Sources[i]; src.Users > 0 {
+			step(&s.x[i], x[i], x[i])
+			think := math.Max(0, src.Think+s.response[i].mean-response[i])
+			if math.Abs(think-src.Think) > 1e-9*(src.Think+response[i]) || s.think[i] != src.Think {
+				step(&s.think[i], think, src.Think+response[i])
+			}
+		}
+	}
+	for t := range s.Tasks {
+		step(&s.turned[t], s.refused[t], 1)
+	}
+	return moved, nil
+}
+
+// context fills in the bodies of the sources, and of what nobody waits for.
+func (s *solver) context() {
+	none := func(int) float64 { return 0 }
+	var aside []call
+	for i, calls := range s.source {
+		s.top0[i] = s.bodyOf(calls, none)
+		s.sink(s.top0[i])
+		for _, c := range calls {
+			if c.async {
+				aside = append(aside, call{entry: c.entry, mean: c.mean * s.x[i]})
+			}
+		}
+	}
+	for e, calls := range s.calls {
+		for _, c := range calls {
+			if c.async || c.phase2 && s.limit[s.task0[e]] == 0 {
+				aside = append(aside, call{entry: c.entry, mean: c.mean * s.entry[e]})
+			}
+		}
+	}
+	s.async = s.bodyOf(aside, none)
+	for e, x := range s.entries {
+		if h := s.host[s.task0[e]]; h >= 0 && s.limit[s.task0[e]] == 0 {
+			s.async.host[h] += s.entry[e] * x.Phase2
+		}
+	}
+}
+
+// times fills in how long everything takes.
+func (s *solver) times() {
+	out := make([]span, len(s.entries))
+	for _, t := range s.limited {
+		b, v := s.bodies[t], s.within[t]
+		s.spans(b, v, out)
+		for e, share := range b.share {
+			if share > 0 {
+				s.service[e], s.after[e] = out[e], s.second(e, v, out)
+			}
+		}
+	}
+	for i, b := range s.top0 {
+		s.spans(b, s.views[i], out)
+		s.response[i] = s.sequence(s.source[i], s.x[i], false, s.views[i], out)
+	}
+	s.spans(s.async, s.aside, s.free)
 }
