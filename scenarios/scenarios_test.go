@@ -26,7 +26,7 @@ func TestEveryScenarioOpensWithWhatItShows(t *testing.T) {
 			t.Errorf("%s: it opens with its name and has an `about`", s.Name)
 		}
 	}
-	if want := []string{"aem-figure-6", "autoscale-hpa", "back-pressure", "blackout", "bursty", "c10k", "closed-open", "disk-bound", "flash-crowd-admission", "flash-crowd", "hello", "http-site", "hundred-thousand", "kecho-balance", "load-balance-n", "metastable", "migrate-live", "mm1", "noisy-neighbour", "overload-control", "power-of-two", "real-server", "relay", "replay-log", "resource-managers", "seda-table", "shedding", "soa-order", "software-bottleneck", "three-tier", "two-phase"}; !slices.Equal(names, want) {
+	if want := []string{"aem-figure-6", "autoscale-hpa", "back-pressure", "blackout", "bursty", "c10k", "closed-open", "disk-bound", "flash-crowd-admission", "flash-crowd", "hello", "http-site", "hundred-thousand", "kecho-balance", "load-balance-n", "metastable", "migrate-live", "mm1", "noisy-neighbour", "overload-control", "power-of-two", "real-server", "relay", "replay-log", "resource-managers", "seda-table", "shedding", "soa-order", "software-bottleneck", "static-mix", "three-tier", "two-phase"}; !slices.Equal(names, want) {
 		t.Errorf("shipped: got %v, want %v", names, want)
 	}
 }
