@@ -76,7 +76,7 @@ func TestAxisMistakes(t *testing.T) {
 		"a=1..5 by 2":                  "FROM..TO step S",
 		"a=1..x":                       "is no number",
 		"a=1/s..5 /s":                  "FROM..TO step S",
-		"a=[1..5]/ s":                  "directly behind",
+		"a=[1..5]/ s":                  "unexpected",
 		"a=10ms..1s step 10ms":         "want one unit",
 		"a=1..9 step -1":               "never comes",
 		"a=0..9 times 2":               "never comes",
