@@ -104,7 +104,7 @@ func (b *builder) step(s *rdr.Step, f *frame) *act {
 	case rdr.VerbCall:
 		return b.call(s, f)
 	case rdr.VerbHTTP:
-		b.errs = append(b.errs, b.plan.Place(*s, fmt.Sprintf("http %s asks a real target, whose demands are not in the scenario", s.Name), "measure them: eve fit"))
+		b.real(s)
 		return nil
 	case rdr.VerbMemory:
 		b.memory(s, f)
@@ -309,7 +309,7 @@ func (b *builder) call(s *rdr.Step, f *frame) *act {
 		return nil
 	}
 	if to >= len(b.plan.Services)-len(b.plan.Targets) {
-		b.errs = append(b.errs, b.plan.Place(*s, fmt.Sprintf("call %s asks a real target, whose demands are not in the scenario", s.Name), "measure them: eve fit"))
+		b.real(s)
 		return nil
 	}
 	a := b.act(doCall)
@@ -368,4 +368,11 @@ func diskRate(m *machine.Config) float64 {
 		return 500e6 // as the emulated disk has it
 	}
 	return float64(m.Disk.Rate)
+}
+
+// real refuses a statement that asks a real target, the first of a scenario.
+func (b *builder) real(s *rdr.Step) {
+	if len(b.errs) == 0 {
+		b.errs = append(b.errs, b.plan.Place(*s, fmt.Sprintf("%s asks a real target, whose demands are not in the scenario: it cannot be solved", s.Name), "measure them by eve fit, and solve what that writes"))
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eve-emulation/eve/fase/files"
 	"github.com/eve-emulation/eve/fase/machine"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/service"
@@ -59,12 +60,7 @@ func build(plan *scenario.Plan, o Options) (*builder, error) {
 	b.net.services = plan.Topology.Services
 	b.alike()
 	for _, set := range plan.Files {
-		var m moments
-		for i := range set.Len() {
-			x, p := float64(set.Size(i)), set.Probability(i)
-			m.m1, m.m2, m.m3 = m.m1+p*x, m.m2+p*x*x, m.m3+p*x*x*x
-		}
-		b.files = append(b.files, m)
+		b.files = append(b.files, sizes(set))
 	}
 	for i := range plan.Clients {
 		b.population(i)
@@ -372,4 +368,16 @@ func priorityOf(steps []rdr.Step, inherited float64) float64 {
 		}
 	}
 	return inherited
+}
+
+// sizes are the moments of the sizes of what is asked for, in bytes. Every directory of a set has the same files.
+func sizes(set *files.Set) moments {
+	var m moments
+	sum := 0.0
+	for i := range set.Len() / max(set.Config().Directories, 1) {
+		x, p := float64(set.Size(i)), set.Probability(i)
+		sum += p
+		m.m1, m.m2, m.m3 = m.m1+p*x, m.m2+p*x*x, m.m3+p*x*x*x
+	}
+	return moments{m.m1 / sum, m.m2 / sum, m.m3 / sum, 0}
 }

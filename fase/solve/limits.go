@@ -99,7 +99,7 @@ func (m *Model) boundary(relieved map[string]bool) float64 {
 		} else {
 			high = mid
 		}
-		if high-low < 1e-7*high {
+		if high-low < 1e-5*high {
 			break
 		}
 	}
@@ -111,7 +111,7 @@ func (m *Model) crowded(relieved map[string]bool) (Limit, int) {
 	k, most, f, rate := -1, 0.0, 1.0, 0.0
 	for range 24 {
 		s := newSolver(&m.net, m.scale*f)
-		s.relieved, s.unbounded = relieved, true
+		s.relieved, s.unbounded, s.product = relieved, true, false
 		err := s.solve()
 		k, most, rate = -1, 0, 0
 		for i := range s.at {

@@ -97,7 +97,7 @@ func longest(branches []span) (mean, vari float64) {
 	if len(branches) == 1 || scale == 0 {
 		return branches[0].mean, branches[0].vari
 	}
-	const n = 256
+	const n = 96
 	var first, second float64
 	for i := range n {
 		x := (float64(i) + 0.5) / n
@@ -107,6 +107,9 @@ func longest(branches []span) (mean, vari float64) {
 			if f *= shapes[k].Below(t); f == 0 {
 				break
 			}
+		}
+		if f > 1-1e-13 {
+			break
 		}
 		dt := scale / (1 - x) / (1 - x) / n
 		first += (1 - f) * dt
