@@ -28,6 +28,9 @@ type TestConfig struct {
 	Pass, Fail float64
 	// Whole tells that a pass is given only at the end: the probe confirms. It still fails at once.
 	Whole bool
+	// Clumps is in how many stretches of time apart from each other a bound must be exceeded before a load fails, unless most
+	// requests exceed it: one hiccup of the network or the host is none of the load's. 0: 4. In virtual time there are none: 1.
+	Clumps int
 }
 
 // A Test is one probe: a sequential test of limits. It is looked at when it has become half as long again, and decides as
@@ -65,8 +68,7 @@ type clump struct {
 // apart is how long none exceeds a bound between two clumps, in units of the bound.
 const apart = 4
 
-// leastClumps must be seen before a load fails, unless most requests exceed the bound: one hiccup, of the network or of the
-// host, is none of the load's.
+// leastClumps is the default of TestConfig.Clumps.
 const leastClumps = 4
 
 // firstLook is when a probe is first looked at.
@@ -78,6 +80,9 @@ func NewTest(cfg TestConfig, from dsv.Instant) (*Test, error) {
 		return nil, fmt.Errorf("test: %w: want limits, and at least 1s for a probe", ErrConfig)
 	}
 	cfg.Pass, cfg.Fail = orDefault(cfg.Pass, DefaultPass), orDefault(cfg.Fail, DefaultFail)
+	if cfg.Clumps == 0 {
+		cfg.Clumps = leastClumps
+	}
 	if cfg.Pass >= 0.5 || cfg.Fail >= 0.5 || cfg.Pass < 0 || cfg.Fail < 0 {
 		return nil, fmt.Errorf("test: %w: errors of %g and %g", ErrConfig, cfg.Pass, cfg.Fail)
 	}
@@ -154,7 +159,7 @@ func (t *Test) Look(at dsv.Instant) bool {
 	t.evidence, t.verdict = t.evidence[:0], Pass
 	for i, l := range t.cfg.Limits {
 		e := t.series.judge(l, t.waiting(at, l.Bound), pass, fail)
-		if e.Verdict == Fail && t.clumps[i].n < leastClumps && !(e.Share >= 0.5) {
+		if e.Verdict == Fail && t.clumps[i].n < t.cfg.Clumps && !(e.Share >= 0.5) {
 			e.Verdict = Inconclusive
 		}
 		t.evidence = append(t.evidence, e)

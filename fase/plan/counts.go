@@ -124,7 +124,7 @@ func (s *search) ask(c Counts) (bool, error) {
 
 // enough doubles until the counts suffice; nil: not even the bounds do.
 func (s *search) enough() (Counts, error) {
-	c := slices.Clone(s.From)
+	c := append(Counts{}, s.From...) // not nil, which is none
 	for i := range s.Start {
 		c[i] = min(max(s.Start[i], c[i]), s.To[i])
 	}

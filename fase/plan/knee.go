@@ -52,7 +52,7 @@ func (p *Planner) largest(ctx context.Context, r *Result, s Steps) error {
 	}
 	search, err := find.NewSearch(find.Config{
 		Limits: p.q.Limits, Start: start, Factor: 1.1, Whole: k.Whole && len(p.groups) == 1, Min: start / 50, Max: 50 * start,
-		Probe: min(p.q.Probe, 2*time.Minute), Confirm: min(2*p.q.Probe, 4*time.Minute), Resolve: 0.02,
+		Probe: p.q.Probe, Confirm: 4 * p.q.Probe, Resolve: 0.02,
 	})
 	if err != nil {
 		return err
@@ -71,6 +71,10 @@ func (p *Planner) largest(ctx context.Context, r *Result, s Steps) error {
 		p.say(x)
 	}
 	k.Answer, k.Trials = search.Answer(), search.Trials()
+	k.Holds = k.Answer.Load
+	if r.Shown {
+		k.Holds = math.Max(k.Holds, k.Asked)
+	}
 	return nil
 }
 

@@ -112,6 +112,7 @@ type Knee struct {
 	Answer   find.Answer
 	Trials   []find.Trial
 	Whole    bool    // users, not a rate
+	Holds    float64 // the largest load that a simulation showed to hold, the one that was asked for among them; 0: none
 	Analytic float64 // by the calibrated model
 }
 

@@ -309,7 +309,45 @@ func (p *Planner) bottlenecks(c Counts) (first, second *Bottleneck, assumptions 
 		}
 		return b, nil, nil, nil
 	}
-	return p.limit(a, a.answer.Bottleneck), p.limit(a, a.answer.Second), a.answer.Assumptions, nil
+	first = p.prime(a)
+	second = p.limit(a, a.answer.Second)
+	if first != nil {
+		if t := slices.IndexFunc(p.tiers, func(t Tier) bool { return t.Name == first.Tier }); t >= 0 {
+			if second, err = p.relieved(c, t); err != nil {
+				return nil, nil, nil, err
+			}
+		}
+	}
+	return first, second, a.answer.Assumptions, nil
+}
+
+// lead is by how much, as a share, software has to be full before the hardware below it to be named: any line of workers is full when what
+// they wait for is.
+const lead = 0.05
+
+// prime is the bottleneck of the model; hardware, where software is full hardly before it.
+func (p *Planner) prime(a *analysis) *Bottleneck {
+	first, second := p.limit(a, a.answer.Bottleneck), p.limit(a, a.answer.Second)
+	if first != nil && second != nil && first.Soft && !second.Soft && second.Factor < (1+lead)*first.Factor {
+		return second
+	}
+	return first
+}
+
+// plenty is how many times as many relieve a tier.
+const plenty = 8
+
+// relieved is the bottleneck when there is plenty of one tier.
+func (p *Planner) relieved(c Counts, tier int) (*Bottleneck, error) {
+	d := slices.Clone(c)
+	if d[tier] = min(plenty*c[tier], p.tiers[tier].Most); d[tier] == c[tier] {
+		return nil, nil
+	}
+	a, err := p.analyse(d, 1)
+	if err != nil || a.answer == nil {
+		return nil, err
+	}
+	return p.prime(a), nil
 }
 
 // limit tells a limit of the model by tier; nil: there is none.

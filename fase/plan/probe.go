@@ -39,8 +39,9 @@ type subject struct {
 	issued  int64
 }
 
-// newJudge makes the tests of one probe of a plan. whole has them go on to the end, unless an objective fails.
-func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whole bool) (*judge, error) {
+// newJudge makes the tests of one probe of a plan. whole has them go on to the end, unless an objective fails; clumps is that of
+// find.TestConfig.
+func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whole bool, clumps int) (*judge, error) {
 	j := &judge{limits: limits, from: dsv.At(plan.Warmup)}
 	for i, l := range limits {
 		name := subjectOf(l)
@@ -52,7 +53,7 @@ func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whol
 		j.subjects[at].of = append(j.subjects[at].of, i)
 	}
 	for _, s := range j.subjects {
-		cfg := find.TestConfig{Most: most, Whole: whole}
+		cfg := find.TestConfig{Most: most, Whole: whole, Clumps: clumps}
 		for _, i := range s.of {
 			cfg.Limits = append(cfg.Limits, limits[i])
 			s.meters = append(s.meters, find.NewMeter(find.Goal{Limit: limits[i]}, j.from))
@@ -249,7 +250,7 @@ func (p *Planner) simulate(ctx context.Context, c Counts, factor float64, seed u
 	for i := range plan.Clients {
 		plan.Clients[i].RecordShare = 0 // every request is looked at
 	}
-	j, err := newJudge(plan, p.q.Limits, most, whole)
+	j, err := newJudge(plan, p.q.Limits, most, whole, 1)
 	if err != nil {
 		return x, err
 	}
@@ -275,7 +276,7 @@ func (p *Planner) simulate(ctx context.Context, c Counts, factor float64, seed u
 // Judge tells a run of the scenario at counts, for real or not, as a point: the measurements are those of its folder, or of memory.
 func (p *Planner) Judge(plan *scenario.Plan, h runs.History, c Counts, how How, early bool) (Point, error) {
 	x := Point{How: how, Counts: slices.Clone(c), Factor: 1, Load: p.rate}
-	j, err := newJudge(plan, p.q.Limits, max(plan.Duration-plan.Warmup, time.Second), true)
+	j, err := newJudge(plan, p.q.Limits, max(plan.Duration-plan.Warmup, time.Second), true, clumpsOf(how))
 	if err != nil {
 		return x, err
 	}
@@ -298,6 +299,13 @@ func (p *Planner) Judge(plan *scenario.Plan, h runs.History, c Counts, how How, 
 		return v.Number, nil
 	})
 	return x, err
+}
+
+func clumpsOf(how How) int {
+	if how == Emulated {
+		return 0 // a host has hiccups
+	}
+	return 1
 }
 
 // measured are the utilisations that a run measured.

@@ -302,12 +302,12 @@ func kneeWords(r *plan.Result) []string {
 	}
 	load := func(x float64) string { return number(x) + unit }
 	var out []string
-	if a := k.Answer; a.Load > 0 {
+	if a := k.Answer; k.Holds > 0 {
 		sure := "by a probe"
-		if a.Confirmed {
+		if a.Confirmed && a.Load >= k.Holds {
 			sure = "confirmed by a run of its own"
 		}
-		out = append(out, fmt.Sprintf("knee: the objectives hold up to %s (simulated, %s): headroom %s", load(a.Load), sure, percent(a.Load/k.Asked-1)))
+		out = append(out, fmt.Sprintf("knee: the objectives hold up to %s (simulated, %s): headroom %s", load(k.Holds), sure, percent(k.Holds/k.Asked-1)))
 		if c := a.Crossing; !math.IsNaN(c.Value) {
 			out = append(out, fmt.Sprintf("  the bound is crossed at about %s (95%% interval %s to %s)", load(c.Value), load(c.Low), load(c.High)))
 		}
@@ -374,7 +374,7 @@ func scalingWords(r *plan.Result) []string {
 	case s.Fit == nil:
 		return []string{fmt.Sprintf("scalability of %s: %s", s.Tier, s.Why)}
 	case !s.Fit.Identifiable:
-		return []string{fmt.Sprintf("scalability of %s: %s each; σ %.4f (%.4f to %.4f); κ not identifiable: %s",
+		return []string{fmt.Sprintf("scalability of %s: %s each; σ %.4f (%.4f to %.4f); %s",
 			s.Tier, planRate(s.Fit.Lambda.Value), s.Fit.Sigma.Value, s.Fit.Sigma.Low, s.Fit.Sigma.High, s.Fit.Reason)}
 	}
 	return []string{fmt.Sprintf("scalability of %s: %s each; σ %.4f, κ %.5f (%.5f to %.5f): more than %s do less",

@@ -68,7 +68,7 @@ func responseChart(name string, r *plan.Result) Chart {
 		p.Series = append(p.Series, model, ordered(simulated), ordered(emulated),
 			ChartSeries{Label: "bound", Bound: true, Xs: []float64{from, to}, Ys: []float64{l.Bound, l.Bound}})
 		if k := r.Knee; k != nil && !k.Whole {
-			at := k.Answer.Load
+			at := k.Holds
 			if at == 0 {
 				at = k.Analytic
 			}
