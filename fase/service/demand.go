@@ -12,9 +12,13 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 	switch d.Op {
 	case rdr.OpCPU:
 		x, _ := h.run.Execution(ref)
-		h.visits[x].cpu += d.N
-		h.hw.meters[resCPU].requested.Write(at, float64(d.N)/1e9)
-		h.compute(at, x, ref, d.N)
+		n := d.N
+		if h.visits[x].cpu == 0 {
+			n += h.overhead(x).CPU.Nanoseconds()
+		}
+		h.visits[x].cpu += n
+		h.hw.meters[resCPU].requested.Write(at, float64(n)/1e9)
+		h.compute(at, x, ref, n)
 		h.grants(at)
 	case rdr.OpDiskRead, rdr.OpDiskWrite:
 		h.access(at, ref, rdr.Demand{Op: d.Op, Sync: d.Sync, N: d.N})
@@ -36,6 +40,14 @@ func (h *Host) Demand(at dsv.Instant, ref step.Ref, d *rdr.Demand) {
 		h.reply(at, x, 200, n)
 		h.run.Met(at, ref, rdr.OK)
 	}
+}
+
+// overhead is what an execution takes beside its demands.
+func (h *Host) overhead(x uint32) Overhead {
+	if s := h.visits[x].req.Service; h.cfg.Overhead && s >= 0 {
+		return h.cfg.Services[s].Overhead
+	}
+	return Overhead{}
 }
 
 // access brings an access to the disk. One that finds too many waiting fails.
@@ -196,11 +208,13 @@ func (h *Host) accessed(at dsv.Instant, ref step.Ref, delivered int64) {
 // departures lets every job go on that has left a station.
 func (h *Host) departures(at dsv.Instant) {
 	jobs := h.hw.cpu.Departed()
+	h.departed += uint64(len(jobs))
 	for i, ref := range jobs {
 		h.stayed(at, resCPU, ref, h.hw.cpu.Stays()[i])
 		h.run.Met(at, ref, rdr.OK)
 	}
 	jobs = h.hw.disk.Departed()
+	h.departed += uint64(len(jobs))
 	for i, ref := range jobs {
 		stay := h.hw.disk.Stays()[i]
 		if r := h.lib.find(ref); r != nil {
@@ -222,6 +236,7 @@ func (h *Host) departures(at dsv.Instant) {
 // linkDepartures is departures of the link.
 func (h *Host) linkDepartures(at dsv.Instant) {
 	jobs := h.hw.link.Departed()
+	h.departed += uint64(len(jobs))
 	for i, job := range jobs {
 		stay := h.hw.link.Stays()[i]
 		h.hw.meters[resLink].left(at, stay)

@@ -35,6 +35,7 @@ type Host struct {
 	quick    *Quick   // nil until it is asked for
 	books    []served // by service, and last of requests that name none
 	ledger   *dmm.Var
+	departed uint64
 	spared   int64 // CPU demand that was withdrawn before it was met, ns
 	trouble  trouble
 	settings settings
@@ -185,8 +186,8 @@ func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
 		return
 	}
 	x := h.visit(at, visit{req: *r, tag: tag})
-	if !h.cross.instant() {
-		h.later(h.cross.arrives(at, r.Key, crossRequest), eventArrive, x)
+	if o := h.overhead(x); o.Delay > 0 || !h.cross.instant() {
+		h.later(h.cross.arrives(at, r.Key, crossRequest).Add(o.Delay), eventArrive, x)
 		return
 	}
 	h.admit(at, x)
@@ -298,6 +299,9 @@ func (h *Host) See(at dsv.Instant, view, server int, x float64) {
 
 // Request is what a Call effect carries; nil when the call has ended. Valid until the next input.
 func (h *Host) Request(ref step.Ref) *Request { return h.run.Calls.Request(ref) }
+
+// Events is how many entries of its calendar have come due: those of its agenda, and departures from its resources.
+func (h *Host) Events() uint64 { return h.run.Events + h.departed }
 
 // InFlight is the number of requests that are here, waiting ones included.
 func (h *Host) InFlight() int { return h.run.Running }

@@ -31,6 +31,8 @@ type Runner struct {
 	noMap  []int      // free places in maps
 	// Running is the number of executions; its integral is Load's.
 	Running int
+	// Events is how many entries of the agenda have come due.
+	Events uint64
 	// Passed takes an answer that a partition held up; whoever owns the runner sets it.
 	Passed func(at dsv.Instant, ref step.Ref, a Answer)
 	area   float64 // execution-nanoseconds
@@ -290,6 +292,7 @@ func (r *Runner) Changed(at dsv.Instant, svc int, m Mapping) {
 // Due handles the first event on the agenda, which must be due.
 func (r *Runner) Due() {
 	at, e, _ := r.Agenda.Pop()
+	r.Events++
 	switch e.Kind {
 	case eventMet:
 		r.Met(at, e.Ref, rdr.OK)

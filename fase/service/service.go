@@ -93,6 +93,14 @@ type Config struct {
 	Weights []int   // by server, of replicas that are placed there; what is missing or 0 counts as 1
 	Pool    PoolConfig
 	Health  HealthConfig // when callers leave a replica out
+	// Overhead is what transport and engine take beside the demands of its requests; see HostConfig.Overhead.
+	Overhead Overhead
+}
+
+// Overhead is what a real server takes for each call beside its demands: in virtual time there is nothing that would take it.
+type Overhead struct {
+	Delay time.Duration // from sending the request to the begin of the residence; nobody works meanwhile
+	CPU   time.Duration // of a processor of the server, with the first CPU demand of each execution
 }
 
 // PoolConfig describes the workers that a service has at each of its servers. A request holds one from its start to its end,
@@ -206,6 +214,9 @@ type HostConfig struct {
 	// Workers bounds the executions under way: each holds a worker from its start to its end, its calls included. 0: no bound.
 	Workers int
 	Locks   []string // those that are measured; others work too
+	// Overhead says that those of services apply: in virtual time, where calls from other servers and from clients cross nothing
+	// real.
+	Overhead bool
 	// Named says that callers tell who asks, because some server of the scenario is fair to clients.
 	Named       bool
 	RecordShare float64 // share of requests recorded one by one, chosen by key; 0 means all

@@ -97,6 +97,7 @@ func (s *Sim) build() {
 	var cores []step.Core
 	for _, c := range s.plan.Servers {
 		c.Machine.Run = machine.Hold // demands are met in virtual time, never consumed
+		c.Overhead = true
 		h := service.NewHost(c.HostConfig, s.set.Var)
 		s.hosts = append(s.hosts, h)
 		cores = append(cores, h)
@@ -161,6 +162,19 @@ func (s *Sim) everybody() {
 	for i := range len(s.hosts) + len(s.groups) {
 		s.driver.Touch(i)
 	}
+}
+
+// Events is how many entries of the calendars of servers and client groups have come due so far: arrivals, departures from
+// resources, messages that cross a link, timers. It is called between runs, or from the progress of one.
+func (s *Sim) Events() uint64 {
+	var n uint64
+	for _, h := range s.hosts {
+		n += h.Events()
+	}
+	for _, g := range s.groups {
+		n += g.Events()
+	}
+	return n
 }
 
 // Route implements step.Router.

@@ -392,6 +392,9 @@ func (g *Group) Request(ref step.Ref) *service.Request {
 	return r
 }
 
+// Events is how many entries of its calendar have come due.
+func (g *Group) Events() uint64 { return g.run.Events }
+
 // InFlight is the number of requests issued and not finished.
 func (g *Group) InFlight() int { return g.run.Running }
 

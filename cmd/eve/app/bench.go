@@ -23,7 +23,7 @@ func (a *App) benchCommand() *cobra.Command {
 	}
 	c.AddCommand(a.truthCommand(), a.benchDSVCommand(), a.benchEGSCommand(), a.benchEnginesCommand(), a.benchIdleCommand(), a.benchDiskCommand())
 	c.AddCommand(a.benchRelayCommand(), a.benchAdmissionCommand(), a.benchKEchoCommand(), a.benchLoadCommand())
-	c.AddCommand(a.benchFitCommand(), a.benchPartCommand())
+	c.AddCommand(a.benchFitCommand(), a.benchSimCommand(), a.benchPartCommand())
 	return c
 }
 
