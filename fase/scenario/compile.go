@@ -89,7 +89,7 @@ func (c *compiler) services() {
 		cfg := service.Config{
 			Name: n.name, Size: machine.Bytes(n.v.size.v), FailEmpty: n.v.empty.v == "fail", StopToMove: n.v.move.v == "stopped",
 			Pool:   service.PoolConfig{Threads: n.v.pool.threads.v, Queue: n.v.pool.queue.v},
-			Health: n.v.health.config(),
+			Health: n.v.health.config(), Overhead: service.Overhead{Delay: n.v.overhead.delay.v, CPU: n.v.overhead.cpu.v},
 		}
 		c.balanced(&cfg, &n.v.balance)
 		if len(n.v.on) == 0 && n.node.get("on") != nil {

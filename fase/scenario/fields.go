@@ -63,6 +63,7 @@ type rawService struct {
 	balance  rawBalance
 	weights  []rawServerWeight
 	pool     rawPool
+	overhead rawOverhead
 	empty    spot[string]
 	move     spot[string]
 	health   rawHealth
@@ -214,6 +215,7 @@ func serviceFields(s *rawService) []field {
 		{key: "weights", value: serverWeights(&s.weights), help: "of replicas, by server, where they are not 1: {server_1: 3}"},
 		{key: "pool", value: section(&s.pool.at, "pool", poolFields(&s.pool)), help: "its workers at each of its servers, of which a request holds one from its start to its end, its calls included; without it there is no bound"},
 		{key: "health", value: section(&s.health.at, "health", healthFields(&s.health)), help: "when callers leave out a replica that fails; without it never"},
+		{key: "overhead", value: section(&s.overhead.at, "overhead", overheadFields(&s.overhead)), help: "in `eve sim`: what transport and engine take for each call, which `eve run` has by itself; `eve sim --overhead RUN` measures it; without it nothing"},
 		{key: "requests", value: requests(&s.requests), help: "its operations, for `call SERVICE.NAME`: RDR text, or a list of .rdr files"},
 	}
 }

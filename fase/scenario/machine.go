@@ -44,6 +44,19 @@ func poolFields(p *rawPool) []field {
 	}
 }
 
+// rawOverhead is `overhead:` of a service.
+type rawOverhead struct {
+	at         *node
+	delay, cpu spot[time.Duration]
+}
+
+func overheadFields(o *rawOverhead) []field {
+	return []field{
+		{key: "delay", value: duration(&o.delay, 0, false), def: "0s", help: "from sending a request to its arrival; nobody works meanwhile"},
+		{key: "cpu", value: duration(&o.cpu, 0, false), def: "0s", help: "processor time, with the first `cpu` of each execution"},
+	}
+}
+
 // hardware checks that what is written of a machine fits together.
 func (c *compiler) hardware(s *rawServer) {
 	if s.preempt.v {

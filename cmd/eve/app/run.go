@@ -45,7 +45,7 @@ func (a *App) simCommand() *cobra.Command {
 	var s settings
 	var f findFlags
 	var r repeating
-	var vary, to string
+	var vary, to, overhead string
 	c := &cobra.Command{
 		Use:   "sim SCENARIO",
 		Short: "Run a scenario in virtual time, into the same run folder",
@@ -63,6 +63,12 @@ func (a *App) simCommand() *cobra.Command {
 				return wrong(fmt.Errorf("sim: %w", err))
 			}
 			f.vary, f.json = vary, to
+			if overhead != "" {
+				var err error
+				if s.overrides, err = a.charge(c.Context(), args[0], overhead, s.overrides, s.quiet); err != nil {
+					return err
+				}
+			}
 			if r.asked() {
 				return a.replicate(c.Context(), args[0], s, r, to)
 			}
@@ -75,6 +81,7 @@ func (a *App) simCommand() *cobra.Command {
 	s.flags(c)
 	f.flags(c, "rate, or number of users,", virtualProbe)
 	r.flags(c)
+	c.Flags().StringVar(&overhead, "overhead", "", "what each call takes beside its demands: a `DELAY`, as 200us, or the folder of a run for real, in which it is measured")
 	c.Flags().StringVar(&vary, "vary", "", "--find: the `PATH` of what is varied; default clients.GROUP.rate, or users, of the condition's group")
 	c.Flags().StringVar(&to, "json", "", "--find, --replications, --until: print the result as JSON, or write it to `FILE`: --json, --json=FILE")
 	c.Flags().Lookup("json").NoOptDefVal = "-"
