@@ -191,12 +191,24 @@ func sweepCell(m sweep.Metric, r sweep.Row, i int) string {
 		return fmt.Sprintf("%.0f of %d", math.Round(float64(c.Value)*float64(c.N)), c.N)
 	}
 	if half := float64(c.High-c.Low) / 2; c.HasInterval() && half > 0 {
-		s += " ± " + inUnit(half, m.Unit)
+		s = give(float64(c.Value), half, m.Unit)
 	}
 	if m.Figure == sweep.Busiest && r.Busiest != "" {
 		s = r.Busiest + " " + s
 	}
 	return s
+}
+
+// give writes a value and what may be given or taken, in the unit of the value: "12 ± 1 ms".
+func give(x, half float64, unit string) string {
+	switch {
+	case unit == "s" && x > 0:
+		factor, name := unitFor(x)
+		return number(x*factor) + " ± " + plain(roundTo(half*factor, 2)) + " " + name
+	case unit == "1":
+		return strings.TrimSuffix(percent(x), " %") + " ± " + strings.TrimSuffix(percent(half), " %") + " %"
+	}
+	return inUnit(x, unit) + " ± " + plain(roundTo(half, 2))
 }
 
 // remark says in a few words what to know of a point.

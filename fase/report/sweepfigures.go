@@ -77,10 +77,10 @@ func newSwept(t *sweep.Table) *swept {
 		return nil
 	}
 	s.x = free[0]
-	for _, i := range free {
-		if t.Axes[i].Numeric() {
+	for _, i := range free { // numbers before names, and of these many before few
+		a, best := t.Axes[i], t.Axes[s.x]
+		if a.Numeric() && (!best.Numeric() || len(a.Values) > len(best.Values)) {
 			s.x = i
-			break
 		}
 	}
 	for _, i := range free {
@@ -279,7 +279,7 @@ func (s *swept) pictures(panels []panel, heat bool, of string) []Picture {
 		f.legend = s.legend()
 	}
 	if of != "" {
-		name = fileName(name, of)
+		name = strings.Trim(strings.Join(strings.FieldsFunc(fileName(name, of), func(r rune) bool { return r == '_' }), "_"), "_")
 	}
 	return []Picture{f.picture(name, caption)}
 }
@@ -313,6 +313,7 @@ func (s *swept) along(f *figure, heat bool) {
 	a := s.Axes[s.x]
 	if heat || !a.Numeric() {
 		f.from, f.to = -0.5, float64(len(a.Values))-0.5
+		f.warmup = f.from // there is none
 		for i, v := range a.Values {
 			label := shorten(v.Label(), 14)
 			if len(a.Values) > 12 && i%(len(a.Values)/12+1) != 0 {
@@ -325,11 +326,13 @@ func (s *swept) along(f *figure, heat bool) {
 	low, high := slices.Min(s.xs), slices.Max(s.xs)
 	if low > 0 && high > 30*low {
 		f.xLog, f.from, f.to = true, low/1.15, high*1.15
+		f.warmup = f.from
 		f.xTicks = logTicks(f.from, f.to, plain)
 		return
 	}
 	room := (high - low) * 0.04
 	f.from, f.to = low-room, high+room
+	f.warmup = f.from
 	f.xTicks = linearTicks(low, high, 6, plain)
 }
 

@@ -33,7 +33,7 @@ func (s *swept) heat(p *panel, metric int, combo []int) {
 	p.low, p.high = -0.5, float64(len(a.Values))-0.5
 	p.height = max(p.height, headStrip+20*vg.Length(min(len(a.Values), 16)))
 	for k, v := range a.Values {
-		label := shorten(v.Label(), 14)
+		label := shorten(a.Short()+" "+v.Label(), 18)
 		if n := len(a.Values); n > 16 && k%(n/16+1) != 0 {
 			label = ""
 		}
