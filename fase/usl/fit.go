@@ -122,7 +122,7 @@ func estimate(points []Point) (estimated, error) {
 				break
 			}
 		}
-		if !better || was-sum < 1e-14*was {
+		if !better || was-sum < 1e-10*was {
 			break
 		}
 	}
@@ -221,7 +221,14 @@ func (e *estimated) bootstrap(points []Point, r *rand.Rand) (low, high [4]float6
 		_, residuals[i] = slope(p, t)
 		mean += residuals[i] / float64(len(points))
 	}
-	if e.noise < 1e-9 { // the points are on the law
+	if e.noise < 1e-9 { // the points are on the law, but for rounding
+		most := 0.0
+		for _, p := range points {
+			most = max(most, p.N)
+		}
+		for i, scale := range []float64{1, most, most * most, most * most} {
+			low[i], high[i] = e.theta[i]-1e-6/scale, e.theta[i]+1e-6/scale
+		}
 		return low, high
 	}
 	var pivots [4][]float64
