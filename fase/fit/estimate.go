@@ -59,7 +59,7 @@ func Estimate(rs []*Recording, o Options) (*Fit, error) {
 		if b == nil && err != nil {
 			return nil, err
 		}
-		if b != nil && (err != nil || len(next.x) < next.unknowns()+fewFreedom) {
+		if b != nil && (err != nil || len(next.work) < next.unknowns()+fewFreedom) {
 			break // the one before has to do: blocks of its batches are resampled
 		}
 		b = next
@@ -112,11 +112,13 @@ func (f *Fit) merge(r *Recording) {
 	}
 }
 
-// batches are the rows of the regressions: throughput by class, in 1/s and behind it 1 for the background, and use by resource.
+// batches are the rows of the regressions: throughput by class, in 1/s and behind it 1 for the background, and use by resource. Of
+// what is busy the throughput is that of work, of bytes that of answers.
 type batches struct {
 	f          *Fit
 	seconds    float64
-	x          [][]float64
+	work       [][]float64
+	ended      [][]float64 // likewise, of requests that ended there
 	u          [][]float64 // by resource and row; NaN where it was not measured
 	run        []int       // of each row
 	background bool
@@ -140,9 +142,9 @@ func (f *Fit) cut(rs []*Recording, length time.Duration, o Options) (*batches, e
 			b.row(r, k, skip+i*each, each)
 		}
 	}
-	if p := b.unknowns(); len(b.x) < p+minFreedom {
+	if p := b.unknowns(); len(b.work) < p+minFreedom {
 		return nil, fmt.Errorf("fit: %d batches of %v for %d unknowns: %w; run for longer, or with --batch %v",
-			len(b.x), length, p, ErrTooShort, max(length/4, period).Round(period))
+			len(b.work), length, p, ErrTooShort, max(length/4, period).Round(period))
 	}
 	for k, u := range b.u {
 		n := 0
@@ -167,15 +169,18 @@ func (b *batches) unknowns() int {
 
 // row adds the cells [at, at+each) of a recording.
 func (b *batches) row(r *Recording, run, at, each int) {
-	x := make([]float64, b.unknowns())
-	for c, cells := range r.requests {
-		i := b.f.classes[r.Classes[c].Name]
-		for _, n := range cells[at : at+each] {
-			x[i] += n / b.seconds
+	throughput := func(cells [][]float64) []float64 {
+		x := make([]float64, b.unknowns())
+		for c := range cells {
+			i := b.f.classes[r.Classes[c].Name]
+			for _, n := range cells[c][at : at+each] {
+				x[i] += n / b.seconds
+			}
 		}
-	}
-	if b.background {
-		x[len(x)-1] = 1
+		if b.background {
+			x[len(x)-1] = 1
+		}
+		return x
 	}
 	for k := range b.f.Resources {
 		used := 0.0
@@ -184,7 +189,15 @@ func (b *batches) row(r *Recording, run, at, each int) {
 		}
 		b.u[k] = append(b.u[k], used)
 	}
-	b.x, b.run = append(b.x, x), append(b.run, run)
+	b.work, b.ended, b.run = append(b.work, throughput(r.requests)), append(b.ended, throughput(r.ended)), append(b.run, run)
+}
+
+// x are the throughputs for a resource, by row.
+func (b *batches) x(k int) [][]float64 {
+	if b.f.Resources[k].Kind == Bytes {
+		return b.ended
+	}
+	return b.work
 }
 
 // rate is the use in a second of the cells that were measured, NaN where that is not even half of them.
@@ -204,7 +217,8 @@ func rate(cells []float64, seconds float64) float64 {
 // fit solves the regressions of all resources.
 func (b *batches) fit() {
 	g := stat.NewGram(b.unknowns())
-	for _, u := range b.u {
+	for k, u := range b.u {
+		x := b.x(k)
 		weights := make([]float64, len(u))
 		n, mean := 0.0, 0.0
 		for i, y := range u {
@@ -219,21 +233,21 @@ func (b *batches) fit() {
 			g.Reset()
 			for i, y := range u {
 				if weights[i] > 0 {
-					g.Add(b.x[i], y, weights[i])
+					g.Add(x[i], y, weights[i])
 				}
 			}
 			d = g.NonNegative()
 			for i := range u {
 				if weights[i] > 0 {
-					weights[i] = 1 / max(dot(b.x[i], d)/mean, floor)
+					weights[i] = 1 / max(dot(x[i], d)/mean, floor)
 				}
 			}
 		}
 		left, off := make([]float64, len(u)), make([]float64, len(u))
 		for i, y := range u {
 			if weights[i] > 0 {
-				if x := y - dot(b.x[i], d); math.Abs(x) > rounding*mean {
-					off[i], left[i] = x, math.Sqrt(weights[i])*x
+				if o := y - dot(x[i], d); math.Abs(o) > rounding*mean {
+					off[i], left[i] = o, math.Sqrt(weights[i])*o
 				}
 			}
 		}
@@ -259,8 +273,8 @@ func dot(a, b []float64) float64 {
 
 // describe tells what was fitted, without intervals.
 func (f *Fit) describe(rs []*Recording, b *batches) {
-	f.Batches, f.Seconds = len(b.x), b.seconds
-	f.freedom = float64(len(b.x) - b.unknowns())
+	f.Batches, f.Seconds = len(b.work), b.seconds
+	f.freedom = float64(len(b.work) - b.unknowns())
 	for k, r := range rs {
 		n := 0
 		for _, run := range b.run {
@@ -271,7 +285,7 @@ func (f *Fit) describe(rs []*Recording, b *batches) {
 		f.Runs = append(f.Runs, Span{Name: r.Name, Scenario: r.plan.Name, From: r.From.Sub(0).Seconds(), To: r.To.Sub(0).Seconds(), Batches: n})
 	}
 	g := stat.NewGram(b.unknowns())
-	for _, x := range b.x {
+	for _, x := range b.work {
 		g.Add(x, 0, 1)
 	}
 	c := g.Collinearity()
@@ -334,7 +348,7 @@ func (b *batches) bend(k int, used float64) float64 {
 	p := b.unknowns()
 	g := stat.NewGram(p + 1)
 	most := 0.0
-	for i, x := range b.x {
+	for i, x := range b.x(k) {
 		if w := b.weights[k][i]; w > 0 {
 			fitted := dot(x, b.solutions[k]) / used
 			most = max(most, fitted)
@@ -348,7 +362,7 @@ func (b *batches) bend(k int, used float64) float64 {
 	// The square that the last column explains alone, over the variance that is left: t².
 	left := g.Squares(bent)
 	straight := stat.NewGram(p)
-	for i, x := range b.x {
+	for i, x := range b.x(k) {
 		if w := b.weights[k][i]; w > 0 {
 			straight.Add(x, b.u[k][i], w)
 		}

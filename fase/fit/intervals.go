@@ -10,7 +10,7 @@ import (
 // intervals resamples the batches of each resource and puts an interval around each demand.
 func (b *batches) intervals(o Options) {
 	t := stat.Student(b.f.freedom, o.Confidence)
-	n := float64(len(b.x))
+	n := float64(len(b.work))
 	enlarge := math.Sqrt(n / b.f.freedom)
 	for k := range b.f.Resources {
 		r := &b.f.Resources[k]
@@ -48,8 +48,8 @@ func (b *batches) resample(k int, o Options) [][]float64 {
 		}
 		spans[len(spans)-1][1] = i + 1
 	}
-	g := stat.NewGram(b.unknowns())
-	times := make([]float64, len(b.x))
+	g, x := stat.NewGram(b.unknowns()), b.x(k)
+	times := make([]float64, len(b.work))
 	out := make([][]float64, o.Resamples)
 	for s := range out {
 		clear(times)
@@ -66,7 +66,7 @@ func (b *batches) resample(k int, o Options) [][]float64 {
 		g.Reset()
 		for i, w := range times {
 			if w > 0 && b.weights[k][i] > 0 {
-				g.Add(b.x[i], b.u[k][i], w*b.weights[k][i])
+				g.Add(x[i], b.u[k][i], w*b.weights[k][i])
 			}
 		}
 		out[s] = g.NonNegative()

@@ -24,7 +24,8 @@ type Recording struct {
 
 	plan     *scenario.Plan
 	cell     time.Duration
-	requests [][]float64 // by class and cell
+	requests [][]float64 // by class and cell, of which the work lies there
+	ended    [][]float64 // by class and cell
 	use      [][]float64 // by resource and cell; NaN where it was not measured
 }
 
@@ -218,7 +219,7 @@ func (d *reader) series(names []dsv.Name) (sum, has []float64, err error) {
 }
 
 // class reads the requests of a class. One counts half in the cell where it was sent and half in that where it ended: its work lies
-// between, and a cell that has only a part of it is as often too full as too empty.
+// between, and a cell that has only a part of it is as often too full as too empty. The bytes of its answer come when it ends.
 func (d *reader) class(s source) error {
 	sent, _, err := d.series(s.sent)
 	if err != nil {
@@ -238,7 +239,7 @@ func (d *reader) class(s source) error {
 		sent[i] = (sent[i] + done[i]) / 2
 	}
 	if c.Requests > 0 {
-		d.r.Classes, d.r.requests = append(d.r.Classes, c), append(d.r.requests, sent)
+		d.r.Classes, d.r.requests, d.r.ended = append(d.r.Classes, c), append(d.r.requests, sent), append(d.r.ended, done)
 	}
 	return nil
 }
