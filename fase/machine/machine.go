@@ -93,4 +93,7 @@ type Config struct {
 	Memory Bytes // 0: unlimited
 	Full   Full
 	Link   LinkConfig
+	// Loop says that under Hold the processors are threads of an event loop that wait for the disk as well: each does one thing at
+	// a time, in the order in which it came. The discipline is first come first served then.
+	Loop bool
 }

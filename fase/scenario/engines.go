@@ -16,6 +16,9 @@ func Engines() []string {
 // threaded lists the engines whose requests have threads of their own.
 func threaded() []string { return []string{"threads", "threads-1to1", "pool", "seda", "actors"} }
 
+// Looped says whether an engine's loops wait for the disk themselves: under `run: burn` they do nothing else meanwhile.
+func Looped(engine string) bool { return engine != "amped" && !slices.Contains(threaded(), engine) }
+
 // rawEngine is `engine:`, a name or a mapping.
 type rawEngine struct {
 	kind                             spot[string]

@@ -103,6 +103,8 @@ func newHardware(cfg machine.Config, server string, locks []string, vars Vars) h
 		hw.burnCPU, hw.burnDisk = newBurner(cfg.CPU), machine.NewDeepBurner(cfg.Disk.Depth)
 		hw.cpu, hw.disk = hw.burnCPU, hw.burnDisk
 		hw.diskOps = map[step.Ref]rdr.Demand{}
+	} else if cfg.Loop {
+		hw.cpu, hw.disk = machine.NewLoop(cfg.CPU.Cores, cfg.CPU.Speed)
 	} else {
 		hw.cpu, hw.disk = newProcessors(cfg.CPU), machine.NewQueue(1, 1)
 	}

@@ -96,9 +96,7 @@ func (s *Sim) declare(ctx context.Context) error {
 func (s *Sim) build() {
 	var cores []step.Core
 	for _, c := range s.plan.Servers {
-		c.Machine.Run = machine.Hold // demands are met in virtual time, never consumed
-		c.Overhead = true
-		h := service.NewHost(c.HostConfig, s.set.Var)
+		h := service.NewHost(virtual(c), s.set.Var)
 		s.hosts = append(s.hosts, h)
 		cores = append(cores, h)
 	}
@@ -113,6 +111,19 @@ func (s *Sim) build() {
 	cores = append(cores, s.loop, &clockwork{s}, &marker{s, s.plan.FaultMarks()}, &syncer{s})
 	s.driver = step.NewCalendar(s, cores...)
 	s.driver.Watch(len(cores) - 1) // a count, a change or a threshold makes something due at once
+}
+
+// virtual is the configuration of a server in virtual time. Demands are met, never consumed; what its engine would do with
+// those that it consumes is a matter of the configuration.
+func virtual(c scenario.Server) service.HostConfig {
+	m := &c.Machine
+	m.Loop = m.Run == machine.Burn && m.CPU.Discipline == machine.FCFS && scenario.Looped(c.Engine)
+	m.Run = machine.Hold
+	c.Overhead = true
+	if c.Workers > 0 && c.Admit.Queue == 0 {
+		c.Admit.Queue = c.Queue // of the engine's pool: what comes beyond is refused there
+	}
+	return c.HostConfig
 }
 
 // Run steps the simulation from T0 to the end of its plan. Progress, where not nil, is called about once a virtual
