@@ -13,14 +13,13 @@ import (
 	"github.com/eve-emulation/eve/fase/service"
 	"github.com/eve-emulation/eve/fase/usage"
 	"github.com/eve-emulation/eve/fase/user"
-	"github.com/eve-emulation/eve/rdr"
 )
 
 // measures lists every variable that is written through a manipulator: the standard ones, changed by `measure:`, and
 // those that it adds for modules.
 func (c *compiler) measures() {
 	c.locks()
-	m := standard{plan: c.plan}
+	m := standard{plan: c.plan, adapts: len(c.raw.adapt)+len(c.raw.control) > 0}
 	m.all()
 	list := m.list
 	at := make(map[dsv.Name]int, len(list))
@@ -162,8 +161,9 @@ func (c *compiler) lookup(name dsv.Name) (dsv.Declaration, bool) {
 
 // standard lists the variables that are measured without being named.
 type standard struct {
-	plan *Plan
-	list []Measure
+	plan   *Plan
+	adapts bool // there are rules or controllers
+	list   []Measure
 }
 
 func (s *standard) add(owners []string, manipulator, name, unit, help string) {
@@ -186,11 +186,12 @@ func (s *standard) all() {
 		hosts = append(hosts, s.plan.Servers[i].Name)
 	}
 	emulated := len(s.plan.Services) - len(s.plan.Targets)
+	called := s.called()
 	for i := range s.plan.Services {
-		s.service(s.plan.Services[i].Name, i < emulated, s.callers(i, groups, hosts), hosts)
+		s.service(s.plan.Services[i].Name, i < emulated, s.callers(i, called, groups, hosts), hosts)
 	}
-	for _, h := range hosts {
-		s.server(h, s.plan.Services[:emulated])
+	for i, h := range hosts {
+		s.server(i, h, s.plan.Services[:emulated])
 	}
 	for _, process := range s.plan.Processes() {
 		s.used(process, process+".process", time.Second)
@@ -200,17 +201,40 @@ func (s *standard) all() {
 	}
 }
 
+// called tells, by client group, which services its requests name.
+func (s *standard) called() []map[string]bool {
+	called := make([]map[string]bool, len(s.plan.Clients))
+	for k := range s.plan.Clients {
+		called[k] = map[string]bool{}
+		for _, b := range s.plan.Clients[k].Requests() {
+			for _, name := range b.Services() {
+				called[k][name] = true
+			}
+		}
+	}
+	return called
+}
+
 // callers lists who may call a service: the groups whose requests name it, and every server, as an action may bring any
 // service there.
-func (s *standard) callers(i int, groups, hosts []string) []string {
+func (s *standard) callers(i int, called []map[string]bool, groups, hosts []string) []string {
 	var out []string
 	for k, g := range groups {
-		calls := func(b *rdr.Block) bool { return slices.Contains(b.Services(), s.plan.Services[i].Name) }
-		if slices.ContainsFunc(s.plan.Clients[k].Requests(), calls) {
+		if called[k][s.plan.Services[i].Name] {
 			out = append(out, g)
 		}
 	}
 	return append(out, hosts...)
+}
+
+// acknowledged is how many pairs of a server and a service have variables by which steps of actions are acknowledged, whether there is
+// an action or not.
+const acknowledged = 10_000
+
+// acknowledges reports whether a server may have to acknowledge a step of an action on a service: in a scenario of very many where
+// nothing adapts, those do that may hold it.
+func (s *standard) acknowledges(server int, v *service.Config) bool {
+	return s.adapts || len(s.plan.Servers)*len(s.plan.Services) <= acknowledged || slices.Contains(v.Places(), server)
 }
 
 func (s *standard) group(c *user.Config, own []string) {
@@ -266,7 +290,7 @@ func (s *standard) service(name string, emulated bool, callers, hosts []string) 
 	}
 }
 
-func (s *standard) server(x string, services []service.Config) {
+func (s *standard) server(i int, x string, services []service.Config) {
 	own := []string{x}
 	for _, r := range service.Resources() {
 		n := x + "." + r
@@ -290,7 +314,11 @@ func (s *standard) server(x string, services []service.Config) {
 	s.add(own, "mean", x+".in_flight", "1", "requests at the server, weighted by time")
 	s.add(own, "records", string(service.LedgerName(x)), "", "what it counted of requests and of its own calls, written when the run has ended: JSON")
 	s.add(own, "histogram", x+".lag", "s", "how late the server's loop stepped")
-	for _, v := range services {
+	for k := range services {
+		v := &services[k]
+		if !s.acknowledges(i, v) {
+			continue
+		}
 		for _, ack := range []struct {
 			name dsv.Name
 			help string
