@@ -68,7 +68,7 @@ var layout = []struct {
 	{"fase/sweep", []string{"dmm/expr", "fase/stat", "fase/runs", "fase/scenario"}},
 	{"fase/judge", []string{"dsv", "dmm", "dmm/expr", "rdr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/sim", "fase/campaign"}},
 	{"fase/replay", []string{"dsv", "fase/adapt", "fase/user", "fase/scenario", "fase/runs", "fase/sim", "fase/campaign", "fase/judge"}},
-	{"fase/report", []string{"fase/plan", "fase/find", "fase/replay", "dsv", "dmm", "fase/stat", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/judge", "fase/campaign", "fase/sweep", "fase/usage"}},
+	{"fase/report", []string{"fase/solve", "fase/plan", "fase/find", "fase/replay", "dsv", "dmm", "fase/stat", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/judge", "fase/campaign", "fase/sweep", "fase/usage"}},
 	{"fase/fit", []string{"dsv", "dmm", "rdr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
 	{"fase/usage", []string{"dsv", "dmm", "internal/mono"}},
 	{"fase/burn", []string{"internal/..."}},

@@ -29,7 +29,24 @@ func (m *Model) limit(relieved map[string]bool) (Limit, int) {
 	if k < 0 {
 		return none, -1
 	}
+	if hard, most := m.below(s, relieved); m.net.stations[k].kind != Hardware && most > nearlyFull {
+		k, f = hard, f/most // it is held for so long because what is below it is full
+	}
 	return m.limitAt(k, f, f*m.offered()), k
+}
+
+// nearlyFull is the utilisation of hardware from which on workers and locks that are full are so because of it.
+const nearlyFull = 0.9
+
+// below is the busiest hardware, and how busy it is.
+func (m *Model) below(s *solver, relieved map[string]bool) (k int, most float64) {
+	k = -1
+	for i := range s.at {
+		if st := &m.net.stations[i]; st.kind == Hardware && !relieved[st.tier] && s.at[i].offered > most {
+			k, most = i, s.at[i].offered
+		}
+	}
+	return k, most
 }
 
 // limitAt is a limit by its station.
@@ -109,10 +126,12 @@ func (m *Model) boundary(relieved map[string]bool) float64 {
 // crowded finds what is full first when the users of closed groups, and the rates beside them, grow.
 func (m *Model) crowded(relieved map[string]bool) (Limit, int) {
 	k, most, f, rate := -1, 0.0, 1.0, 0.0
+	var last *solver
 	for range 24 {
 		s := newSolver(&m.net, m.scale*f)
 		s.relieved, s.unbounded, s.product = relieved, true, false
 		err := s.solve()
+		last = s
 		k, most, rate = -1, 0, 0
 		for i := range s.at {
 			if st := &m.net.stations[i]; !relieved[st.tier] && s.at[i].offered > most {
@@ -129,6 +148,9 @@ func (m *Model) crowded(relieved map[string]bool) (Limit, int) {
 	}
 	if k < 0 || most < full/2 {
 		return Limit{Factor: math.Inf(1), Rate: math.Inf(1)}, -1
+	}
+	if hard, busy := m.below(last, relieved); m.net.stations[k].kind != Hardware && busy > nearlyFull {
+		k, most = hard, busy
 	}
 	return m.limitAt(k, m.knee(k), rate/most), k
 }

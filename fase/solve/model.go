@@ -245,13 +245,16 @@ func (m *Model) resources(s *solver, k int) []Resource {
 		r.Rate += f.rate
 		r.Service += f.b1
 	}
+	if wait < 1e-9*r.Service { // what is left of rounding
+		wait = 0
+	}
 	if r.Rate > 0 {
 		r.Queue = (wait + r.Service) * (1 - at.turned)
 		r.Wait, r.Service = wait/r.Rate, r.Service/r.Rate
 		r.Rate *= 1 - at.turned
 	}
 	for g := range r.Demand {
-		r.Demand[g] = m.demand(s, k, g)
+		r.Demand[g] = m.demand(s, k, g) / float64(len(st.names))
 	}
 	out := make([]Resource, 0, len(st.names))
 	for _, name := range st.names {

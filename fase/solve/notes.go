@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/admit"
@@ -156,14 +157,23 @@ func (b *builder) laws() {
 	for _, e := range b.net.entries {
 		visit(e.root)
 	}
+	var tiers []string
+	first := ""
 	for k := range b.net.stations {
 		st := &b.net.stations[k]
-		if st.kind != Hardware || st.order != fcfs || seen[k] == nil || !odd[k] && len(seen[k]) == 1 {
+		if st.kind != Hardware || st.order != fcfs || seen[k] == nil || !odd[k] && len(seen[k]) == 1 || b.alone(k) {
 			continue
 		}
-		if !b.alone(k) {
-			b.notes.add(st.where, st.tier+": arrivals are taken for Poisson ones, though what feeds it, or follows it, is no product form", Approximated, "5 % of the wait; 10 % with several servers or users who wait for answers")
+		if tiers = append(tiers, st.tier); first == "" {
+			first = st.where
 		}
+	}
+	if len(tiers) > 0 {
+		if len(tiers) > 6 {
+			tiers = append(tiers[:5], fmt.Sprintf("%d more", len(tiers)-5))
+		}
+		b.notes.add(first, "arrivals are taken for Poisson ones at "+strings.Join(tiers, ", ")+", though what feeds them, or follows them, is no product form", Approximated,
+			"5 % of the wait; 10 % with several servers, or users who wait for answers")
 	}
 }
 

@@ -125,7 +125,7 @@ type Resource struct {
 	Service     float64 // mean service, or holding, of one visit, s
 	Rate        float64 // visits per second
 	Queue       float64 // mean number present, waiting and in service
-	// Demand is the mean service of one request, all its visits together, by group, s.
+	// Demand is the mean service of one request here, all its visits together, by group, s; of several that are alike, each has its share.
 	Demand []float64
 }
 
@@ -147,8 +147,8 @@ type Bounds struct {
 
 // An Assumption is something that the analysis takes for granted, and where the scenario says otherwise.
 type Assumption struct {
-	Where  string // file:line:column; empty for what holds all over
-	What   string // the subject
-	How    Quality
-	Expect string // by how much it is expected to be wrong, in words
+	Where  string  `json:"where"` // file:line:column
+	What   string  `json:"what"`  // the subject
+	How    Quality `json:"how"`
+	Expect string  `json:"expect"` // by how much it is expected to be wrong, in words
 }

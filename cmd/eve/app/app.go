@@ -153,7 +153,7 @@ func (a *App) root() *cobra.Command {
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"run", "Run a scenario:", []*cobra.Command{a.runCommand(), a.simCommand(), a.planCommand(), a.sweepCommand(), a.checkCommand(), a.varsCommand()}},
+		{"run", "Run a scenario:", []*cobra.Command{a.runCommand(), a.simCommand(), a.solveCommand(), a.planCommand(), a.sweepCommand(), a.checkCommand(), a.varsCommand()}},
 		{"live", "Look at a live run, and steer it:", []*cobra.Command{a.watchCommand(), a.setCommand()}},
 		{"write", "Write one:", []*cobra.Command{a.initCommand(), a.importCommand(), a.scenariosCommand(), a.fmtCommand(), a.schemaCommand()}},
 		{"look", "Look at runs:", []*cobra.Command{a.runsCommand(), a.reportCommand(), a.compareCommand(), a.replayCommand(), a.fitCommand(), a.exportCommand()}},
