@@ -209,6 +209,9 @@ func (o *Outcome) Holds() bool {
 	return len(o.Evidence) > 0
 }
 
+// Verdict is that of the last look.
+func (t *Test) Verdict() Verdict { return t.verdict }
+
 // Outcome returns what the probe found so far.
 func (t *Test) Outcome() Outcome {
 	n, failed := t.series.Count()

@@ -28,6 +28,7 @@ func (p *Planner) largest(ctx context.Context, r *Result, s Steps) error {
 		return err
 	}
 	k := &Knee{Asked: p.rate, Analytic: guess * p.rate}
+	k.Answer.Crossing.Value = math.NaN()
 	scale := p.rate
 	if k.Path = p.groups[0].path; len(p.groups) > 1 {
 		k.Path = "the load of all groups, in step"
@@ -50,6 +51,8 @@ func (p *Planner) largest(ctx context.Context, r *Result, s Steps) error {
 	if k.Whole {
 		start = math.Max(1, math.Round(start))
 	}
+	k.Answer.Failed = math.Inf(1)
+	defer k.settle(r.Shown)
 	search, err := find.NewSearch(find.Config{
 		Limits: p.q.Limits, Start: start, Factor: 1.1, Whole: k.Whole && len(p.groups) == 1, Min: start / 50, Max: 50 * start,
 		Probe: p.q.Probe, Confirm: 4 * p.q.Probe, Resolve: 0.02,
@@ -64,18 +67,24 @@ func (p *Planner) largest(ctx context.Context, r *Result, s Steps) error {
 		}
 		x, o, err := p.probe(ctx, c, probe, scale)
 		if err != nil {
-			k.Answer, k.Trials = search.Answer(), search.Trials()
 			return err
+		}
+		if s.Left() <= 0 && o.Verdict == find.Inconclusive {
+			continue // it was cut short, and tells nothing
 		}
 		search.Tell(o, "")
 		p.say(x)
-	}
-	k.Answer, k.Trials = search.Answer(), search.Trials()
-	k.Holds = k.Answer.Load
-	if r.Shown {
-		k.Holds = math.Max(k.Holds, k.Asked)
+		k.Answer, k.Trials = search.Answer(), search.Trials()
 	}
 	return nil
+}
+
+// settle says which load is known to hold; shown: the one that was asked for is.
+func (k *Knee) settle(shown bool) {
+	k.Holds = k.Answer.Load
+	if shown {
+		k.Holds = math.Max(k.Holds, k.Asked)
+	}
 }
 
 // probe simulates a load for a search. Of objectives on several groups or services the outcome is that of the one that is worst off.

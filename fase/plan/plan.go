@@ -133,6 +133,7 @@ type Result struct {
 	Answer  *Point   // simulated at Counts
 	Solve   *Point   // analytic at Counts
 	Emulate *Point   // emulated at Counts
+	Twin    *Point   // the simulation of the very same arrivals and demands as Emulate
 	Less    []Point  // one less at the tier LessTier: solved, simulated, emulated
 	// LessTier is the tier of the bottleneck, one of which is taken away in Less; -1: nothing can be.
 	LessTier int
@@ -145,7 +146,7 @@ type Result struct {
 	// Unreachable says why no counts hold, with the bound that proves it; empty otherwise.
 	Unreachable string
 	Assumptions []solve.Assumption // of the analytic model at Counts
-	Ratios      []float64          // by objective: simulated by analytic at Counts; NaN: unknown
+	Ratios      []float64          // by objective: what the model is multiplied with to be within the intervals of simulations; 1: it is
 	Exact       bool               // the search over counts looked at all that could be cheaper
 	Left        []string           // what there was no time for
 }

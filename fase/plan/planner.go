@@ -33,6 +33,7 @@ type Planner struct {
 	ratios []float64 // by objective: simulated by analytic
 	tested []Point   // simulated at the load that was asked for
 	say    func(Point)
+	left   func() time.Duration // of the budget
 }
 
 // A load is what one group asks for.
@@ -70,7 +71,7 @@ func New(q Question) (*Planner, error) {
 	}
 	p := &Planner{
 		q: q, plan: plan, warmup: plan.Warmup, seed: plan.Seed, costed: Costed(plan), solved: map[cacheKey]*analysis{},
-		ratios: make([]float64, len(q.Limits)), say: func(Point) {},
+		ratios: make([]float64, len(q.Limits)), say: func(Point) {}, left: func() time.Duration { return math.MaxInt64 },
 	}
 	p.q.Limits = slices.Clone(q.Limits)
 	if err := p.subjects(); err != nil {
@@ -261,6 +262,9 @@ func (p *Planner) spare(ctx context.Context, start Counts) (Least, error) {
 			if p.tiers[i].pool {
 				continue // workers do not fail one by one
 			}
+			if c[i] < 2 {
+				return false, nil
+			}
 			ok, err := p.suffices(c.With(i, -1), 1, 1)
 			if !ok || err != nil {
 				return false, err
@@ -276,19 +280,22 @@ func (p *Planner) try(ctx context.Context, c Counts) (Point, error) {
 	if err != nil {
 		return x, err
 	}
-	p.tested = append(p.tested, x)
 	p.say(x)
+	if x.Verdict != find.Inconclusive || p.left() > 0 { // what was cut short tells nothing
+		p.tested = append(p.tested, x)
+	}
 	return x, nil
 }
 
-// calibrate takes the ratio of a simulation to the model, where both have a figure.
+// calibrate takes the ratio of a simulation to the model, where the model's figure is not in the simulation's interval: that of the end of the
+// interval that is nearer, for a probe that has decided early is rough.
 func (p *Planner) calibrate(x Point) error {
 	a, err := p.analyse(x.Counts, 1)
 	if err != nil || a.unstable != nil {
 		return err
 	}
 	for i, v := range x.Values {
-		if r := v.Value / a.values[i]; r > 0 && !math.IsInf(r, 1) && !math.IsNaN(r) {
+		if r := min(max(a.values[i], v.Low), v.High) / a.values[i]; r > 0 && !math.IsInf(r, 1) {
 			p.ratios[i] = r
 		}
 	}
@@ -334,12 +341,18 @@ func (p *Planner) prime(a *analysis) *Bottleneck {
 	return first
 }
 
-// plenty is how many times as many relieve a tier.
-const plenty = 8
+// So many times as many relieve a tier.
+const (
+	plentyServers = 8
+	plentyWorkers = 256
+)
 
 // relieved is the bottleneck when there is plenty of one tier.
 func (p *Planner) relieved(c Counts, tier int) (*Bottleneck, error) {
-	d := slices.Clone(c)
+	d, plenty := slices.Clone(c), plentyServers
+	if p.tiers[tier].pool {
+		plenty = plentyWorkers
+	}
 	if d[tier] = min(plenty*c[tier], p.tiers[tier].Most); d[tier] == c[tier] {
 		return nil, nil
 	}

@@ -39,9 +39,8 @@ type subject struct {
 	issued  int64
 }
 
-// newJudge makes the tests of one probe of a plan. whole has them go on to the end, unless an objective fails; clumps is that of
-// find.TestConfig.
-func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whole bool, clumps int) (*judge, error) {
+// newJudge makes the tests of one probe of a plan. whole has them go on to the end, unless an objective fails.
+func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whole bool) (*judge, error) {
 	j := &judge{limits: limits, from: dsv.At(plan.Warmup)}
 	for i, l := range limits {
 		name := subjectOf(l)
@@ -53,7 +52,7 @@ func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whol
 		j.subjects[at].of = append(j.subjects[at].of, i)
 	}
 	for _, s := range j.subjects {
-		cfg := find.TestConfig{Most: most, Whole: whole, Clumps: clumps}
+		cfg := find.TestConfig{Most: most, Whole: whole, Clumps: 1}
 		for _, i := range s.of {
 			cfg.Limits = append(cfg.Limits, limits[i])
 			s.meters = append(s.meters, find.NewMeter(find.Goal{Limit: limits[i]}, j.from))
@@ -89,11 +88,11 @@ func (j *judge) see(deltas []dsv.Delta) bool {
 func (j *judge) look(at dsv.Instant) bool {
 	open := false
 	for _, s := range j.subjects {
-		over := s.test.Look(at)
-		if o := s.test.Outcome(); over && o.Verdict == find.Fail {
+		if !s.test.Look(at) {
+			open = true
+		} else if s.test.Verdict() == find.Fail {
 			return false
 		}
-		open = open || !over
 	}
 	return open
 }
@@ -250,12 +249,12 @@ func (p *Planner) simulate(ctx context.Context, c Counts, factor float64, seed u
 	for i := range plan.Clients {
 		plan.Clients[i].RecordShare = 0 // every request is looked at
 	}
-	j, err := newJudge(plan, p.q.Limits, most, whole, 1)
+	j, err := newJudge(plan, p.q.Limits, most, whole)
 	if err != nil {
 		return x, err
 	}
 	r, err := campaign.Simulate(ctx, plan, campaign.Options{
-		Hooks: campaign.Hooks{Deltas: j.see}, NoSummary: true,
+		Hooks: campaign.Hooks{Deltas: j.see, Live: func(dsv.Instant) bool { return p.left() > 0 }}, NoSummary: true,
 		Keep: func(n dsv.Name) bool { return strings.HasSuffix(string(n), ".utilisation") },
 	})
 	if err != nil {
@@ -276,7 +275,7 @@ func (p *Planner) simulate(ctx context.Context, c Counts, factor float64, seed u
 // Judge tells a run of the scenario at counts, for real or not, as a point: the measurements are those of its folder, or of memory.
 func (p *Planner) Judge(plan *scenario.Plan, h runs.History, c Counts, how How, early bool) (Point, error) {
 	x := Point{How: how, Counts: slices.Clone(c), Factor: 1, Load: p.rate}
-	j, err := newJudge(plan, p.q.Limits, max(plan.Duration-plan.Warmup, time.Second), true, clumpsOf(how))
+	j, err := newJudge(plan, p.q.Limits, max(plan.Duration-plan.Warmup, time.Second), true)
 	if err != nil {
 		return x, err
 	}
@@ -299,13 +298,6 @@ func (p *Planner) Judge(plan *scenario.Plan, h runs.History, c Counts, how How, 
 		return v.Number, nil
 	})
 	return x, err
-}
-
-func clumpsOf(how How) int {
-	if how == Emulated {
-		return 0 // a host has hiccups
-	}
-	return 1
 }
 
 // measured are the utilisations that a run measured.

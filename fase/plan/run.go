@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/eve-emulation/eve/fase/campaign"
 	"github.com/eve-emulation/eve/fase/find"
 	"github.com/eve-emulation/eve/fase/stat"
 )
@@ -38,13 +39,14 @@ func (p *Planner) Run(ctx context.Context, s Steps) (*Result, error) {
 	if s.Left == nil {
 		s.Left = func() time.Duration { return math.MaxInt64 }
 	}
+	p.left = s.Left
 	r := &Result{Tiers: p.tiers, Limits: p.q.Limits, LessTier: -1, Error: p.q.Error, Costed: p.costed}
 	p.say = func(x Point) {
 		r.Points = append(r.Points, x)
 		s.Say(Step{Point: &x})
 	}
 	for _, step := range []func(context.Context, *Result, Steps) error{
-		p.reach, p.search, p.about, p.lesser, p.intervals, p.emulation, p.largest, p.scaling, p.curves,
+		p.reach, p.search, p.about, p.lesser, p.intervals, p.emulation, p.scaling, p.curves, p.largest,
 	} {
 		if err := step(ctx, r, s); err != nil {
 			if ctx.Err() != nil {
@@ -230,10 +232,7 @@ func (p *Planner) about(_ context.Context, r *Result, _ Steps) error {
 	}
 	r.Ratios = make([]float64, len(p.q.Limits))
 	for i := range r.Ratios {
-		r.Ratios[i] = math.NaN()
-		if r.Answer != nil {
-			r.Ratios[i] = r.Answer.Values[i].Value / x.Values[i].Value
-		}
+		r.Ratios[i] = p.ratio(i)
 	}
 	plan, err := p.load(c)
 	if err != nil {
@@ -333,6 +332,9 @@ func (p *Planner) emulation(ctx context.Context, r *Result, s Steps) error {
 	}
 	r.Emulate = x
 	p.say(*x)
+	if r.Twin, err = p.twin(ctx, c); err != nil {
+		return err
+	}
 	if r.LessTier < 0 {
 		return nil
 	}
@@ -343,6 +345,20 @@ func (p *Planner) emulation(ctx context.Context, r *Result, s Steps) error {
 	r.Less = append(r.Less, *x)
 	p.say(*x)
 	return nil
+}
+
+// twin simulates what is run for real: the same seed has the same arrivals and demands.
+func (p *Planner) twin(ctx context.Context, c Counts) (*Point, error) {
+	plan, err := p.load(c)
+	if err != nil {
+		return nil, err
+	}
+	r, err := campaign.Simulate(ctx, plan, campaign.Options{NoSummary: true})
+	if err != nil {
+		return nil, err
+	}
+	x, err := p.Judge(plan, r.History, c, Simulated, false)
+	return &x, err
 }
 
 // Spell writes counts with the names of their tiers.

@@ -350,8 +350,8 @@ func lessWords(r *plan.Result) []string {
 func differenceWords(r *plan.Result) []string {
 	var out []string
 	for i, l := range r.Limits {
-		if i < len(r.Ratios) && math.Abs(r.Ratios[i]-1) > 0.1 {
-			out = append(out, fmt.Sprintf("%s: the simulation has %.2f times what the model has; the search used the simulation's", l.Name(), r.Ratios[i]))
+		if i < len(r.Ratios) && r.Ratios[i] != 1 {
+			out = append(out, fmt.Sprintf("%s: the simulations have about %.2f times what the model has, and the search took that into account", l.Name(), r.Ratios[i]))
 		}
 		if r.Answer == nil || r.Emulate == nil || l.Metric == find.Errors {
 			continue
@@ -359,6 +359,10 @@ func differenceWords(r *plan.Result) []string {
 		a, e := r.Answer.Values[i], r.Emulate.Values[i]
 		if apart(a, e) {
 			out = append(out, fmt.Sprintf("%s: emulation and simulation differ by more than their intervals: %s and %s", l.Name(), inMetric(l, e.Value), inMetric(l, a.Value)))
+		}
+		if r.Twin != nil {
+			t := r.Twin.Values[i].Value
+			out = append(out, fmt.Sprintf("%s of the very arrivals that were emulated: %s emulated, %s simulated (%+.1f %%)", l.Name(), inMetric(l, e.Value), inMetric(l, t), 100*(e.Value/t-1)))
 		}
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 
 // applyOverrides puts what Options set into the tree, and returns the top-level keys that it changed.
 func applyOverrides(root *node, o Options, f *faults) map[string]bool {
-	changed := map[string]bool{}
+	changed, top := map[string]bool{}, topKeys()
 	for _, set := range o.sets() {
 		path, text, ok := strings.Cut(set, "=")
 		src := newSource("--set "+clip(set), []byte(set))
@@ -25,8 +25,8 @@ func applyOverrides(root *node, o Options, f *faults) map[string]bool {
 		if value == nil {
 			continue
 		}
-		for _, path := range long(root, path) {
-			if !known(root, path, at, f) {
+		for _, path := range long(root, path, top) {
+			if !known(root, path, top, at, f) {
 				continue
 			}
 			keys := strings.Split(path, ".")

@@ -55,10 +55,10 @@ func topKeys() []string {
 	return keys
 }
 
-// long returns the paths that the path of an override stands for: those of a short name, or itself.
-func long(root *node, path string) []string {
+// long returns the paths that the path of an override stands for: those of a short name, or itself. keys are the topKeys.
+func long(root *node, path string, keys []string) []string {
 	s := root.get("set")
-	if s == nil || strings.Contains(path, ".") || slices.Contains(topKeys(), path) {
+	if s == nil || strings.Contains(path, ".") || slices.Contains(keys, path) {
 		return []string{path}
 	}
 	n := s.get(path)
@@ -79,9 +79,8 @@ func long(root *node, path string) []string {
 }
 
 // known tells a mistake where an override is of a key that a scenario does not have, and of no short name.
-func known(root *node, path string, at *node, f *faults) bool {
+func known(root *node, path string, keys []string, at *node, f *faults) bool {
 	top, _, _ := strings.Cut(path, ".")
-	keys := topKeys()
 	if slices.Contains(keys, top) {
 		return true
 	}

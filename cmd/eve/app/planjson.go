@@ -22,6 +22,7 @@ type jsonPlan struct {
 	Solve       *jsonPoint         `json:"solve"`
 	Simulate    *jsonPoint         `json:"simulate"`
 	Emulate     *jsonPoint         `json:"emulate"`
+	Twin        *jsonPoint         `json:"simulate_same_arrivals"`
 	LessTier    string             `json:"one_less_of,omitempty"`
 	Less        []jsonPoint        `json:"one_less"`
 	Knee        *jsonKnee          `json:"knee"`
@@ -99,7 +100,7 @@ func planJSON(name, load string, r *plan.Result, interrupted bool) jsonPlan {
 	j := jsonPlan{
 		Scenario: name, Load: load, Shown: r.Shown, Exact: r.Exact, Error: runs.Number(r.Error), Unreachable: r.Unreachable,
 		Assumptions: r.Assumptions, Left: r.Left, Interrupted: interrupted, Tiers: []jsonTier{}, Less: []jsonPoint{}, Points: []jsonPoint{},
-		Bottleneck: bottleneckJSON(r.First), Second: bottleneckJSON(r.Second), Solve: pointJSON(r.Solve), Simulate: pointJSON(r.Answer), Emulate: pointJSON(r.Emulate),
+		Bottleneck: bottleneckJSON(r.First), Second: bottleneckJSON(r.Second), Solve: pointJSON(r.Solve), Simulate: pointJSON(r.Answer), Emulate: pointJSON(r.Emulate), Twin: pointJSON(r.Twin),
 		Growth: []jsonGrowth{},
 	}
 	for _, l := range r.Limits {
