@@ -62,7 +62,7 @@ var layout = []struct {
 	{"fase/scenario", []string{"dsv", "dmm", "dmm/expr", "dmm/recipe", "dmm/wasm", "rdr", "fase/step", "fase/machine", "fase/admit", "fase/service", "fase/user", "fase/session", "fase/adapt", "fase/files", "fase/trace", "fase/usage"}},
 	{"fase/runs", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/stat", "fase/machine", "fase/service", "fase/user", "fase/session", "fase/adapt", "fase/scenario", "fase/usage"}},
 	{"fase/runs/runstest", []string{"dsv", "dsv/dsvbolt", "dmm", "dmm/expr", "rdr", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs"}},
-	{"fase/sim", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/files"}},
+	{"fase/sim", []string{"dsv", "dmm", "rdr", "fase/step", "fase/machine", "fase/admit", "fase/service", "fase/user", "fase/adapt", "fase/scenario", "fase/runs", "fase/files"}},
 	{"fase/campaign", []string{"dsv", "dmm", "dmm/expr", "fase/stat", "fase/service", "fase/user", "fase/scenario", "fase/runs", "fase/sim"}},
 	{"fase/plan", []string{"dsv", "dmm", "fase/stat", "fase/find", "fase/service", "fase/user", "fase/scenario", "fase/runs", "fase/campaign", "fase/solve", "fase/usl"}},
 	{"fase/sweep", []string{"dmm/expr", "fase/stat", "fase/runs", "fase/scenario"}},

@@ -249,7 +249,11 @@ func (s *Sim) answer(e step.Effect) {
 	if f.core < len(s.hosts) {
 		s.hosts[f.core].Answer(e.At, f.ref, a)
 	} else {
-		s.groups[f.core-len(s.hosts)].Answer(e.At, f.ref, a)
+		i := f.core - len(s.hosts)
+		if most := s.plan.Clients[i].Connections.MaxBody; most > 0 && a.Bytes > most {
+			a = service.Answer{Cause: service.Oversized, Bytes: most} // it is cut off
+		}
+		s.groups[i].Answer(e.At, f.ref, a)
 	}
 }
 

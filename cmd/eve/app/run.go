@@ -97,6 +97,9 @@ func (a *App) execute(ctx context.Context, arg string, s settings, kind runs.Kin
 	for _, w := range plan.Warnings {
 		fmt.Fprintln(a.err, "warning:", w.Error())
 	}
+	if kind == runs.Virtual {
+		a.notes(plan)
+	}
 	out := a.out
 	if s.quiet {
 		out = discard{}

@@ -67,6 +67,7 @@ func (a *App) replicate(ctx context.Context, arg string, s settings, r repeating
 	for _, w := range plan.Warnings {
 		fmt.Fprintln(a.err, "warning:", w.Error())
 	}
+	a.notes(plan)
 	study := campaign.Study{Seed: plan.Seed, Count: r.count, Most: r.most, Version: version()}
 	if r.until != "" {
 		g, err := campaign.ParseGoal(plan, r.until)
@@ -88,6 +89,13 @@ func (a *App) replicate(ctx context.Context, arg string, s settings, r repeating
 		return err
 	}
 	return a.replicated(ctx, t, dir, jsonTo, err)
+}
+
+// notes tells what of a plan has no effect in virtual time.
+func (a *App) notes(plan *scenario.Plan) {
+	for _, n := range sim.Notes(plan) {
+		fmt.Fprintln(a.err, "note:", report.Clean(n))
+	}
 }
 
 // study fills what a study of a scenario needs, and has each replication kept below dir.
