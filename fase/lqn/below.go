@@ -102,13 +102,17 @@ func (s *solver) below() error {
 		for i, h := range l.hosts {
 			total += own[i]
 			if !s.Hosts[h].Delay {
-				others[i] = beside(s.load[h], x*(b.host[h]+b.below[h]/threads), s.capacity(h))
+				elsewhere := func(i int) float64 { return s.loadBy[i][h] - s.taskBy[i][t]*(b.host[h]+b.below[h]) }
+				others[i] = beside(s.load[h], x*(b.host[h]+b.below[h]/threads)+s.selfAt(t, elsewhere), s.capacity(h))
+				others[i] = s.crowd(others[i], s.capacity(h), elsewhere)
 			}
 		}
 		for i, u := range l.tasks {
 			i += len(l.hosts)
 			total += own[i]
-			others[i] = beside(s.task[u], x*own[i], n.Stations[i].Rates[len(n.Stations[i].Rates)-1])
+			others[i] = beside(s.task[u], x*own[i]+s.selfAt(t, func(i int) float64 {
+				return s.taskBy[i][u] - s.taskBy[i][t]*b.visit[u]
+			}), n.Stations[i].Rates[len(n.Stations[i].Rates)-1])
 		}
 		if total+own[len(own)-1] == 0 {
 			continue // it needs no time
@@ -132,42 +136,81 @@ func (s *solver) below() error {
 	return nil
 }
 
-// A bound is a task whose queue is, alone with arrivals at random.
+// selfAt is self for the requests of a task, of whom others may be open ones.
+func (s *solver) selfAt(t int, there func(source int) float64) float64 {
+	if s.loadBy == nil || s.task[t] == 0 {
+		return 0
+	}
+	closed := 0.0
+	for i := range s.Sources {
+		if s.Sources[i].Users > 0 {
+			closed += s.taskBy[i][t]
+		}
+	}
+	return math.Min(1, closed/s.task[t]) * s.self(func(i int) float64 { return s.taskBy[i][t] }, there)
+}
+
+// A bound is a task whose queue is, alone with calls at random from those who are not there.
 type bound struct{ wait, hold, queue, busy float64 }
 
 // bind solves a task with a bounded queue, as a chain of births and deaths, and tells what it turns away.
 func (s *solver) bind(t int, l *layer) {
-	places := s.places[t]
+	places, m := s.places[t], len(l.rates)
 	if places == 0 {
 		return
 	}
-	m := len(l.rates)
-	p, sum := make([]float64, places+1), 1.0
+	callers, each := float64(s.most[t]), s.offered[t]
+	if s.most[t] < endless {
+		each = s.offered[t] / callers
+	}
+	q := &bound{hold: 1 / l.rates[0]}
+	var p []float64
+	rate := func(n int) float64 {
+		if s.most[t] == endless {
+			return each
+		}
+		return each * math.Max(0, callers-float64(n))
+	}
+	for range 100 {
+		p = births(places, func(n int) float64 { return rate(n) / l.rates[min(n+1, m)-1] })
+		*q = bound{hold: q.hold}
+		for n := range p {
+			q.queue += p[n] * float64(max(n-m, 0))
+			q.busy += p[n] * float64(min(n, m))
+		}
+		was := each
+		if s.most[t] < endless { // they call so often in all
+			each = s.offered[t] / math.Max(1, callers-q.queue-q.busy)
+		}
+		if math.Abs(each-was) <= 1e-12*each {
+			break
+		}
+	}
+	l.present = p[:m:m]
+	if s.offered[t] > 0 {
+		s.refused[t] = math.Min(1, p[places]*rate(places)/s.offered[t])
+	}
+	if accepted := s.offered[t] * (1 - s.refused[t]); accepted > 0 {
+		q.wait, q.hold = s.uneven(t)*q.queue/accepted, q.busy/accepted
+	}
+	s.bound[t] = q
+}
+
+// births returns the probabilities of the states 0 to last of a chain, where up(n) is the rate from n to n + 1 by that back.
+func births(last int, up func(n int) float64) []float64 {
+	p, sum := make([]float64, last+1), 1.0
 	p[0] = 1
-	for n := 1; n <= places; n++ {
-		p[n] = p[n-1] * s.offered[t] / l.rates[min(n, m)-1]
-		sum += p[n]
-		if p[n] > 1e200 {
-			for i := range n + 1 {
+	for n := range last {
+		p[n+1] = p[n] * up(n)
+		if sum += p[n+1]; sum > 1e200 {
+			for i := range n + 2 {
 				p[i] *= 1e-200
 			}
 			sum *= 1e-200
 		}
 	}
-	q := &bound{}
-	l.present = make([]float64, m)
 	for n := range p {
 		p[n] /= sum
-		q.queue += p[n] * float64(max(n-m, 0))
-		q.busy += p[n] * float64(min(n, m))
-		if n < m {
-			l.present[n] = p[n]
-		}
 	}
-	accepted := s.offered[t] * (1 - p[places])
-	q.hold = 1 / l.rates[0]
-	if accepted > 0 {
-		q.wait, q.hold = s.uneven(t)*q.queue/accepted, q.busy/accepted
-	}
-	s.bound[t], s.refused[t] = q, p[places]
+	return p
 }

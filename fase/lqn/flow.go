@@ -32,6 +32,40 @@ func (s *solver) flow(x []float64) {
 	}
 }
 
+// by computes what each closed source makes of the rates, as flow does of all.
+func (s *solver) by(x []float64) {
+	if s.loadBy == nil {
+		s.loadBy, s.taskBy = make([][]float64, len(s.Sources)), make([][]float64, len(s.Sources))
+	}
+	one := make([]float64, len(x))
+	for i := range s.Sources {
+		if s.Sources[i].Users == 0 {
+			continue
+		}
+		clear(one)
+		one[i] = x[i]
+		s.flow(one)
+		s.loadBy[i], s.taskBy[i] = append(s.loadBy[i][:0], s.load...), append(s.taskBy[i][:0], s.task...)
+	}
+}
+
+// self is how much of what others bring to a station is the same users', who are not there while they are here: of each closed source one
+// user's part. here tells the rate at which a source's requests come here, and there what they bring there elsewhere.
+func (s *solver) self(here, there func(source int) float64) float64 {
+	all, sum := 0.0, 0.0
+	for i := range s.Sources {
+		if n := s.Sources[i].Users; n > 0 {
+			x := here(i)
+			all += x
+			sum += x * math.Max(0, there(i)) / float64(n)
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return sum / all
+}
+
 // pass gives calls on, but those that are turned away.
 func (s *solver) pass(calls []call, rate float64) {
 	for _, c := range calls {
@@ -98,4 +132,22 @@ const fullest = 0.9999
 // beside is the rate or load of a station by others, of a total and a part, below its capacity.
 func beside(total, part, capacity float64) float64 {
 	return math.Min(math.Max(0, total-part), fullest*capacity)
+}
+
+// crowd takes from the load of a station by others what so few closed users, who would be an endless number if they came at random, cannot bring:
+// of what is left by the rest of the load, at most the share that keeps no more of them there than they are.
+func (s *solver) crowd(load, capacity float64, closed func(source int) float64) float64 {
+	users, theirs := 0.0, 0.0
+	for i := range s.Sources {
+		if n := s.Sources[i].Users; n > 0 && s.loadBy != nil {
+			if x := closed(i); x > 0 {
+				users, theirs = users+float64(n), theirs+x
+			}
+		}
+	}
+	if theirs == 0 {
+		return load
+	}
+	rest := math.Max(0, load-theirs)
+	return rest + math.Min(load-rest, math.Max(0, capacity-rest)*users/(users+capacity))
 }

@@ -84,7 +84,7 @@ func (a *amva) throughput(threads int, joined bool) float64 {
 		for k := range queue {
 			queue[k] = (queue[k] + x*residence[k]) / 2
 		}
-		if math.Abs(x-was) < 1e-9*x {
+		if math.Abs(x-was) < 1e-6*x {
 			break
 		}
 	}

@@ -16,12 +16,14 @@ type solver struct {
 	limited []int   // tasks whose limits can be in the way, those below before those above
 	places  []int   // by task: requests that it takes, in work and waiting, where that is bounded and can be in the way; 0 elsewhere
 	bounds  bool    // there are such tasks
+	closed  bool    // there are closed sources
 
 	x, think []float64 // by source: throughput, and the think time for which the network has the right cycle
 	turned   []float64 // by task: share of calls that find no place
 	refused  []float64 // what that would be by the last solution
 
-	entry, offered, task, load []float64 // rates, see flow
+	entry, offered, task, load []float64   // rates, see flow
+	loadBy, taskBy             [][]float64 // by source, of closed ones, see by
 
 	bodies   []*body // of tasks with limits
 	layers   []*layer
@@ -82,6 +84,7 @@ func newSolver(l *layered) *solver {
 	}
 	for i := range s.Sources {
 		s.think[i] = s.Sources[i].Think
+		s.closed = s.closed || s.Sources[i].Users > 0
 	}
 	s.nobodyWaits()
 	return s
@@ -99,8 +102,8 @@ func (s *solver) nobodyWaits() {
 
 // Most is how many times the layers are solved at most, and closeness the relative change at which they stand.
 const (
-	most      = 500
-	closeness = 1e-8
+	most      = 300
+	closeness = 1e-7
 )
 
 func (s *solver) solve() error {
@@ -125,7 +128,7 @@ func (s *solver) solve() error {
 	}
 	s.iterations = min(s.iterations, most)
 	for h := range s.Hosts {
-		if share := s.load[h] / s.capacity(h); !s.Hosts[h].Delay && share >= 1+1e-4 {
+		if share := s.load[h] / s.capacity(h); !s.Hosts[h].Delay && share >= 1+1e-4 && !s.closed {
 			return fmt.Errorf("%w: host %s is offered %.3g of its capacity", ErrUnstable, s.Hosts[h].Name, share)
 		}
 	}
@@ -163,6 +166,9 @@ func (s *solver) start() {
 
 // iterate solves all layers once, and returns how much a throughput, a cycle or a share that is turned away has moved.
 func (s *solver) iterate(relax float64) (moved float64, err error) {
+	if s.closed {
+		s.by(s.x)
+	}
 	s.flow(s.x)
 	clear(s.bound)
 	if err := s.below(); err != nil {

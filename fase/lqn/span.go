@@ -16,20 +16,6 @@ func (a span) times(n float64) span {
 // waited is a wait of so much in the mean beside a service of mean d, spread as that of an M/M/1, whose response is exponential.
 func waited(w, d float64) span { return span{w, w * (w + 2*d)} }
 
-// scv is the squared coefficient of variation.
-func (a span) scv() float64 {
-	if a.mean == 0 {
-		return 0
-	}
-	return a.variance / (a.mean * a.mean)
-}
-
-// own is what an entry uses itself, before its reply, without any wait.
-func (s *solver) own(e int) span {
-	x := s.entries[e]
-	return span{x.Demand + x.Delay, x.SCV * (x.Demand*x.Demand + x.Delay*x.Delay)}
-}
-
 // atHost is the wait of a demand at the host of an entry.
 func (s *solver) atHost(e int, d float64, v *view) float64 {
 	h := s.host[s.task0[e]]
@@ -91,17 +77,32 @@ func (s *solver) spans(b *body, v *view, out []span) {
 	}
 }
 
+// served is the time of a demand at the host of an entry. Shared among all, that of an exponential one varies as (2 + ρ)/(2 − ρ), ρ being
+// the share of it that is due to others (Coffman, Muntz and Trotter, "Waiting Time Distributions for Processor-Sharing Systems", Journal
+// of the ACM 17(1), 1970).
+func (s *solver) served(e int, d float64, v *view) span {
+	if d == 0 {
+		return span{}
+	}
+	w := s.atHost(e, d, v)
+	variance := s.entries[e].SCV * d * d
+	if h := s.host[s.task0[e]]; s.Hosts[h].Discipline == Sharing {
+		share := w / (w + d)
+		return span{d + w, variance*(1+w/d)*(1+w/d) + (d+w)*(d+w)*2*share/(2-share)}
+	}
+	return span{d, variance}.then(waited(w, d))
+}
+
 // reply is how long an entry takes until its reply.
 func (s *solver) reply(e int, v *view, out []span) span {
-	d := s.entries[e].Demand
-	return s.own(e).then(waited(s.atHost(e, d, v), d)).then(s.sequence(s.calls[e], s.entry[e], false, v, out))
+	x := s.entries[e]
+	a := s.served(e, x.Demand, v).then(span{x.Delay, x.SCV * x.Delay * x.Delay})
+	return a.then(s.sequence(s.calls[e], s.entry[e], false, v, out))
 }
 
 // second is how long an entry goes on after its reply.
 func (s *solver) second(e int, v *view, out []span) span {
-	d := s.entries[e].Phase2
-	a := span{d, s.entries[e].SCV * d * d}
-	return a.then(waited(s.atHost(e, d, v), d)).then(s.sequence(s.calls[e], s.entry[e], true, v, out))
+	return s.served(e, s.entries[e].Phase2, v).then(s.sequence(s.calls[e], s.entry[e], true, v, out))
 }
 
 // sequence is the time of the synchronous calls of a phase, one after the other but those of forks, made at a rate.
@@ -157,20 +158,26 @@ func forked(calls []call, phase2 bool) [][]call {
 // join is the time until all branches of a fork are back: the largest of independent times, each with the law of gamma of its mean and
 // variance, less what it matters that branches queue at the same time (Nelson and Tantawi, "Approximate Analysis of Fork/Join
 // Synchronization in Parallel Queues", IEEE Transactions on Computers 37(6), 1988, who have this of equal queues that nobody else
-// visits).
+// visits and serve in order; of shared ones two thirds of it, as simulations of 2 to 8 branches at 50 and 70 % show within 1 %).
 func (s *solver) join(branches []call, rate float64, v *view, out []span) span {
 	spans := make([]span, len(branches))
-	together, least := 0.0, 0.0
+	together, least, shared := 0.0, 0.0, 0.0
 	for i, c := range branches {
 		spans[i] = s.called(c, v, out)
 		least = math.Max(least, spans[i].mean)
+		if h := s.host[s.task0[c.entry]]; h < 0 || s.Hosts[h].Discipline == Sharing {
+			shared += 1 / float64(len(branches))
+		}
 		if m := spans[i].mean; m > 0 {
 			bare := s.bare[c.entry].mean * c.mean
 			together += math.Max(0, 1-bare/m) * s.alone(c, rate) / float64(len(branches))
 		}
 	}
+	if len(spans) == 1 {
+		return spans[0]
+	}
 	j := largest(spans)
-	k := synchronous(len(branches), together)
+	k := 1 - (1-synchronous(len(branches), together))*(1-shared/3)
 	return span{math.Max(least, k*j.mean), j.variance}
 }
 

@@ -4,6 +4,7 @@ import "math"
 
 // tell returns the solution.
 func (s *solver) tell() Solution {
+	s.flow(s.x)
 	a := &sums{response: make([]float64, len(s.entries)), second: make([]float64, len(s.entries)), wait: make([]float64, len(s.Tasks)), queue: make([]float64, len(s.Hosts))}
 	out := make([]span, len(s.entries))
 	for _, t := range s.limited {
@@ -122,7 +123,7 @@ func (s *solver) tellSources(r *Solution) {
 				kept += n * math.Log1p(-math.Min(s.turned[t], 1-1e-12))
 			}
 		}
-		y.Turned = -math.Expm1(kept)
+		y.Turned = math.Max(0, -math.Expm1(kept))
 		r.Sources = append(r.Sources, y)
 	}
 }

@@ -27,23 +27,33 @@ func (s *solver) newView() *view {
 	return v
 }
 
+// often is how many steps an exact analysis may have that is done often.
+const often = 50_000
+
 // top solves the network of the sources, and returns the throughputs of closed ones and their responses as a network without forks and
 // phases has them.
 func (s *solver) top() (x, response []float64, err error) {
 	hosts, tasks := s.everything()
 	n := s.network(hosts, tasks)
+	if s.iterations > 2 { // a model that goes on is no product form
+		n.Largest = often
+	}
 	others := make([]float64, len(n.Stations))
 	probe := make([]float64, len(n.Stations))
 	for i, h := range hosts {
 		probe[i] = 1
 		if !s.Hosts[h].Delay {
-			others[i] = beside(s.load[h], s.closedPart(func(b *body) float64 { return b.host[h] }), s.capacity(h))
+			own := func(i int) float64 { return s.x[i] * s.top0[i].host[h] }
+			others[i] = beside(s.load[h], s.closedPart(func(b *body) float64 { return b.host[h] })+
+				s.self(own, func(i int) float64 { return s.loadBy[i][h] - own(i) }), s.capacity(h))
 		}
 	}
 	for i, t := range tasks {
 		i += len(hosts)
 		probe[i] = 1
-		others[i] = beside(s.task[t], s.closedPart(func(b *body) float64 { return b.visit[t] }), n.Stations[i].Rates[len(n.Stations[i].Rates)-1])
+		own := func(i int) float64 { return s.x[i] * s.top0[i].visit[t] }
+		others[i] = beside(s.task[t], s.closedPart(func(b *body) float64 { return b.visit[t] })+
+			s.self(own, func(i int) float64 { return s.taskBy[i][t] - own(i) }), n.Stations[i].Rates[len(n.Stations[i].Rates)-1])
 	}
 	n.Classes = []qn.Class{{Name: "others", Rate: 1, Demands: others}, {Name: "probe", Demands: probe}}
 	class := make([]int, len(s.Sources))

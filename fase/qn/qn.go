@@ -19,6 +19,8 @@ var ErrUnstable = errors.New("unstable")
 type Network struct {
 	Stations []Station
 	Classes  []Class
+	// Largest is how many populations times stations are small enough for the exact analysis; 0: Largest of the package.
+	Largest float64
 }
 
 // A Station is a place where requests are served, and wait where they must.

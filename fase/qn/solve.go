@@ -1,6 +1,7 @@
 package qn
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -19,7 +20,7 @@ func (n *Network) Solve() (Solution, error) {
 	s := Solution{Exact: true, Method: "open product form"}
 	if len(c.classes) > 0 {
 		s.Method = "exact mean value analysis"
-		if c.steps() > Largest {
+		if c.steps() > cmp.Or(n.Largest, Largest) {
 			n.estimate(&s, c, "the closed classes are too many for the exact analysis")
 		} else if !c.exact() {
 			n.estimate(&s, c, "stations with many servers, for which rounding spoils the exact analysis")
