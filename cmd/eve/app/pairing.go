@@ -33,6 +33,7 @@ const (
 type paired struct {
 	due, want, got dsv.Instant // got: 0 when it was not recorded
 	cause          service.Cause
+	refused        bool // on its path it is turned away
 }
 
 // A pairing is all requests that a run planned, in order of their arrival.
@@ -125,6 +126,7 @@ type verdict struct {
 	clean    float64       // share of clean seconds; NaN in virtual time
 	sha256   string        // of the planned arrivals
 	offPlan  int64         // requests that deviate from the plan
+	share    bool          // exact, measured and diff are shares
 	verdict  stat.Verdict
 	notes    []string
 }
@@ -167,17 +169,20 @@ func mean(xs []float64) float64 {
 // books checks what must hold of any run of a plan.
 func (p *pairing) books(v *verdict, end dsv.Instant) {
 	v.sha256, v.offPlan = p.client.ArrivalsSHA256, p.client.ArrivalsOffPlan
-	failed, missing := 0, 0
+	failed, missing, spared := 0, 0, 0
 	for _, r := range p.requests {
 		switch {
 		case r.got == 0 && r.want <= end:
 			missing++
-		case r.cause != service.OK:
+		case r.got != 0 && r.refused && r.cause == service.OK:
+			spared++
+		case r.cause != service.OK && !r.refused:
 			failed++
 		}
 	}
 	v.check(missing == 0, "%d requests are missing", missing)
 	v.check(failed == 0, "%d requests failed", failed)
+	v.check(spared == 0, "%d requests were served that should have been refused", spared)
 	v.check(p.strange == 0, "%d records are of no planned request", p.strange)
 	v.check(v.offPlan == 0, "arrivals_off_plan is %d", v.offPlan)
 	v.check(p.client.Accounting.Balanced, "the books do not balance: %+v", p.client.Accounting)
@@ -282,11 +287,12 @@ func (t *truth) tell() {
 		}
 		diff, interval := "–", "–"
 		if !math.IsNaN(v.diff.Value) {
-			diff = fmt.Sprintf("%+.3f ms (%+.2f %%)", 1e3*v.diff.Value, 100*v.diff.Value/v.exact)
-			interval = fmt.Sprintf("%+.3f to %+.3f ms", 1e3*v.diff.Low, 1e3*v.diff.High)
+			scale, unit := v.unit()
+			diff = fmt.Sprintf("%+.3f %s (%+.2f %%)", scale*v.diff.Value, unit, 100*v.diff.Value/v.exact)
+			interval = fmt.Sprintf("%+.3f to %+.3f %s", scale*v.diff.Low, scale*v.diff.High, unit)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%.8s\t%d\t%s\n",
-			v.name, v.kind, v.seed, v.n, milli(v.exact), milli(v.measured), diff, interval, milli(v.p99), clean, v.sha256, v.offPlan, v.verdict)
+			v.name, v.kind, v.seed, v.n, v.figure(v.exact), v.figure(v.measured), diff, interval, milli(v.p99), clean, v.sha256, v.offPlan, v.verdict)
 	}
 	_ = w.Flush()
 	for _, v := range t.verdicts {
@@ -294,6 +300,21 @@ func (t *truth) tell() {
 			fmt.Fprintf(t.app.out, "%s %s, seed %d: %s\n", v.name, v.kind, v.seed, strings.Join(v.notes, "; "))
 		}
 	}
+}
+
+// unit is in which the figures are told.
+func (v *verdict) unit() (scale float64, name string) {
+	if v.share {
+		return 100, "%"
+	}
+	return 1e3, "ms"
+}
+
+func (v *verdict) figure(x float64) string {
+	if v.share && !math.IsNaN(x) {
+		return fmt.Sprintf("%.3f %%", 100*x)
+	}
+	return milli(x)
 }
 
 func milli(seconds float64) string {

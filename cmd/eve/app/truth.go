@@ -49,7 +49,10 @@ type truth struct {
 	verdicts []verdict
 
 	systems             []system // of T0 and T1
+	facts               []fact   // of virtual time
 	load, burn, hundred bool     // these parts too
+	agree               bool     // simulation and run too
+	sim                 bool     // nothing but theory and virtual time
 	claims              []claim
 	tier                []int         // of the systems
 	quick               bool          // of the clients: small settings
@@ -75,11 +78,13 @@ func (a *App) truthCommand() *cobra.Command {
 			"80 % of the seconds clean the run is not certified, whatever it measured.\n\n" +
 			"The case burn is what is really consumed: CPU time, idle and against competitors, disk, memory, and a queue that burns its\n" +
 			"demands. The case hundred is a hundred emulated servers at 140 requests/s each, and where their truth ends.\n\n" +
+			"The case agree runs the scenario flash-crowd, and holds its settled phases and its decisions against its simulation.\n\n" +
+			"--sim is all that takes no sockets: theory, virtual time, E18 (retries) and E20 (one seed, the same bytes). It has to pass anywhere.\n\n" +
 			"The case load is the clients: whether arrivals keep their instants and their law (G1), whether a server that stands\n" +
 			"still shows (G2), whether answers that never come count (G3), open against closed at the same throughput beside theory\n" +
 			"(G4), and whether they say that they are the limit before a quantile moves (G5).\n\n" +
 			"Exit code: 0 all pass; 5 a run is not certified or not conclusive, whatever the others say; 3 something differs.",
-		Example: "  eve bench truth\n  eve bench truth --only E1,E4,burn\n  eve bench truth --only load --out truth\n  eve bench truth --only mm1 --seeds 7 --duration 120s --out truth",
+		Example: "  eve bench truth\n  eve bench truth --sim\n  eve bench truth --only E1,E4,burn\n  eve bench truth --only load --out truth\n  eve bench truth --only mm1 --seeds 7 --duration 120s --out truth",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if err := t.choose(only); err != nil {
@@ -116,6 +121,7 @@ func (a *App) truthCommand() *cobra.Command {
 	f.StringVar(&out, "out", "", "where to leave the run folders; default a temporary folder, removed at the end")
 	f.BoolVar(&keep, "keep", false, "leave the temporary folder")
 	f.IntSliceVar(&t.tier, "tier", []int{0, 1}, "E1 to E17: 0 for theory and virtual time, 1 for sockets")
+	f.BoolVar(&t.sim, "sim", false, "theory and virtual time alone: E1 to E20, and mm1 to mm1_sjf")
 	f.BoolVar(&t.quick, "quick", false, "load: small settings, which try the machinery and measure nothing")
 	return c
 }
@@ -130,13 +136,23 @@ func caseNames() []string {
 			names = append(names, s.card)
 		}
 	}
-	return append(names, burnCase, hundredCase, loadCase)
+	for _, x := range facts() {
+		names = append(names, x.card)
+	}
+	return append(names, burnCase, hundredCase, loadCase, agreeCase)
 }
 
 func (t *truth) choose(only []string) error {
 	all := func(name string) bool { return len(only) == 0 || slices.Contains(only, name) }
 	t.cases, t.systems = truthCases(), slices.DeleteFunc(systems(), func(s system) bool { return !all(s.card) })
-	t.load, t.burn, t.hundred = all(loadCase), all(burnCase), all(hundredCase)
+	t.facts = slices.DeleteFunc(facts(), func(f fact) bool { return !all(f.card) || !slices.Contains(t.tier, 0) })
+	t.load, t.burn, t.hundred, t.agree = all(loadCase), all(burnCase), all(hundredCase), all(agreeCase)
+	if t.sim {
+		t.load, t.burn, t.hundred, t.agree, t.tier = false, false, false, false, []int{0}
+		for i := range t.cases {
+			t.cases[i].real = false
+		}
+	}
 	if len(only) == 0 { // mm1 is among the systems
 		t.cases[0].real = false
 	} else {
@@ -177,7 +193,7 @@ func (t *truth) run(ctx context.Context) error {
 	for _, part := range []struct {
 		on  bool
 		run func(context.Context) error
-	}{{len(t.systems) > 0, t.tiers}, {t.burn, t.burning}, {t.hundred, t.hundredServers}, {t.load, t.clients}} {
+	}{{len(t.facts) > 0, t.factual}, {len(t.systems) > 0, t.tiers}, {t.agree, t.agrees}, {t.burn, t.burning}, {t.hundred, t.hundredServers}, {t.load, t.clients}} {
 		if part.on {
 			if err := part.run(ctx); err != nil {
 				return err

@@ -89,7 +89,7 @@ func TestAgainstTheory(t *testing.T) {
 		{"one path", []float64{1}, 1, stat.Inconclusive},
 	} {
 		v := verdict{exact: tt.exact}
-		v.againstTheory(tt.means, 0.005)
+		v.againstTheory(tt.means, 0.005, 0)
 		if v.verdict != tt.want {
 			t.Errorf("%s: got %s %q, want %s", tt.name, v.verdict, v.notes, tt.want)
 		}

@@ -37,6 +37,8 @@ type course struct {
 	asked []asked
 	calls []calledAt // of requests, one after the other
 	read  bool
+	// refused are the requests that the path turns away, where it can.
+	refused []bool
 
 	// What is used again for the next station and the next path.
 	demands  drawer
@@ -47,7 +49,7 @@ type course struct {
 
 // reset makes room for another path of about n requests of k calls each.
 func (c *course) reset(n, k int) {
-	c.asked, c.calls, c.read = slices.Grow(c.asked[:0], n), slices.Grow(c.calls[:0], n*k), false
+	c.asked, c.calls, c.read, c.refused = slices.Grow(c.asked[:0], n), slices.Grow(c.calls[:0], n*k), false, nil
 }
 
 // add appends a request with what its calls demand.
@@ -298,7 +300,7 @@ func (s *system) pairUp(plan *scenario.Plan, o *outcome, virtual bool) (*pairing
 			return got[k].Cause == service.OK
 		})
 	case s.closed:
-		c.rounds(&groups[0], 1, groups[0].End)
+		s.ask(c, &groups[0], groups[0].End)
 	default:
 		c.planned(groups, dsv.At(plan.Duration))
 		if s.runs != nil {
@@ -324,7 +326,7 @@ func (s *system) pairUp(plan *scenario.Plan, o *outcome, virtual bool) (*pairing
 		if r.Done != 0 && r.Due != a.due {
 			p.strange++
 		}
-		p.requests = append(p.requests, paired{due: c.from(i), want: want, got: r.Done, cause: r.Cause})
+		p.requests = append(p.requests, paired{due: c.from(i), want: want, got: r.Done, cause: r.Cause, refused: c.refused != nil && c.refused[i]})
 	}
 	slices.SortStableFunc(p.requests, func(a, b paired) int { return cmp.Compare(a.due, b.due) })
 	return p, nil

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/exact"
 	"github.com/eve-emulation/eve/fase/scenario"
+	"github.com/eve-emulation/eve/fase/user"
 )
 
 // A system is a queueing system of which theory knows the mean response, and of which the exact path of every request can be computed. Its
@@ -23,13 +25,18 @@ type system struct {
 	path       func(c *course) []dsv.Instant
 	runs       func(c *course) []dsv.Instant // the path of a run, where it takes more than arrivals and demands; nil: path
 	of         func(group int) bool          // whose requests count; nil: all
-	theory     float64                       // mean response, s
+	theory     float64                       // mean response, s, or mean score
 	variance   float64                       // asymptotic variance of a response by the square of the mean: what a sample tells
 	wall       bool                          // it is run for real too
 	slack      time.Duration                 // by which virtual time may deviate from the path
 	closed     bool                          // arrivals follow from departures
 	fluid      bool                          // E16: the load steps up and down; judged by peak and drain
 	full       bool                          // E17: offered twice what it can carry; judged by throughput
+
+	score     func(took float64, refused bool) float64         // what theory tells of a request; NaN: nothing; nil: how long it took
+	share     bool                                             // the score is a share
+	tolerance float64                                          // by which share theory itself may be wrong, where it is an approximation
+	rounds    func(c *course, g *user.Config, end dsv.Instant) // closed: what its users ask; nil: of one station
 }
 
 // demand is the mean CPU demand of every station but where a system says otherwise: not less, so that what a wake-up costs is small beside it.
@@ -133,8 +140,12 @@ func systems() []system {
 	}
 	// Of more branches there are simulated means: Nelson and Tantawi's approximation is up to 4 % below them.
 	add(renamed(forkJoin(4, 0.5, s*3.842, 7), "E13"), renamed(forkJoin(8, 0.5, s*4.845, 7), "E13"))
+	add(bounded()...)
+	add(threeStations(), feedback())
+	add(approximated(16, 0.5, 7), approximated(4, 0.7, 33), fanOut(10), fanOut(100))
 	add(real(choices(2, 2.830, 110)), choices(3, 2.272, 120))
 	add(stepUp(), saturated())
+	slices.SortStableFunc(list, func(a, b system) int { return cmp.Compare(cardNumber(a.card), cardNumber(b.card)) })
 	return list
 }
 

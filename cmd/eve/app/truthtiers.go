@@ -18,6 +18,7 @@ import (
 	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/stat"
+	"github.com/eve-emulation/eve/fase/user"
 )
 
 // A precision is how long paths are followed to hold them against theory.
@@ -87,8 +88,8 @@ func theories(ctx context.Context, list []system, seed int64, p precision, compi
 	var verdicts []verdict
 	for i := range list {
 		if s := &list[i]; len(means[i]) > 0 {
-			v := verdict{name: s.card + " " + s.name, kind: "theory", seed: seed, n: sumOf(counts[i]), clean: nan, p99: nan, exact: s.theory}
-			v.againstTheory(means[i], p.error)
+			v := verdict{name: s.card + " " + s.name, kind: "theory", seed: seed, n: sumOf(counts[i]), clean: nan, p99: nan, exact: s.theory, share: s.share}
+			v.againstTheory(means[i], p.error, s.tolerance)
 			verdicts = append(verdicts, v)
 		}
 	}
@@ -128,15 +129,22 @@ func (s *system) replica(c *course, seed int64, p precision, compile func(name, 
 	end := dsv.At(time.Duration(want / s.rate(plan) * 1e9))
 	c.reset(int(1.1*want*s.whole(plan)/s.rate(plan)), len(services))
 	if s.closed {
-		c.rounds(&groups[0], 1, end)
+		s.ask(c, &groups[0], end)
 	} else {
 		c.planned(groups, end)
 	}
 	sum := 0.0
 	for i, d := range s.path(c) {
 		a := &c.asked[i]
-		if a.due > end/21 && (s.of == nil || s.of(a.group)) {
-			sum += d.Sub(a.due).Seconds()
+		if a.due <= end/21 || s.of != nil && !s.of(a.group) {
+			continue
+		}
+		x := d.Sub(a.due).Seconds()
+		if s.score != nil {
+			x = s.score(x, c.refused != nil && c.refused[i])
+		}
+		if !math.IsNaN(x) {
+			sum += x
 			n++
 		}
 	}
@@ -158,7 +166,7 @@ func (s *system) rateOf(plan *scenario.Plan, of func(group int) bool) float64 {
 		case groups[i].Open():
 			sum += groups[i].Rate[0].Rate
 		default:
-			sum += float64(groups[i].Users) / (groups[i].Think.Mean.Seconds() + s.theory)
+			sum += float64(groups[i].Users) / (groups[i].Think.Mean.Seconds() + s.theory) // shares are of open ones
 		}
 	}
 	return sum
@@ -167,8 +175,18 @@ func (s *system) rateOf(plan *scenario.Plan, of func(group int) bool) float64 {
 // theoryErrors is how many standard errors a mean may be off theory.
 const theoryErrors = 4
 
-// againstTheory judges the mean of replications: its standard error must be small enough, and it must be within four of them.
-func (v *verdict) againstTheory(means []float64, most float64) {
+// ask has the users of a closed system ask until an instant.
+func (s *system) ask(c *course, g *user.Config, end dsv.Instant) {
+	if s.rounds != nil {
+		s.rounds(c, g, end)
+		return
+	}
+	c.rounds(g, 1, end)
+}
+
+// againstTheory judges the mean of replications: its standard error must be small enough, and it must be within four of them, beside the
+// share by which an approximation may be wrong itself.
+func (v *verdict) againstTheory(means []float64, most, tolerance float64) {
 	e, err := stat.Mean(means, 0.95)
 	if err != nil {
 		v.verdict = stat.Inconclusive
@@ -179,7 +197,10 @@ func (v *verdict) againstTheory(means []float64, most float64) {
 	se := spread(means) / math.Sqrt(float64(len(means)))
 	v.diff = stat.Estimate{Value: e.Value - v.exact, Low: e.Value - theoryErrors*se - v.exact, High: e.Value + theoryErrors*se - v.exact}
 	v.verdict = stat.Pass
-	if off := math.Abs(e.Value - v.exact); off > theoryErrors*se {
+	if tolerance > 0 {
+		v.notes = append(v.notes, fmt.Sprintf("an approximation, which may be %.2g %% off", 100*tolerance))
+	}
+	if off := math.Abs(e.Value-v.exact) - tolerance*v.exact; off > theoryErrors*se {
 		v.check(false, "the mean is %.1f standard errors off theory", off/se)
 	} else if se > most*v.exact {
 		v.verdict = stat.Inconclusive
