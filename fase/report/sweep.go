@@ -104,11 +104,12 @@ func sweepTable(t *sweep.Table, group string, last bool) table {
 		out.title = out.head[0]
 	}
 	var shown []int
+	beside := make([]bool, len(t.Metrics))
 	for i, m := range t.Metrics {
 		if m.Group == group || m.Group == "" && last {
 			shown = append(shown, i)
 			out.head = append(out.head, metricHead(m))
-			if besides(t, i) {
+			if beside[i] = besides(t, i); beside[i] {
 				out.head = append(out.head, "theory")
 			}
 		}
@@ -133,7 +134,7 @@ func sweepTable(t *sweep.Table, group string, last bool) table {
 		}
 		for _, i := range shown {
 			row = append(row, sweepCell(t.Metrics[i], r, i))
-			if besides(t, i) {
+			if beside[i] {
 				row = append(row, inUnit(float64(r.Cells[i].Theory), t.Metrics[i].Unit))
 			}
 		}

@@ -76,13 +76,7 @@ func newSwept(t *sweep.Table) *swept {
 	if len(free) == 0 || len(t.Rows) == 0 {
 		return nil
 	}
-	s.x = free[0]
-	for _, i := range free { // numbers before names, and of these many before few
-		a, best := t.Axes[i], t.Axes[s.x]
-		if a.Numeric() && (!best.Numeric() || len(a.Values) > len(best.Values)) {
-			s.x = i
-		}
-	}
+	s.x = sweep.Along(t.Axes)
 	for _, i := range free {
 		switch {
 		case i == s.x:
@@ -127,6 +121,22 @@ func (s *swept) row(x, line int, combo []int) *sweep.Row {
 		at[s.others[i]] = k
 	}
 	return s.rows[fmt.Sprint(at)]
+}
+
+// curve is what theory says between the points of a line; nil where it does not.
+func (s *swept) curve(line int, combo []int) *sweep.Curve {
+	at := make([]int, len(s.Axes))
+	if s.lines >= 0 {
+		at[s.lines] = line
+	}
+	for i, k := range combo {
+		at[s.others[i]] = k
+	}
+	i := slices.IndexFunc(s.Curves, func(c sweep.Curve) bool { return slices.Equal(c.At, at) })
+	if i < 0 {
+		return nil
+	}
+	return &s.Curves[i]
 }
 
 // drawn are the metrics that are drawn: of the usual ones those that tell most, and errors where there are some.
@@ -238,6 +248,13 @@ func (s *swept) panel(metric int, combo []int, heat bool, title string) panel {
 			d.lows, d.highs, d.over = append(d.lows, low), append(d.highs, high), append(d.over, over)
 			all = append(all, y, said, high)
 		}
+		if c := s.curve(v, combo); c != nil {
+			theory.xs, theory.ys = c.Xs, nil
+			measured.color, measured.width = faint(color, 110), 1 // points tell; a straight line between two would seem to differ from the curve
+			for _, y := range c.Values[m.Name] {
+				theory.ys = append(theory.ys, float64(y)) // where it goes beyond what was met it leaves the picture
+			}
+		}
 		p.lines = append(p.lines, measured, theory)
 		p.plotters = append(p.plotters, d)
 	}
@@ -247,12 +264,9 @@ func (s *swept) panel(metric int, combo []int, heat bool, title string) panel {
 		return p
 	}
 	positive := slices.DeleteFunc(slices.Clone(all), func(y float64) bool { return !(y > 0) })
-	switch {
-	case m.Unit == "s" && len(positive) == len(all) && slices.Max(all) > 50*slices.Min(all):
-		p.log = true
+	p.high = slices.Max(all) * 1.06
+	if p.log = m.Unit == "s" && len(positive) == len(all) && slices.Max(all) > 50*slices.Min(all); p.log {
 		p.title += ", logarithmic"
-	default:
-		p.high = slices.Max(all) * 1.06
 	}
 	return p
 }

@@ -26,6 +26,10 @@ func (s *swept) heat(p *panel, metric int, combo []int) {
 			h.cells = append(h.cells, c)
 		}
 	}
+	if all := max(math.Abs(least), math.Abs(most)) * 0.1; most-least < all { // what hardly differs looks alike
+		middle := (least + most) / 2
+		least, most = middle-all/2, middle+all/2
+	}
 	h.low, h.high = least, most
 	if h.log = least > 0 && most > 20*least; h.log {
 		p.title += ", logarithmic"

@@ -178,3 +178,31 @@ func TestGrid(t *testing.T) {
 		t.Errorf("one path twice: got %v", err)
 	}
 }
+
+func TestAlongAndBetween(t *testing.T) {
+	axes := []sweep.Axis{axis(t, "a=[x,y,z,u,v]"), axis(t, "b=1..2"), axis(t, "c=10/s..40/s step 10/s"), axis(t, "d=[5]")}
+	if got := sweep.Along(axes); got != 2 {
+		t.Errorf("along: got %d, want the one with the most numbers", got)
+	}
+	if got := sweep.Along(axes[3:]); got != -1 {
+		t.Errorf("one value: got %d", got)
+	}
+	texts, at := axes[2].Between(7)
+	if got, want := strings.Join(texts, " "), "10/s 15/s 20/s 25/s 30/s 35/s 40/s"; got != want || !slices.Equal(at, []float64{10, 15, 20, 25, 30, 35, 40}) {
+		t.Errorf("between: got %s at %v, want %s", got, at, want)
+	}
+	for _, a := range []sweep.Axis{axes[0], axes[1], axis(t, "d=[100us, 1ms]")} {
+		if texts, _ := a.Between(5); texts != nil {
+			t.Errorf("%s: there is nothing between, got %v", a.Name(), texts)
+		}
+	}
+	g, err := sweep.NewGrid(axes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range g.Points() {
+		if got := g.Index(g.At(p)); got != p {
+			t.Errorf("point %d: got index %d of %v", p, got, g.At(p))
+		}
+	}
+}

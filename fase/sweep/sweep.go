@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -70,6 +71,42 @@ func (v Value) Label() string {
 		}
 	}
 	return strings.Join(texts, ", ")
+}
+
+// Along is the axis along which a sweep is drawn: of those with several values the one with the most numbers, else the first; -1 where none has
+// several.
+func Along(axes []Axis) int {
+	x := -1
+	for i, a := range axes {
+		if len(a.Values) < 2 {
+			continue
+		}
+		if x < 0 || a.Numeric() && (!axes[x].Numeric() || len(a.Values) > len(axes[x].Values)) {
+			x = i
+		}
+	}
+	return x
+}
+
+// Between returns n texts of values evenly spaced from the least to the greatest of an axis, and where they are, so that a curve can be drawn;
+// none of an axis whose values are no numbers, or numbers without a unit, such as counts, which have nothing between.
+func (a Axis) Between(n int) (texts []string, at []float64) {
+	if !a.Numeric() || a.Unit == "" || n < 2 {
+		return nil, nil
+	}
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, v := range a.Values {
+		if d, err := parseDecimal(v.Texts[0]); err != nil || d.unit != a.Unit {
+			return nil, nil // written in several units
+		}
+		low, high = min(low, *v.Number), max(high, *v.Number)
+	}
+	for i := range n {
+		x := low + (high-low)*float64(i)/float64(n-1)
+		text := strconv.FormatFloat(x, 'f', 9, 64)
+		texts, at = append(texts, strings.TrimRight(strings.TrimRight(text, "0"), ".")+a.Unit), append(at, x)
+	}
+	return texts, at
 }
 
 // A Grid is the product of axes. It is immutable.
@@ -128,6 +165,15 @@ func (g *Grid) At(point int) []int {
 		point /= n
 	}
 	return at
+}
+
+// Index is the point at the indices of the values of each axis.
+func (g *Grid) Index(at []int) int {
+	point := 0
+	for i, k := range at {
+		point = point*len(g.axes[i].Values) + k
+	}
+	return point
 }
 
 // Set returns the overrides of a point, as PATH=VALUE.

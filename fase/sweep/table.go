@@ -34,6 +34,16 @@ type Table struct {
 	Failed      int   `json:"failed"`
 	Runs        int   `json:"runs"` // of all points with all seeds
 	Interrupted bool  `json:"interrupted"`
+	// Curves are what theory says between the points, along the axis of [Along]; there may be none.
+	Curves []Curve `json:"theory_between,omitempty"`
+}
+
+// A Curve is what theory says along an axis.
+type Curve struct {
+	At []int     `json:"at"` // the index of the value of each axis; that of the axis that it is along is 0
+	Xs []float64 `json:"xs"` // places on it
+	// Values are those of each metric, by name; NaN, null in JSON, where theory tells nothing.
+	Values map[string][]runs.Number `json:"values"`
 }
 
 // A Row is one point.
@@ -171,22 +181,23 @@ func (t *Table) CSV(w io.Writer) error {
 		head = append(head, a.Paths...)
 	}
 	head = append(head, "seeds")
+	intervals, theory := make([]bool, len(t.Metrics)), make([]bool, len(t.Metrics))
 	for i, m := range t.Metrics {
 		name := m.Name
 		if m.Unit != "" && m.Unit != "1" {
 			name += " (" + m.Unit + ")"
 		}
 		head = append(head, name)
-		if t.HasIntervals(i) {
+		if intervals[i] = t.HasIntervals(i); intervals[i] {
 			head = append(head, m.Name+" low", m.Name+" high")
 		}
-		if t.HasTheory(i) {
+		if theory[i] = t.HasTheory(i); theory[i] {
 			head = append(head, m.Name+" theory")
 		}
 	}
 	rows := [][]string{append(head, "busiest resource", "unstable", "notes")}
 	for _, r := range t.Rows {
-		rows = append(rows, t.csvRow(r))
+		rows = append(rows, t.csvRow(r, intervals, theory))
 	}
 	for _, row := range rows {
 		if err := c.Write(row); err != nil {
@@ -200,7 +211,7 @@ func (t *Table) CSV(w io.Writer) error {
 	return nil
 }
 
-func (t *Table) csvRow(r Row) []string {
+func (t *Table) csvRow(r Row, intervals, theory []bool) []string {
 	row := []string{strconv.Itoa(r.Point)}
 	for i, k := range r.At {
 		row = append(row, t.Axes[i].Values[k].Texts...)
@@ -208,10 +219,10 @@ func (t *Table) csvRow(r Row) []string {
 	row = append(row, strconv.Itoa(r.Seeds))
 	for i, c := range r.Cells {
 		row = append(row, digits(c.Value))
-		if t.HasIntervals(i) {
+		if intervals[i] {
 			row = append(row, digits(c.Low), digits(c.High))
 		}
-		if t.HasTheory(i) {
+		if theory[i] {
 			row = append(row, digits(c.Theory))
 		}
 	}
