@@ -165,14 +165,17 @@ func (f *Fit) Scenario(w Writing) (text []byte, left []string, err error) {
 		return nil, nil, err
 	}
 	set := []string{"requests=|\n" + indented(requests), "targets={}"}
+	var names []string
 	for _, t := range plan.Targets {
 		cpus := w.CPUs
 		if cpus == 0 {
 			cpus = max(1, int(workers(t)))
 		}
 		server := unused(plan, t.Name+"_server")
+		names = append(names, t.Name+".cpu.utilisation", server+".cpu.utilisation")
 		set = append(set, fmt.Sprintf("servers.%s={cpus: %d}", server, cpus), fmt.Sprintf("services.%s={on: %s}", t.Name, server))
 	}
+	renamed := strings.NewReplacer(names...)
 	var short []string
 	for _, s := range plan.Short {
 		if slices.ContainsFunc(s.Paths, func(path string) bool { return strings.HasPrefix(path, "targets.") }) {
@@ -196,23 +199,25 @@ func (f *Fit) Scenario(w Writing) (text []byte, left []string, err error) {
 		return scenario.Load("fitted.yaml", plan.Text, o)
 	}
 	for _, part := range []struct {
-		key  string
-		list []scenario.Expect
-	}{{"expect", plan.Expect}, {"slo", plan.SLO}} {
+		key, other string
+		list       []scenario.Expect
+	}{{"expect", "slo", plan.Expect}, {"slo", "expect", plan.SLO}} {
 		kept := []string{}
-		if len(part.list) == 0 {
-			continue
-		}
 		for _, e := range part.list {
-			one := part.key + "=[" + strconv.Quote(e.Text) + "]"
-			other := map[string]string{"expect": "slo=[]", "slo": "expect=[]"}[part.key]
-			if _, err := load(other, one); err != nil {
+			// As it is, or with the server's processors in the place of the target's.
+			i := slices.IndexFunc([]string{e.Text, renamed.Replace(e.Text)}, func(text string) bool {
+				_, err := load(part.other+"=[]", part.key+"=["+strconv.Quote(text)+"]")
+				return err == nil
+			})
+			if i < 0 {
 				left = append(left, part.key+": "+e.Text)
 				continue
 			}
-			kept = append(kept, strconv.Quote(e.Text))
+			kept = append(kept, strconv.Quote([]string{e.Text, renamed.Replace(e.Text)}[i]))
 		}
-		set = append(set, part.key+"=["+strings.Join(kept, ", ")+"]")
+		if len(part.list) > 0 {
+			set = append(set, part.key+"=["+strings.Join(kept, ", ")+"]")
+		}
 	}
 	out, err := load()
 	if err != nil {

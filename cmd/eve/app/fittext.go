@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/eve-emulation/eve/fase/fit"
@@ -95,7 +96,13 @@ func usedText(r fit.Resource, x float64) string {
 	return s
 }
 
-func fitSigned(x float64) string { return fmt.Sprintf("%+.2g %%", 100*x) }
+// fitSigned is a difference as a share.
+func fitSigned(x float64) string {
+	if math.Abs(x) < 1e-6 {
+		x = 0 // rounding
+	}
+	return fmt.Sprintf("%+.2g %%", 100*x)
+}
 
 func fitPlural(n int, one, many string) string {
 	if n == 1 {
