@@ -107,9 +107,9 @@ func TestOffered(t *testing.T) {
 		{"flash-crowd", []string{"servers.server_1.speed=2", "servers.server_1.cpus=2"}, "server_1", 40 * 8.3e-3, 160, 22 * time.Second, 0},
 		{"mm1", nil, "server_1", 0.7, 70, 0, 0},
 		{"hello", nil, "server_1", 0, 0, 0, 0},
-		{"three-tier", nil, "web_farm_2", 100 * 7e-3 / 2, 100, 0, 0},
-		{"three-tier", []string{"rate=400/s", "app=3", "db=3", "web=3"}, "app_farm_3", 400 * 9.6e-3 / 3, 400, 0, 3},
-		{"three-tier", []string{"rate=400/s", "app=5", "db=3", "web=4"}, "db_farm_3", 400 * 5.4e-3 / 3, 400, 0, 0},
+		{"three-tier", nil, "web_farm_2", 100 * 5e-3 / 2, 100, 0, 0},
+		{"three-tier", []string{"rate=400/s", "app=2", "db=3", "web=3"}, "app_farm_2", 400 * 7.2e-3 / 2, 400, 0, 2},
+		{"three-tier", []string{"rate=400/s", "app=4", "db=3", "web=3"}, "db_farm_3", 400 * 4.8e-3 / 3, 400, 0, 0},
 	} {
 		p := shipped(t, c.name, scenario.Options{Set: c.set})
 		d, err := p.Demands()
