@@ -164,66 +164,90 @@ func (f *Fit) Scenario(w Writing) (text []byte, left []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	set := []string{"requests=|\n" + indented(requests), "targets={}"}
-	var names []string
-	for _, t := range plan.Targets {
-		cpus := w.CPUs
-		if cpus == 0 {
-			cpus = max(1, int(workers(t)))
-		}
-		server := unused(plan, t.Name+"_server")
-		names = append(names, t.Name+".cpu.utilisation", server+".cpu.utilisation")
-		set = append(set, fmt.Sprintf("servers.%s={cpus: %d}", server, cpus), fmt.Sprintf("services.%s={on: %s}", t.Name, server))
+	e := emulation{plan: plan, load: w.Load, set: []string{"requests=|\n" + indented(requests), "targets={}"}}
+	e.servers(w.CPUs)
+	e.short()
+	e.conditions("expect", "slo", plan.Expect)
+	e.conditions("slo", "expect", plan.SLO)
+	out, err := e.loaded()
+	if err != nil {
+		return nil, e.left, err
 	}
-	renamed := strings.NewReplacer(names...)
+	return out.Text, e.left, nil
+}
+
+// An emulation is a scenario whose targets are to become servers, by overrides.
+type emulation struct {
+	plan    *scenario.Plan
+	load    scenario.Options
+	set     []string
+	left    []string // out
+	renamed *strings.Replacer
+}
+
+// servers puts a server and a service in the place of each target.
+func (e *emulation) servers(cpus int) {
+	var names []string
+	for _, t := range e.plan.Targets {
+		n := cpus
+		if n == 0 {
+			n = max(1, int(workers(t)))
+		}
+		server := unused(e.plan, t.Name+"_server")
+		names = append(names, t.Name+".cpu.utilisation", server+".cpu.utilisation")
+		e.set = append(e.set, fmt.Sprintf("servers.%s={cpus: %d}", server, n), fmt.Sprintf("services.%s={on: %s}", t.Name, server))
+	}
+	e.renamed = strings.NewReplacer(names...)
+}
+
+// short keeps the short names of what is still there.
+func (e *emulation) short() {
 	var short []string
-	for _, s := range plan.Short {
+	for _, s := range e.plan.Short {
 		if slices.ContainsFunc(s.Paths, func(path string) bool { return strings.HasPrefix(path, "targets.") }) {
-			left = append(left, "set: "+s.Name)
+			e.left = append(e.left, "set: "+s.Name)
 			continue
 		}
 		short = append(short, s.Name+": ["+strings.Join(s.Paths, ", ")+"]")
 	}
-	if len(plan.Short) > 0 {
-		set = append(set, "set={"+strings.Join(short, ", ")+"}")
+	if len(e.plan.Short) > 0 {
+		e.set = append(e.set, "set={"+strings.Join(short, ", ")+"}")
 	}
-	load := func(more ...string) (*scenario.Plan, error) {
-		o := w.Load
-		o.Set, o.Seed, o.Duration, o.Compiled = slices.Concat(set, more), nil, 0, true
-		o.ReadFile = func(path string) ([]byte, error) {
-			if b, ok := plan.Inputs[path]; ok {
-				return b, nil
-			}
-			return nil, fmt.Errorf("%s: no such file", path)
+}
+
+// conditions keeps those of a key that can be asked of the server, as they are or with its processors in the place of the
+// target's. other is a key with conditions that are of no concern here.
+func (e *emulation) conditions(key, other string, list []scenario.Expect) {
+	if len(list) == 0 {
+		return
+	}
+	kept := []string{}
+	for _, x := range list {
+		forms := []string{x.Text, e.renamed.Replace(x.Text)}
+		i := slices.IndexFunc(forms, func(text string) bool {
+			_, err := e.loaded(other+"=[]", key+"=["+strconv.Quote(text)+"]")
+			return err == nil
+		})
+		if i < 0 {
+			e.left = append(e.left, key+": "+x.Text)
+			continue
 		}
-		return scenario.Load("fitted.yaml", plan.Text, o)
+		kept = append(kept, strconv.Quote(forms[i]))
 	}
-	for _, part := range []struct {
-		key, other string
-		list       []scenario.Expect
-	}{{"expect", "slo", plan.Expect}, {"slo", "expect", plan.SLO}} {
-		kept := []string{}
-		for _, e := range part.list {
-			// As it is, or with the server's processors in the place of the target's.
-			i := slices.IndexFunc([]string{e.Text, renamed.Replace(e.Text)}, func(text string) bool {
-				_, err := load(part.other+"=[]", part.key+"=["+strconv.Quote(text)+"]")
-				return err == nil
-			})
-			if i < 0 {
-				left = append(left, part.key+": "+e.Text)
-				continue
-			}
-			kept = append(kept, strconv.Quote([]string{e.Text, renamed.Replace(e.Text)}[i]))
+	e.set = append(e.set, key+"=["+strings.Join(kept, ", ")+"]")
+}
+
+// loaded is the scenario with what was set so far, and more.
+func (e *emulation) loaded(more ...string) (*scenario.Plan, error) {
+	o := e.load
+	o.Set, o.Seed, o.Duration, o.Compiled = slices.Concat(e.set, more), nil, 0, true
+	o.ReadFile = func(path string) ([]byte, error) {
+		if b, ok := e.plan.Inputs[path]; ok {
+			return b, nil
 		}
-		if len(part.list) > 0 {
-			set = append(set, part.key+"=["+strings.Join(kept, ", ")+"]")
-		}
+		return nil, fmt.Errorf("%s: no such file", path)
 	}
-	out, err := load()
-	if err != nil {
-		return nil, left, err
-	}
-	return out.Text, left, nil
+	return scenario.Load("fitted.yaml", e.plan.Text, o)
 }
 
 // unused is a name that no participant has.
