@@ -26,6 +26,14 @@ func SolvePictures(name string, a *solve.Answer, curve []solve.CurvePoint) []Pic
 	return out
 }
 
+// shareOfAxis writes a tick, of which rounding makes the least a little below 0.
+func shareOfAxis(x float64) string {
+	if math.Abs(x) < 1e-9 {
+		x = 0
+	}
+	return percent(x)
+}
+
 // loadLabel is what a curve is drawn over.
 func loadLabel(a *solve.Answer) string {
 	for _, g := range a.Groups {
@@ -71,7 +79,7 @@ func solveResponse(name string, a *solve.Answer, curve []solve.CurvePoint) Chart
 
 func solveUtilisation(name string, a *solve.Answer, curve []solve.CurvePoint) Chart {
 	c := Chart{Name: "utilisation", Title: name + ": utilisation over load", Caption: "Of the busiest resources, hardware and what is held, as the load grows at the present mix. Those that are alike are one line."}
-	p := ChartPanel{Title: "utilisation", XLabel: loadLabel(a), FormatY: percent}
+	p := ChartPanel{Title: "utilisation", XLabel: loadLabel(a), FormatY: shareOfAxis}
 	rs, count := tiers(a)
 	for _, r := range rs[:min(mostResources, len(rs))] {
 		s := ChartSeries{Label: r.Name}
@@ -100,7 +108,7 @@ func solveSectors(name string, a *solve.Answer) (Chart, bool) {
 		return Chart{}, false
 	}
 	c := Chart{Name: "sectors", Title: name + ": bottleneck over the mix"}
-	p := ChartPanel{Title: "most requests per second", XLabel: "share of " + a.Groups[0].Name + " in the requests", FormatX: percent, LogY: true}
+	p := ChartPanel{Title: "most requests per second", XLabel: "share of " + a.Groups[0].Name + " in the requests", FormatX: shareOfAxis, LogY: true}
 	for k, tier := range names {
 		s := ChartSeries{Label: tier}
 		for _, x := range sectors {

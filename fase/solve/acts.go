@@ -49,7 +49,7 @@ func (b *builder) holds(e *entry, f frame) float64 {
 		k := b.station(p.kind, "admit", func(st *station) {
 			st.kind, st.servers, st.room, st.order = Pool, n, s.Admit.Queue, orderOf(s.Admit.Policy)
 		})
-		gate = append(gate, visit{station: k, share: p.share, spread: true})
+		gate = append(gate, visit{station: k, share: p.share})
 	}
 	if gate != nil {
 		e.hold = append(e.hold, hold{gate})
@@ -66,7 +66,7 @@ func (b *builder) holds(e *entry, f frame) float64 {
 					st.names = []string{cfg.Name + ".pool"}
 				}
 			})
-			pool = append(pool, visit{station: k, share: p.share, spread: true})
+			pool = append(pool, visit{station: k, share: p.share})
 		}
 		e.hold = append(e.hold, hold{pool})
 		inv = max(inv, 1/float64(max(total, 1)))
@@ -221,7 +221,7 @@ func (b *builder) demand(s *rdr.Step, f *frame) *act {
 	}
 	for _, p := range f.dist {
 		m := b.machine(p.kind)
-		v := visit{share: p.share, spread: true}
+		v := visit{share: p.share}
 		switch s.Verb {
 		case rdr.VerbCPU:
 			v.station, v.unit = b.cpu(p.kind), 1/service.Speed(m.CPU)

@@ -22,6 +22,31 @@ func (s *solver) kept(k int, rho float64) float64 {
 	return min(1, informed*all/random+(1-informed)*math.Sqrt(all/random))
 }
 
+// evened is the variance of a wait of mean w at a station whose lines a balancer keeps even, where the demand has a mean of service: as at one common
+// line, or, with few choices, by where in the line an arrival stands in the limit of many servers, of which it is at place i with a probability of
+// s(i−1)^d − s(i)^d, s(i) being ρ^((d^i − 1)/(d − 1)).
+func (s *solver) evened(k int, w, service, rho float64) float64 {
+	st := &s.n.stations[k]
+	n := len(st.names)
+	d := min(st.choices, n)
+	if d >= n {
+		return w * w * max(0, 2/max(erlang(n, rho), 1e-9)-1)
+	}
+	first, second, before := 0.0, 0.0, 1.0
+	for i, power := 1, float64(d); before > 1e-12; i, power = i+1, power*float64(d) {
+		here := math.Pow(rho, (power-1)/float64(d-1))
+		p := math.Pow(before, float64(d)) - math.Pow(here, float64(d))
+		first, second = first+p*float64(i), second+p*float64(i*(i+1))
+		before = here
+	}
+	limit := first - 1 // the mean wait there, in demands
+	if limit <= 0 {
+		return 0
+	}
+	grow := w / service / limit
+	return max(0, second-first*first-1) * service * service * grow * grow
+}
+
 // shortestOf is the mean response in mean demands at n exponential servers of utilisation rho, where each request joins the shortest of d lines
 // drawn at random. Of all n it lies between M/M/n, which it approaches in heavy traffic, and what it exceeds that by at one of two servers; of
 // fewer it is the limit of many servers (Mitzenmacher 1996) with a term in 1/n that was fitted to the exact chain.

@@ -68,6 +68,8 @@ func build(plan *scenario.Plan, o Options) (*builder, error) {
 	if len(b.errs) > 0 {
 		return nil, b.errs
 	}
+	b.runs()
+	b.tie()
 	b.tell()
 	return b, nil
 }

@@ -104,7 +104,7 @@ func (s *solver) there(k, class int) float64 {
 	if s.n.stations[k].order == sharing {
 		return f.b1 * (1 + s.at[k].wait[class])
 	}
-	return f.b1 + f.rate*s.at[k].wait[class]
+	return f.b1 + f.runs*s.at[k].wait[class]
 }
 
 // settled takes the waits of one station from the network's solution.
@@ -119,7 +119,7 @@ func (s *solver) settled(k, i int, net *qn.Network) (change float64) {
 	}
 	for c, f := range st.flows {
 		waits += f.b1 * max(0, grow[s.n.classes[c].group]-1)
-		rate, b1, b2 = rate+f.rate, b1+f.b1, b2+f.b2
+		rate, b1, b2 = rate+f.runs, b1+f.b1, b2+f.b2
 	}
 	scv := max(0, b2*rate/b1/b1-1)
 	alike := s.same(k)
@@ -130,7 +130,7 @@ func (s *solver) settled(k, i int, net *qn.Network) (change float64) {
 		own := max(0, grow[s.n.classes[c].group]-1)
 		w := own
 		if s.n.stations[k].order != sharing {
-			w = own * f.b1 / f.rate
+			w = own * f.b1 / f.runs
 			if !alike { // demands of other laws wait longer or shorter, and all classes about alike
 				w = waits / rate * (1 + scv) / 2
 			}
@@ -142,12 +142,26 @@ func (s *solver) settled(k, i int, net *qn.Network) (change float64) {
 		}
 		scale := max(w, 1e-12)
 		if s.n.stations[k].order != sharing {
-			scale = max(w, f.b1/f.rate)
+			scale = max(w, f.b1/f.runs)
 		}
 		change = max(change, math.Abs(w-st.wait[c])/scale)
 		st.wait[c] = w
 		p := min(max(st.rho, 1e-9), 1)
 		st.vari[c] = w * w * max(0, 2/p-1)
+		if s.n.stations[k].servers == 1 {
+			// Of N users an arrival sees Q in the mean: between a geometric law, of many, and always N − 1, where they do nothing else.
+			q := w * f.runs / f.b1
+			n := 0.0
+			for g := range net.Classes {
+				if net.Classes[g].Demands[i] > 0 {
+					n += float64(net.Classes[g].Users)
+				}
+			}
+			if q <= n-1+1e-6 && n > 1 {
+				each := f.b1 / f.runs
+				st.vari[c] = min(st.vari[c], each*each*(q+q*(1+q)*max(0, 1-q/(n-1))))
+			}
+		}
 		if s.n.stations[k].order == sharing {
 			st.vari[c] = 0
 		}
@@ -162,8 +176,8 @@ func (s *solver) same(k int) bool {
 		if f.rate == 0 {
 			continue
 		}
-		m := f.b1 / f.rate
-		if mean > 0 && math.Abs(m/mean-1) > 1e-9 || math.Abs(f.b2/f.rate/(2*m*m)-1) > 1e-9 {
+		m := f.b1 / f.runs
+		if mean > 0 && math.Abs(m/mean-1) > 1e-9 || math.Abs(f.b2/f.runs/(2*m*m)-1) > 1e-9 {
 			return false
 		}
 		mean = m

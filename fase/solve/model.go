@@ -160,10 +160,13 @@ func (m *Model) answer(s *solver) *Answer {
 
 func (m *Model) group(s *solver, i int) Group {
 	p, x := &m.net.groups[i], s.took[i]
+	if x.ok > 1-1e-12 { // what is left of rounding
+		x.ok = 1
+	}
 	n := p.requests()
 	g := Group{
 		Name: p.name, Closed: p.users > 0, Rate: s.rate[i] * n, Throughput: s.rate[i] * n * x.ok, Response: x.mean, Deviation: math.Sqrt(x.vari),
-		Least: x.most, Errors: 1 - x.ok, Quality: Approximated,
+		Least: x.most, Errors: max(0, 1-x.ok), Quality: Approximated,
 	}
 	if g.Closed {
 		g.Users = max(1, int(math.Round(p.users*s.scale)))
@@ -237,7 +240,7 @@ func (m *Model) resources(s *solver, k int) []Resource {
 	wait := 0.0
 	for c := range at.flows {
 		f := &at.flows[c]
-		w := at.wait[c] * f.rate
+		w := at.wait[c] * f.runs
 		if st.order == sharing {
 			w = at.wait[c] * f.b1
 		}

@@ -110,6 +110,7 @@ type act struct {
 	count  int
 	body   []*act
 	entry  *entry
+	ties   []tie   // par
 	inv    float64 // 1 over how many can be here at once, 0 for as many as there are
 	id     int     // place of its span in an evaluation
 }
@@ -121,8 +122,8 @@ type visit struct {
 	moments
 	size *rdr.Amount // the law, where shortest jobs go first; nil elsewhere
 	unit float64     // s by unit of size
-	// spread says that a balancer chose the copy for this very visit: what waits is what it leaves.
-	spread bool
+	// run is how many visits in a row this one is of, 0 for itself alone, and more its share of what their second moment is beyond the sum of theirs.
+	run, more float64
 }
 
 // moments are those of a time in s, and what it is at least.

@@ -45,27 +45,35 @@ func same(a, b []span) bool {
 }
 
 // behind adds what a branch waits for its siblings before it, where both begin with a demand on the same station: they come as a batch, and
-// those behind wait for the first, and for who comes meanwhile (Burke 1975, for bulk arrivals).
+// those behind wait for the first.
 func (s *solver) behind(a *act, branches []span) {
 	firsts := make([][]visit, len(a.body))
 	for i, act := range a.body {
 		firsts[i] = firstOf(act)
 		for _, v := range firsts[i] {
-			st, at := &s.n.stations[v.station], &s.at[v.station]
+			st := &s.n.stations[v.station]
 			if st.order == sharing || st.servers > 1 || s.relieved[st.tier] {
 				continue
 			}
-			for _, before := range firsts[:i] {
+			for j, before := range firsts[:i] {
 				for _, u := range before {
 					if u.station == v.station {
-						more := v.share * u.share / float64(len(st.names)) * u.m1 / max(1-at.rho, 0.05)
+						more := v.share * u.share / float64(len(st.names)) * u.m1
 						branches[i].mean += more
 						branches[i].vari += more * more
+						if len(st.names) == 1 && v.share*u.share > 1-1e-9 && twins(a.body[i], a.body[j]) {
+							branches[j] = span{ok: branches[j].ok} // it always ends before
+						}
 					}
 				}
 			}
 		}
 	}
+}
+
+// twins reports whether two branches call the same and nothing else: in order, what began first ends first.
+func twins(a, b *act) bool {
+	return a.verb == doCall && b.verb == doCall && a.entry == b.entry && len(a.entry.root.body) <= 2
 }
 
 // firstOf is the first demand of an act that begins with one; nil otherwise.
@@ -139,4 +147,67 @@ func together(branches []span) float64 {
 	}
 	nt := (h/h2 + 4.0/11*(1-h/h2)*rho) * (1.5 - rho/8) / h
 	return 1 + (nt-1)*least/most
+}
+
+// A tie is what branches of a par ask of one station together, beyond what each asks: the sum over pairs of the products of their demands, s².
+type tie struct {
+	station int
+	product float64
+}
+
+// tie finds what the branches of every par ask of the same stations. For who comes behind them they are a batch: what counts is the second
+// moment of what it asks together (Burke, "Delays in Single-Server Queues with Batch Input", Operations Research 23(4), 1975).
+func (b *builder) tie() {
+	loads := map[*entry]map[int]float64{}
+	for _, e := range b.net.entries { // callees before callers
+		loads[e] = map[int]float64{}
+		sumLoads(e.root, 1, loads, loads[e])
+		e.root.each(func(a *act) {
+			if a.verb == doPar {
+				a.ties = tiesOf(a, loads, b.net.stations)
+			}
+		})
+	}
+}
+
+func tiesOf(a *act, loads map[*entry]map[int]float64, stations []station) []tie {
+	sum, squares := map[int]float64{}, map[int]float64{}
+	for _, x := range a.body {
+		own := map[int]float64{}
+		sumLoads(x, 1, loads, own)
+		for k, d := range own {
+			sum[k], squares[k] = sum[k]+d, squares[k]+d*d
+		}
+	}
+	var out []tie
+	for k := range stations {
+		if p := sum[k]*sum[k] - squares[k]; p > 1e-12*squares[k] && stations[k].kind == Hardware {
+			out = append(out, tie{k, p})
+		}
+	}
+	return out
+}
+
+// sumLoads adds what an act that is done p times asks of each station.
+func sumLoads(a *act, p float64, loads map[*entry]map[int]float64, out map[int]float64) {
+	if a.verb != doLock {
+		for i := range a.visits {
+			out[a.visits[i].station] += p * a.visits[i].share * a.visits[i].m1
+		}
+	}
+	if a.entry != nil {
+		for k, d := range loads[a.entry] {
+			out[k] += p * d
+		}
+	}
+	for i, x := range a.body {
+		q := p
+		switch a.verb {
+		case doChoose:
+			q *= a.p[i]
+		case doRepeat:
+			q *= a.amount.m1
+		}
+		sumLoads(x, q, loads, out)
+	}
 }

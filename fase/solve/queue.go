@@ -115,7 +115,7 @@ func (s *solver) line(k int) {
 	b1, b2, b3, rate := 0.0, 0.0, 0.0, 0.0
 	for i := range st.flows {
 		f := &st.flows[i]
-		b1, b2, b3, rate = b1+f.b1, b2+f.b2, b3+f.b3, rate+f.rate
+		b1, b2, b3, rate = b1+f.b1, b2+f.b2, b3+f.b3, rate+f.runs
 	}
 	mean := b1 / rate
 	scv := max(0, b2/b1/mean-1)
@@ -182,6 +182,8 @@ func (s *solver) line(k int) {
 		switch {
 		case share:
 			st.vari[i] = 0
+		case sn.choices > 1 && sn.servers == 1 && sn.callers == 1 && rate > 0:
+			st.vari[i] = s.evened(k, w[i], mean, rho)
 		case sn.servers == 1 && !limited:
 			st.vari[i] = w[i]*w[i] + b3/(3*(1-rho))
 		default:

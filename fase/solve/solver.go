@@ -43,8 +43,8 @@ type state struct {
 	apart float64
 }
 
-// flow is what one class asks of a copy of a station: visits per second, and the sums of the moments of their demands.
-type flow struct{ rate, b1, b2, b3, inv, apart float64 }
+// flow is what one class asks of a copy of a station: visits per second, runs of visits, and the sums of the moments of the demands.
+type flow struct{ rate, runs, b1, b2, b3, inv, apart float64 }
 
 type sized struct {
 	class int
@@ -243,7 +243,8 @@ func (s *solver) flow(visits []visit, class int, w, inv float64, held *moments) 
 		f := &st.flows[class]
 		f.rate += rate
 		f.b1 += rate * m.m1
-		f.b2 += rate * m.m2
+		f.b2 += rate * (m.m2 + v.more)
+		f.runs += rate / max(v.run, 1)
 		f.b3 += rate * m.m3
 		f.inv += rate * m.m1 * inv
 		thin := 1.0
@@ -275,6 +276,11 @@ func (s *solver) down(a *act, class int, w float64) {
 	case doPar, doFork, doTimeout:
 		for _, x := range a.body {
 			s.down(x, class, w)
+		}
+		for _, t := range a.ties {
+			copies := float64(len(s.n.stations[t.station].names))
+			// They meet as often as others are there that hold the first of them up.
+			s.at[t.station].flows[class].b2 += w * t.product / copies / copies * s.at[t.station].rho
 		}
 	case doChoose:
 		for i, x := range a.body {

@@ -53,8 +53,9 @@ func (s *solver) stay(visits []visit, class int) span {
 			mean = v.m1 * grow
 			vari = grow*grow*(v.m2-v.m1*v.m1) + mean*mean*2*st.rho/max(2-st.rho, 1)*min(1, st.wait[class]*(1-st.rho))
 		} else {
-			mean = st.wait[class] + v.m1
-			vari = st.vari[class] + v.m2 - v.m1*v.m1
+			n := max(v.run, 1)
+			mean = st.wait[class]/n + v.m1
+			vari = st.vari[class]/n + v.m2 - v.m1*v.m1
 		}
 		x.mean += v.share * mean
 		x.rho += v.share * mean * st.rho
