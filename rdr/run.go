@@ -114,7 +114,10 @@ func (t *Task) ask(i int, op Op, n *node, amount int64, d *Demand) {
 	f := &t.frames[i]
 	f.state, f.op = waiting, op
 	f.gen++
-	*d = Demand{ID: id(i, f.gen), Op: op, Sync: n.sync, Node: n.num, N: amount, Name: n.name}
+	d.ID, d.Op, d.Sync, d.File = id(i, f.gen), op, n.sync, false // one by one, for a composite would be copied
+	d.Node, d.N, d.Name = n.num, amount, n.name
+	d.Method, d.Path, d.HTTP, d.Block = "", "", nil, nil
+	d.Key, d.Priority, d.Deadline = 0, 0, 0
 }
 
 // leaf yields a demand without a body; nothing at all when it is for 0.

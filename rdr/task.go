@@ -163,7 +163,9 @@ func (t *Task) push(n *node, body []node, parent int) int {
 		t.frames = append(t.frames, frame{})
 	}
 	f := &t.frames[i]
-	*f = frame{node: n, body: body, parent: int32(parent), gen: f.gen + 1, state: running}
+	f.node, f.body, f.parent, f.gen, f.state = n, body, int32(parent), f.gen+1, running // one by one: it is not copied
+	f.pc, f.count, f.i, f.iteration, f.attempt = 0, 0, 0, 0, 0
+	f.kids, f.scope, f.op, f.fail = 0, false, 0, OK
 	if parent >= 0 {
 		p := &t.frames[parent]
 		f.iteration, f.attempt = p.iteration, p.attempt

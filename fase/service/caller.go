@@ -135,14 +135,14 @@ func (c *Caller) Mapping(svc int) *Mapping { return &c.routes[svc].mapping }
 
 // Start sends a request, or lets it wait for a replica. began is the instant from which its latency counts.
 func (c *Caller) Start(at, began dsv.Instant, req Request, owner Op) step.Ref {
-	ref, k := c.open(began, req, owner)
+	ref, k := c.open(began, &req, owner)
 	c.resolve(at, ref, k)
 	return ref
 }
 
 // Forward hands a request on to a server that serves it. It is no call of this participant's, and is not measured as one.
 func (c *Caller) Forward(at dsv.Instant, node int, req Request, owner Op) step.Ref {
-	ref, k := c.open(at, req, owner)
+	ref, k := c.open(at, &req, owner)
 	k.quiet = true
 	c.dispatch(at, ref, k, node)
 	return ref
@@ -157,7 +157,7 @@ func (c *Caller) Others(svc int, show func(node int)) {
 	}
 }
 
-func (c *Caller) open(began dsv.Instant, req Request, owner Op) (step.Ref, *call) {
+func (c *Caller) open(began dsv.Instant, req *Request, owner Op) (step.Ref, *call) {
 	var slot uint32
 	if n := len(c.free); n > 0 {
 		slot = c.free[n-1]
@@ -167,7 +167,9 @@ func (c *Caller) open(began dsv.Instant, req Request, owner Op) (step.Ref, *call
 		c.calls = append(c.calls, &call{})
 	}
 	k := c.calls[slot]
-	*k = call{req: req, gen: k.gen + 1, live: true, began: began, owner: owner}
+	gen := k.gen + 1
+	*k = call{gen: gen, live: true, began: began, owner: owner}
+	k.req = *req
 	c.Outstanding++
 	c.edges[req.Service].Calls++
 	return step.NewRef(slot, k.gen), k

@@ -185,7 +185,7 @@ func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
 		h.unreached(at, tag)
 		return
 	}
-	x := h.visit(at, visit{req: *r, tag: tag})
+	x := h.visit(at, r, tag, 0)
 	if o := h.overhead(x); o.Delay > 0 || !h.cross.instant() {
 		h.later(h.cross.arrives(at, r.Key, crossRequest).Add(o.Delay), eventArrive, x)
 		return
@@ -193,12 +193,15 @@ func (h *Host) Arrive(at dsv.Instant, r *Request, tag uint64) {
 	h.admit(at, x)
 }
 
-func (h *Host) visit(at dsv.Instant, v visit) uint32 {
+// visit notes a request, and the call by which this server makes it of itself; 0: another one does.
+func (h *Host) visit(at dsv.Instant, r *Request, tag uint64, call step.Ref) uint32 {
 	x, _ := h.run.Reserve(at)
 	for int(x) >= len(h.visits) {
 		h.visits = append(h.visits, visit{})
 	}
-	h.visits[x] = v
+	v := &h.visits[x]
+	*v = visit{}
+	v.req, v.tag, v.call = *r, tag, call
 	h.book(v.req.Service).received++
 	switch {
 	case !h.cfg.CancelOnClose:

@@ -32,7 +32,10 @@ func (r *Runner) newOp(at dsv.Instant, x uint32, t *execution, d *rdr.Demand) ui
 		r.ops = append(r.ops, op{})
 	}
 	p := &r.ops[o]
-	*p = op{gen: p.gen + 1, live: true, x: x, id: d.ID, kind: d.Op, name: d.Name, n: d.N, since: at, next: t.first}
+	p.gen++ // one by one, for a composite would be made elsewhere first and then copied
+	p.live, p.had = true, false
+	p.x, p.id, p.kind, p.name, p.n = x, d.ID, d.Op, d.Name, d.N
+	p.call, p.since, p.next = 0, at, t.first
 	t.first = o
 	return o
 }

@@ -327,5 +327,5 @@ func (h *Host) leave(at dsv.Instant, ref step.Ref) {
 		h.effect(step.Effect{At: at, Kind: step.Call, Node: h.run.Calls.Node(ref), Ref: ref, Key: uint64(r.Key), N: r.Send})
 		return
 	}
-	h.admit(at, h.visit(at, visit{req: *r, call: ref}))
+	h.admit(at, h.visit(at, r, 0, ref))
 }

@@ -96,19 +96,25 @@ func (c *curve) pass(at dsv.Instant) {
 
 // when is the instant at which the integral reaches a sum; Never, or one at or after end, where that is not before end. It
 // does not move the curve.
-func (c curve) when(sum float64, end dsv.Instant) dsv.Instant {
+func (c *curve) when(sum float64, end dsv.Instant) dsv.Instant {
+	var walker curve // a copy is only made where it has to walk on
+	ahead := c
 	for {
-		p, until := c.piece()
-		need := sum - c.integral
-		if d, ok := p.reach(need, (until - c.at).Seconds()); ok && d*1e9 < float64(dsv.Never-c.at) {
-			if at := c.at + dsv.Instant(math.Round(d*1e9)); at < until {
+		p, until := ahead.piece()
+		need := sum - ahead.integral
+		if d, ok := p.reach(need, (until - ahead.at).Seconds()); ok && d*1e9 < float64(dsv.Never-ahead.at) {
+			if at := ahead.at + dsv.Instant(math.Round(d*1e9)); at < until {
 				return at
 			}
 		}
 		if until >= end {
 			return dsv.Never
 		}
-		c.to(until)
+		if ahead == c {
+			walker = *c
+			ahead = &walker
+		}
+		ahead.to(until)
 	}
 }
 
