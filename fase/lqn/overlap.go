@@ -6,12 +6,12 @@ import (
 	"github.com/eve-emulation/eve/fase/qn"
 )
 
-// overlap tells, of 1 to so many threads of a task, how many times faster they get on as branches of forks below it go on together: what
-// Schweitzer's mean value analysis (1979) has of a network whose response is that of the forks, over what it has of one whose response is
-// the sum.
+// overlap tells, of 1 to so many threads of a task, how many times faster they get on as branches of forks below it go on together, or slower
+// as they wait in order for longer demands of others: what Schweitzer's mean value analysis (1979) has of a network with these
+// responses, over what it has of one whose response is the sum of shared times.
 func (s *solver) overlap(b *body, n *qn.Network, threads int) []float64 {
 	out := make([]float64, threads)
-	if !s.forks(b) {
+	if !s.special(b) {
 		for i := range out {
 			out[i] = 1
 		}
@@ -20,7 +20,7 @@ func (s *solver) overlap(b *body, n *qn.Network, threads int) []float64 {
 	a := &amva{solver: s, body: b, network: n}
 	last := 0
 	for i := 1; ; i = min(threads, i+max(1, i/4)) {
-		out[i-1] = math.Max(1, a.throughput(i, true)/a.throughput(i, false))
+		out[i-1] = a.throughput(i, true) / a.throughput(i, false)
 		for j := last + 1; j < i; j++ { // between what was computed, a straight line
 			part := float64(j-last) / float64(i-last)
 			out[j-1] = out[last-1]*(1-part) + out[i-1]*part
@@ -31,11 +31,14 @@ func (s *solver) overlap(b *body, n *qn.Network, threads int) []float64 {
 	}
 }
 
-// forks tells whether a body has forks.
-func (s *solver) forks(b *body) bool {
+// special tells whether a body has forks, or waits in order for demands that are not like its own.
+func (s *solver) special(b *body) bool {
 	for e, n := range b.times {
 		if n == 0 {
 			continue
+		}
+		if h, d := s.host[s.task0[e]], s.entries[e].Demand; d > 0 && s.Hosts[h].Discipline != Sharing && !s.Hosts[h].Delay && math.Abs(s.rest(h, d)/d-1) > 0.01 {
+			return true
 		}
 		for _, c := range s.calls[e] {
 			if c.fork > 0 {

@@ -51,7 +51,7 @@ func TestPublished(t *testing.T) {
 					one("server2", "server", 1, lqn.Entry{Name: "entry2", Demand: 0.2, SCV: 1}, lqn.Entry{Name: "entry3", Demand: 0.3, SCV: 1}),
 				},
 				Sources: []lqn.Source{{Name: "client", Users: 3, Think: 1, Calls: []lqn.Call{{Entry: "entry1"}}}},
-			}, 1.5219, 0.06, "server", 1.87193 / 2, 0.06,
+			}, 1.5219, 0.1, "server", 1.87193 / 2, 0.1,
 		},
 		{
 			"10: interlock", lqn.Model{

@@ -333,7 +333,7 @@ func (s *simulation) serve(task int, e *lqn.Entry, failed *bool, reply func()) {
 		s.after(s.law(e.Delay, e.SCV), func() {
 			s.phase(e.Calls, false, failed, func() {
 				for _, c := range e.Calls {
-					if c.Kind == lqn.Forward {
+					if c.Kind == lqn.Forward && (c.Mean == 0 || s.r.Float64() < c.Mean) {
 						s.call(c.Entry, failed, reply)
 						free()
 						return

@@ -18,6 +18,7 @@ type solver struct {
 	bounds  bool    // there are such tasks
 	closed  bool    // there are closed sources
 
+	gains    []gain    // of the unknowns
 	x, think []float64 // by source: throughput, and the think time for which the network has the right cycle
 	turned   []float64 // by task: share of calls that find no place
 	refused  []float64 // what that would be by the last solution
@@ -62,7 +63,8 @@ func newSolver(l *layered) *solver {
 	tasks, entries, sources := len(l.Tasks), len(l.entries), len(l.Sources)
 	s := &solver{
 		layered: l, task0: l.task, hosted: make([][]int, len(l.Hosts)),
-		x: make([]float64, sources), think: make([]float64, sources), turned: make([]float64, tasks), refused: make([]float64, tasks),
+		gains: make([]gain, 2*sources+tasks),
+		x:     make([]float64, sources), think: make([]float64, sources), turned: make([]float64, tasks), refused: make([]float64, tasks),
 		entry: make([]float64, entries), offered: make([]float64, tasks), task: make([]float64, tasks), load: make([]float64, len(l.Hosts)),
 		bodies: make([]*body, tasks), layers: make([]*layer, tasks), bound: make([]*bound, tasks),
 		top0: make([]*body, sources), views: make([]*view, sources), within: make([]*view, tasks),
@@ -111,9 +113,8 @@ func (s *solver) solve() error {
 		return err
 	}
 	s.start()
-	relax, last := 1.0, math.Inf(1)
 	for s.iterations = 1; s.iterations <= most; s.iterations++ {
-		moved, err := s.iterate(relax)
+		moved, err := s.iterate()
 		if err != nil {
 			return err
 		}
@@ -121,15 +122,26 @@ func (s *solver) solve() error {
 		if moved < closeness {
 			break
 		}
-		if moved > 0.7*last && s.iterations > 2 {
-			relax = math.Max(0.05, 0.8*relax)
-		}
-		last = moved
 	}
 	s.iterations = min(s.iterations, most)
-	for h := range s.Hosts {
-		if share := s.load[h] / s.capacity(h); !s.Hosts[h].Delay && share >= 1+1e-4 && !s.closed {
-			return fmt.Errorf("%w: host %s is offered %.3g of its capacity", ErrUnstable, s.Hosts[h].Name, share)
+	s.flow(s.x)
+	return s.carried()
+}
+
+// carried returns an error where what nobody waits for, which no number of users limits, is more than hosts or tasks can carry.
+func (s *solver) carried() error {
+	const over = 1.01 // approximations do not add up to the last percent
+	for h, load := range s.load {
+		if share := load / s.capacity(h); !s.Hosts[h].Delay && share >= over && s.async.host[h]+s.async.below[h] > 0 {
+			return fmt.Errorf("%w: host %s is offered %.3g of its capacity, with what nobody waits for", ErrUnstable, s.Hosts[h].Name, share)
+		}
+	}
+	for t, l := range s.layers {
+		if l == nil || s.bound[t] != nil {
+			continue
+		}
+		if share := s.task[t] / l.rates[len(l.rates)-1]; share >= over && s.async.visit[t] > 0 {
+			return fmt.Errorf("%w: task %s is offered %.3g of what its %d threads can do, with what nobody waits for", ErrUnstable, s.Tasks[t].Name, share, s.limit[t])
 		}
 	}
 	return nil
@@ -165,7 +177,7 @@ func (s *solver) start() {
 }
 
 // iterate solves all layers once, and returns how much a throughput, a cycle or a share that is turned away has moved.
-func (s *solver) iterate(relax float64) (moved float64, err error) {
+func (s *solver) iterate() (moved float64, err error) {
 	if s.closed {
 		s.by(s.x)
 	}
@@ -181,25 +193,69 @@ func (s *solver) iterate(relax float64) (moved float64, err error) {
 	}
 	s.inside()
 	s.times()
+	s.within100(x)
+	n := 0
 	step := func(at *float64, to, scale float64) {
-		if d := math.Abs(to - *at); d > 0 {
-			moved = math.Max(moved, d/math.Max(scale, 1e-300))
-		}
-		*at += relax * (to - *at)
+		moved = math.Max(moved, s.gains[n].step(at, to)/math.Max(scale, 1e-300))
+		n++
 	}
 	for i := range s.Sources {
 		if src := &s.Sources[i]; src.Users > 0 {
 			step(&s.x[i], x[i], x[i])
 			think := math.Max(0, src.Think+s.response[i].mean-response[i])
-			if math.Abs(think-src.Think) > 1e-9*(src.Think+response[i]) || s.think[i] != src.Think {
-				step(&s.think[i], think, src.Think+response[i])
+			if math.Abs(think-src.Think) <= 1e-9*(src.Think+response[i]) && s.think[i] == src.Think {
+				think = src.Think // rounding
 			}
+			step(&s.think[i], think, src.Think+response[i])
 		}
 	}
 	for t := range s.Tasks {
 		step(&s.turned[t], s.refused[t], 1)
 	}
 	return moved, nil
+}
+
+// A gain is how much of the way an unknown goes to where a solution puts it: less each time that it has turned round, as it would swing.
+type gain struct{ part, last float64 }
+
+func (g *gain) step(at *float64, to float64) (moved float64) {
+	d := to - *at
+	switch {
+	case g.part == 0:
+		g.part = 1
+	case d*g.last < 0:
+		g.part = math.Max(1e-4, g.part/2)
+	default:
+		g.part = math.Min(1, 1.3*g.part)
+	}
+	g.last = d
+	*at += g.part * d
+	return math.Abs(d)
+}
+
+// within100 takes from the throughputs of closed sources what hosts cannot carry, which layers that see one another as open load may exceed by
+// a percent or so.
+func (s *solver) within100(x []float64) {
+	for h := range s.Hosts {
+		if s.Hosts[h].Delay {
+			continue
+		}
+		closed, now := 0.0, 0.0 // load by closed sources with the new throughputs, and with the old ones
+		for i := range s.Sources {
+			if s.Sources[i].Users > 0 && s.x[i] > 0 {
+				closed, now = closed+s.loadBy[i][h]*x[i]/s.x[i], now+s.loadBy[i][h]
+			}
+		}
+		room := s.capacity(h) - (s.load[h] - now)
+		if closed <= room || room <= 0 {
+			continue
+		}
+		for i := range s.Sources {
+			if s.Sources[i].Users > 0 && s.loadBy[i][h] > 0 {
+				x[i] *= room / closed
+			}
+		}
+	}
 }
 
 // context fills in the bodies of the sources, and of what nobody waits for.
@@ -223,6 +279,7 @@ func (s *solver) context() {
 		}
 	}
 	s.async = s.bodyOf(aside, none)
+	s.sink(s.async)
 	for e, x := range s.entries {
 		if h := s.host[s.task0[e]]; h >= 0 && s.limit[s.task0[e]] == 0 {
 			s.async.host[h] += s.entry[e] * x.Phase2

@@ -4,7 +4,6 @@ import "math"
 
 // tell returns the solution.
 func (s *solver) tell() Solution {
-	s.flow(s.x)
 	a := &sums{response: make([]float64, len(s.entries)), second: make([]float64, len(s.entries)), wait: make([]float64, len(s.Tasks)), queue: make([]float64, len(s.Hosts))}
 	out := make([]span, len(s.entries))
 	for _, t := range s.limited {
