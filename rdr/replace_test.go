@@ -38,7 +38,7 @@ request other { http web GET "/o" }
 	if got, want := strings.Join(asked, ", "), "home web, home web, home cdn, home web, other web"; got != want {
 		t.Errorf("asked for %s, want %s", got, want)
 	}
-	if _, err := rdr.ReplaceHTTP("x.rdr", []byte(src), nil); err == nil || !strings.Contains(err.Error(), "x.rdr:4:21") {
-		t.Errorf("got %v, want a mistake at x.rdr:4:21", err)
+	if _, err := rdr.ReplaceHTTP("x.rdr", []byte(src), nil); err == nil || !strings.Contains(err.Error(), "x.rdr:4:22") {
+		t.Errorf("got %v, want a mistake at x.rdr:4:22", err)
 	}
 }

@@ -208,7 +208,7 @@ func everythingTargets(t *testing.T, p *scenario.Plan) {
 	if m := p.Mappings()[p.Targets[1].Service]; m.Replicas[0] != (service.Replica{Server: "plain", Address: "example.org:80", Weight: 1, State: service.Serving}) {
 		t.Errorf("got %+v", m)
 	}
-	want := []dsv.Name{"web.latency", "web.requests", "web.errors"}
+	want := []dsv.Name{"web.latency", "web.requests", "web.errors", "web.received"}
 	for _, v := range usage.Variables() {
 		want = append(want, dsv.Name("web."+v.Leaf))
 	}

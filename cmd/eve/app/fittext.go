@@ -120,15 +120,16 @@ func fitColumns(b *strings.Builder, rows [][]string) {
 		}
 	}
 	for _, row := range rows {
-		line := " "
+		var line strings.Builder
+		line.WriteString(" ")
 		for i, cell := range row {
 			gap := strings.Repeat(" ", widths[i]-len([]rune(cell)))
 			if i == 0 || i == 1 && rows[0][1] == "request" {
-				line += " " + cell + gap + " "
+				line.WriteString(" " + cell + gap + " ")
 			} else {
-				line += " " + gap + cell + " "
+				line.WriteString(" " + gap + cell + " ")
 			}
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 }
