@@ -24,13 +24,13 @@ func TestAgreesWithSimulation(t *testing.T) {
 		length     time.Duration
 		mean, tail float64 // tolerances of the mean and the 95th percentile, as shares
 	}{
-		{"mm1", nil, 300 * time.Second, 0.08, 0.1},
+		{"mm1", nil, 200 * time.Second, 0.08, 0.1},
 		{"closed-open", nil, 90 * time.Second, 0.1, 0.15},
 		{"flash-crowd", []string{"adapt=[]", "clients.crowd.rate=60/s"}, 200 * time.Second, 0.08, 0.1},
-		{"soa-order", nil, 300 * time.Second, 0.05, 0.08},
+		{"soa-order", nil, 150 * time.Second, 0.05, 0.08},
 		{"three-tier", nil, 90 * time.Second, 0.08, 0.1},
 		{"software-bottleneck", []string{"threads=8"}, 60 * time.Second, 0.08, 0.1},
-		{"blackout", []string{"faults=[]", "adapt=[]"}, 60 * time.Second, 0.08, 0.1},
+		{"blackout", []string{"faults=[]", "adapt=[]"}, 40 * time.Second, 0.08, 0.1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
