@@ -109,7 +109,6 @@ type campaigning struct {
 	log     *sweep.Log
 	theory  []sweep.Prediction // by point; nil: none was asked for
 	inexact string             // why theory is none, or approximated; empty: it is exact
-	first   error              // why the first point that could not be loaded was not
 }
 
 // sweep does `eve sweep`.

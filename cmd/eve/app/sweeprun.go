@@ -220,7 +220,7 @@ func (x *campaigning) telling(s sweeping, jobs int) *sweepView {
 		}
 		done := ""
 		if all := x.grid.Points() * len(x.def.Seeds); all > jobs {
-			done = fmt.Sprintf("; %d runs are there", all-jobs)
+			done = fmt.Sprintf("; %s done before", counted(all-jobs, "run"))
 		}
 		t.say(fmt.Sprintf("%s: %s with %s, %s → %s%s", x.def.Name, counted(x.grid.Points(), "point"), counted(len(x.def.Seeds), "seed"), how, x.log.Dir(), done))
 	}

@@ -1,30 +1,27 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/eve-emulation/eve/fase/campaign"
 	"github.com/eve-emulation/eve/fase/report"
-	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/solve"
 	"github.com/eve-emulation/eve/fase/sweep"
 )
 
-// predict asks theory what it says of each point. The error is a mistake that all points have, or the context's.
+// predict asks theory what it says of each point. The error is a mistake that all points have, a plan that cannot be run, or the context's.
 func (x *campaigning) predict(ctx context.Context, quiet bool) error {
 	n := x.grid.Points()
 	x.theory = make([]sweep.Prediction, n)
-	errs, notes := make([]error, n), make([]string, n)
-	var once sync.Once
-	var refused error
+	wrongs, refused, notes := make([]error, n), make([]error, n), make([]string, n)
 	var solved atomic.Int64
 	t := newScreen(x.app.err)
 	defer t.clear()
@@ -33,89 +30,24 @@ func (x *campaigning) predict(ctx context.Context, quiet bool) error {
 			t.show([]string{fmt.Sprintf("theory of %d of %d points", k, n)})
 		}
 		plan, err := x.load(i, x.def.Seeds[0])
-		if errs[i] = err; err != nil {
-			return nil
+		if wrongs[i] = err; err != nil {
+			return nil // told in the table, unless all are wrong
 		}
-		if err := x.can(plan); err != nil {
-			once.Do(func() { refused = err })
-			return nil
-		}
-		x.theory[i], notes[i] = theoryAt(plan, x.def.Metrics)
-		return nil
-	})
-	if err != nil || refused != nil {
-		return errors.Join(err, refused)
-	}
-	var first error
-	for i := range n {
-		if errs[i] == nil {
-			first = nil
-			break
-		}
-		if first == nil {
-			first = errs[i]
-		}
-	}
-	for _, note := range notes {
-		if note != "" {
-			x.inexact = note
-			break
-		}
-	}
-	return first
-}
-
-// Bounds of the curves of theory: how many points all have together, and one has at most and at least.
-const (
-	curvePoints = 240
-	longCurve   = 41
-	shortCurve  = 9
-)
-
-// curves ask theory what it says between the points, where there is something between them; for pictures.
-func (x *campaigning) curves(ctx context.Context) []sweep.Curve {
-	along := sweep.Along(x.def.Axes)
-	if x.theory == nil || along < 0 {
-		return nil
-	}
-	lines := x.grid.Points() / len(x.def.Axes[along].Values)
-	n := min(longCurve, curvePoints/lines)
-	texts, at := x.def.Axes[along].Between(n)
-	if n < shortCurve || texts == nil || !slices.ContainsFunc(x.theory, func(p sweep.Prediction) bool { return len(p.Values) > 0 }) {
-		return nil
-	}
-	var curves []sweep.Curve
-	for p := range x.grid.Points() {
-		if k := x.grid.At(p); k[along] == 0 {
-			curves = append(curves, sweep.Curve{At: k, Xs: at, Values: map[string][]runs.Number{}})
-		}
-	}
-	said := make([]sweep.Prediction, len(curves)*n)
-	err := campaign.Each(ctx, len(said), 0, func(_ context.Context, i int) error {
-		o := x.base
-		o.set = slices.Concat(o.set, x.grid.Set(x.grid.Index(curves[i/n].At)), []string{x.def.Axes[along].Paths[0] + "=" + texts[i%n]})
-		o.seed = int64(x.def.Seeds[0])
-		if plan, err := x.app.load(x.def.Scenario, o); err == nil {
-			said[i], _ = theoryAt(plan, x.def.Metrics)
+		if refused[i] = x.can(plan); refused[i] == nil {
+			x.theory[i], notes[i] = theoryAt(plan, x.def.Metrics)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil // interrupted: there is no more to draw
-	}
-	for c := range curves {
-		for _, m := range x.def.Metrics {
-			ys := make([]runs.Number, n)
-			for i := range ys {
-				ys[i] = runs.Number(math.NaN())
-				if y, ok := said[c*n+i].Values[m.Name]; ok {
-					ys[i] = runs.Number(y)
-				}
-			}
-			curves[c].Values[m.Name] = ys
+	x.inexact = cmp.Or(notes...)
+	for _, e := range refused {
+		if e != nil {
+			return e
 		}
 	}
-	return curves
+	if err == nil && !slices.Contains(wrongs, nil) {
+		return wrongs[0]
+	}
+	return err
 }
 
 // theoryAt is what theory says of the metrics of a plan; note says why it says nothing, or that it is an approximation.
