@@ -206,7 +206,7 @@ func TestSimulated(t *testing.T) {
 			for _, w := range c.want {
 				rate += w.throughput
 			}
-			s := simulate(&c.model, 1, 4000/rate)
+			s := simulate(&c.model, 1, 2500/rate)
 			for i, w := range c.want {
 				near(t, "throughput", s.throughput(i), w.throughput, 0.1)
 				near(t, "response", s.response(i), w.response, 0.3)

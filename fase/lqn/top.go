@@ -216,7 +216,7 @@ func (s *solver) look(t int, l *layer, mixed [][]float64, weight []float64) {
 				p = 1
 			}
 		}
-		if p <= 0 {
+		if p <= 1e-15*all {
 			continue
 		}
 		rate += p * l.growth.Throughput[n]

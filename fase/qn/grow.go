@@ -74,15 +74,19 @@ func (g *Growth) Present(station, users int) []float64 {
 func (v *speed) present(p []float64) []float64 {
 	m := len(v.rates)
 	out := make([]float64, m)
+	if v.load == 0 {
+		copy(out, p)
+		return out
+	}
 	for j := 0; j < min(len(p), m); j++ {
-		if p[j] == 0 {
+		if p[j] < 1e-18 {
 			continue
 		}
-		term, total := 0.0, v.states(j) // logarithms of the weight beside k open ones, and of their sum
+		term, total := 0.0, v.total[j] // logarithms of the weight beside k open ones, and of their sum
 		for k := 0; j+k < m; k++ {
-			out[j+k] += p[j] * math.Exp(term-total)
-			if v.load == 0 {
-				break
+			y := p[j] * math.Exp(term-total)
+			if out[j+k] += y; y < 1e-18 && float64(j+k+1)*v.load < float64(k+1)*v.rates[j+k] {
+				break // the rest is less
 			}
 			term += math.Log(float64(j+k+1) / float64(k+1) * v.load / v.rates[j+k])
 		}

@@ -4,10 +4,12 @@ package qn
 type closed struct {
 	stations []Station
 	speeds   []*speed
+	load     []float64 // by station, of open classes
 	classes  []population
 
 	throughput []float64   // by class
 	residence  [][]float64 // by class and station
+	merged     bool        // the closed requests are in the loads of the speeds
 	p          [][]float64 // by station: probabilities of so few requests of closed classes that its speed depends on them; nil where unknown
 }
 

@@ -425,3 +425,129 @@ func TestManyServers(t *testing.T) {
 		near(t, "busy", s.Stations[0].Busy, busy/sum, 1e-6)
 	}
 }
+
+// open is a network of up to four open classes at up to eight stations, some of several servers.
+func open(r *rand.Rand) *qn.Network {
+	n := &qn.Network{}
+	for k := range 2 + r.IntN(7) {
+		n.Stations = append(n.Stations, qn.Station{Name: string(rune('a' + k)), Servers: 1 + r.IntN(4), Delay: k > 1 && r.IntN(5) == 0})
+		if n.Stations[k].Delay {
+			n.Stations[k].Servers = 0
+		}
+	}
+	for range 1 + r.IntN(4) {
+		c := qn.Class{Rate: 0.1 + r.Float64()}
+		for range n.Stations {
+			c.Demands = append(c.Demands, 0.01+r.Float64())
+		}
+		n.Classes = append(n.Classes, c)
+	}
+	return n
+}
+
+// TestBottleneckFillsFirst has the station that is named the bottleneck be the one that is full first as the load grows, over random networks
+// where it leads by more than 5 %.
+func TestBottleneckFillsFirst(t *testing.T) {
+	led := 0
+	for seed := range uint64(400) {
+		n := open(rand.New(rand.NewPCG(seed, 5)))
+		var rates []float64
+		for _, c := range n.Classes {
+			rates = append(rates, c.Rate)
+		}
+		k, lead := n.Bottleneck(rates)
+		if lead < 1.05 {
+			continue
+		}
+		led++
+		use := 0.0
+		for i, c := range n.Classes {
+			use += rates[i] * c.Demands[k] / float64(n.Stations[k].Servers)
+		}
+		scale := func(to float64) (qn.Solution, error) {
+			for i := range n.Classes {
+				n.Classes[i].Rate = rates[i] * to / use
+			}
+			return n.Solve()
+		}
+		before := 0.0
+		for _, to := range []float64{0.2, 0.6, 0.9, 0.999} {
+			s, err := scale(to)
+			if err != nil {
+				t.Fatalf("%d: %v", seed, err)
+			}
+			for j, st := range s.Stations {
+				if j != k && !n.Stations[j].Delay && st.Utilisation >= s.Stations[k].Utilisation {
+					t.Errorf("%d: got %s fuller than the bottleneck %s", seed, n.Stations[j].Name, n.Stations[k].Name)
+				}
+			}
+			if r := s.Classes[0].Response; r < before {
+				t.Errorf("%d: at %g of the capacity got a response of %g, with less load %g", seed, to, r, before)
+			}
+			before = s.Classes[0].Response
+		}
+		if _, err := scale(1.001); !errors.Is(err, qn.ErrUnstable) || !strings.Contains(err.Error(), ": "+n.Stations[k].Name+" is") {
+			t.Errorf("%d: beyond the capacity of %s got %v", seed, n.Stations[k].Name, err)
+		}
+	}
+	if led < 200 {
+		t.Errorf("got %d networks with a lead, want 200", led)
+	}
+}
+
+// TestGrows has throughput and response grow with the users, throughput ever less.
+func TestGrows(t *testing.T) {
+	for seed := range uint64(100) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		n := random(r, 1)
+		n.Classes = n.Classes[:1]
+		for k := range n.Stations {
+			if !n.Stations[k].Delay && r.IntN(2) == 0 {
+				n.Stations[k].Servers = 1 + r.IntN(5)
+			}
+		}
+		g, err := n.Grow(60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := g.Throughput
+		for i := 2; i < len(x); i++ {
+			if x[i] < x[i-1]*(1-1e-12) || x[i]-x[i-1] > (x[i-1]-x[i-2])*(1+1e-9)+1e-12 || float64(i)/x[i] < float64(i-1)/x[i-1]*(1-1e-12) {
+				t.Fatalf("%d: got throughputs %v, neither growing nor ever less", seed, x[i-2:i+1])
+			}
+		}
+		n.Classes[0].Users = 60
+		if b := n.Bounds(0); x[60] > b.Throughput*(1+1e-9) {
+			t.Errorf("%d: got %g/s, above the bound %g", seed, x[60], b.Throughput)
+		}
+	}
+}
+
+// TestCrowd has the limit of many users meet the exact solution, below and beyond the knee.
+func TestCrowd(t *testing.T) {
+	for _, think := range []float64{4000, 2500, 2000, 1500} {
+		n := &qn.Network{
+			Stations: []qn.Station{{Name: "cpu", Servers: 4}, {Name: "disk"}, {Name: "net", Delay: true}},
+			Classes: []qn.Class{
+				{Name: "users", Users: 20_000, Think: think, Demands: []float64{0.3, 0.1, 0.05}},
+				{Name: "others", Rate: 0.5, Demands: []float64{0.5, 0.2, 0}},
+			},
+		}
+		want, err := n.Solve()
+		if err != nil || !want.Exact {
+			t.Fatalf("got %v, %v, want an exact solution", err, want.Approximated)
+		}
+		n.Largest = 1
+		got, err := n.Solve()
+		if err != nil || got.Exact {
+			t.Fatalf("got %v, exact %v, want an approximation", err, got.Exact)
+		}
+		near(t, "throughput", got.Classes[0].Throughput, want.Classes[0].Throughput, 1e-3)
+		if think >= 2500 {
+			near(t, "response", got.Classes[0].Response, want.Classes[0].Response, 0.01)
+			near(t, "response of others", got.Classes[1].Response, want.Classes[1].Response, 0.01)
+		} else { // what is beyond the knee waits
+			near(t, "response", got.Classes[0].Response, want.Classes[0].Response, 0.03)
+		}
+	}
+}

@@ -9,9 +9,9 @@ import (
 // Largest is how many populations times stations Solve takes to be small enough for the exact analysis.
 const Largest = 4_000_000
 
-// Solve solves a network: open classes by the product form, closed ones by exact mean value analysis where that takes at most Largest steps,
-// else by Linearizer, and both kinds together by what the open classes leave. The error is that of Check, or ErrUnstable
-// with the name of the station.
+// Solve solves a network: open classes by the product form, closed ones exactly where that takes at most Largest steps, else by Linearizer, or
+// for one class of ten thousand users or more by its limit of many, and both kinds together exactly too. The error is that of
+// Check, or ErrUnstable with the name of the station.
 func (n *Network) Solve() (Solution, error) {
 	c, err := n.prepare()
 	if err != nil {
@@ -20,15 +20,25 @@ func (n *Network) Solve() (Solution, error) {
 	s := Solution{Exact: true, Method: "open product form"}
 	if len(c.classes) > 0 {
 		s.Method = "exact mean value analysis"
-		if c.steps() > cmp.Or(n.Largest, Largest) {
+		switch {
+		case c.steps() <= cmp.Or(n.Largest, Largest):
+			if !c.exact() {
+				n.estimate(&s, c, "stations with many servers, for which rounding spoils the exact analysis")
+			}
+		case len(c.classes) == 1 && c.classes[0].users >= crowd:
+			s.Method, s.Exact = "limit of many users", false
+			s.Approximated = append(s.Approximated, "the users are too many for the exact analysis: their requests come as from outside, at the rate that keeps so many of them there, which is exact in the limit")
+			c.many(n, c.load)
+		default:
 			n.estimate(&s, c, "the closed classes are too many for the exact analysis")
-		} else if !c.exact() {
-			n.estimate(&s, c, "stations with many servers, for which rounding spoils the exact analysis")
 		}
 	}
 	n.tell(&s, c)
 	return s, nil
 }
+
+// crowd is how many users are so many that the limit is closer than an estimate.
+const crowd = 10_000
 
 func (n *Network) estimate(s *Solution, c *closed, why string) {
 	s.Method, s.Exact = "Linearizer", false
@@ -45,7 +55,7 @@ func (n *Network) prepare() (*closed, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &closed{stations: n.Stations, p: make([][]float64, len(n.Stations))}
+	c := &closed{stations: n.Stations, load: load, p: make([][]float64, len(n.Stations))}
 	most := 0
 	for i := range n.Classes {
 		if class := &n.Classes[i]; class.closed() {
@@ -129,6 +139,9 @@ func (n *Network) stretch(s *Solution, c *closed, k int, queue float64) float64 
 		return 1
 	}
 	if c.p[k] != nil {
+		if c.merged {
+			queue = 0
+		}
 		open, busy := v.beside(c.p[k], queue)
 		st.Present = v.present(c.p[k])
 		if st.Busy = busy; v.load > 0 {

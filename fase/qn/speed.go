@@ -13,6 +13,7 @@ type speed struct {
 	left  []float64 // speed for 1, 2, … closed requests
 	open  []float64 // mean open requests beside 0, 1, … closed ones
 	busy  []float64 // mean in service, of both, beside 0, 1, … closed ones
+	total []float64 // logarithms of the sums of weights beside 0, 1, … closed ones
 }
 
 // speed returns that of a station beside a load by open classes, below its fastest, for populations up to so many.
@@ -30,9 +31,11 @@ func (s *Station) speed(load float64, most int) *speed {
 	states := min(len(v.rates), most+1) + 1
 	v.open, v.busy = make([]float64, states), make([]float64, states)
 	v.left = make([]float64, states-1)
+	v.total = make([]float64, states)
 	before := 0.0
 	for j := range states {
 		sum := v.states(j)
+		v.total[j] = sum
 		if j > 0 {
 			v.left[j-1] = v.rates[j-1] * math.Exp(before-sum)
 		}
@@ -50,6 +53,10 @@ func (v *speed) share() float64 { return v.load / v.fastest() }
 // their mean and how many are in service.
 func (v *speed) states(j int) float64 {
 	m := len(v.rates)
+	if v.load == 0 {
+		v.busy[j] = float64(min(j, m))
+		return 0
+	}
 	term, sum, open, busy, scaled := 1.0, 0.0, 0.0, 0.0, 0.0
 	k := 0
 	for ; j+k < m; k++ {
