@@ -33,6 +33,7 @@ type replaying struct {
 	set      []string
 	bound    float64
 	live     bool
+	overhead bool
 	out      string
 	json     string
 	quiet    bool
@@ -58,6 +59,7 @@ func (a *App) replayCommand() *cobra.Command {
 	f.StringArrayVar(&s.set, "set", nil, "override a value of the replayed scenario: `PATH=VALUE`, as control.0.target=70%; may be repeated")
 	f.Float64Var(&s.bound, "bound", replay.DefaultBound, "by which share the replay with the recording's own controllers may miss it")
 	f.BoolVar(&s.live, "live", false, "clients whose rate, or else, follows an expression react to what they meet, instead of doing what they did")
+	f.BoolVar(&s.overhead, "overhead", false, "charge each call what the recording shows that it took beside its demands, as eve sim --overhead RUN does")
 	f.StringVar(&s.out, "out", "", "write the replays as run folders into this `DIR`, and pictures of both, and replay.json")
 	f.StringVar(&s.json, "json", "", "print the answer as JSON, or write it to `FILE`: --json, --json=FILE")
 	f.Lookup("json").NoOptDefVal = "-"
@@ -127,7 +129,7 @@ func (a *App) replay(ctx context.Context, dir string, s replaying) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.Close()) }()
 	x := &rerun{app: a, s: s, folder: folder}
-	if err := x.read(graft); err != nil {
+	if err := x.read(ctx, graft); err != nil {
 		return err
 	}
 	own, err := x.plan(scenario.Options{Graft: goals(graft)})
@@ -162,10 +164,11 @@ type rerun struct {
 	s         replaying
 	folder    *runs.Folder
 	recording *replay.Recording
+	charges   []string // overrides that charge calls with overhead
 }
 
 // read reads the recording. Of a run that was cut off it computes what there is.
-func (x *rerun) read(graft *scenario.Graft) error {
+func (x *rerun) read(ctx context.Context, graft *scenario.Graft) error {
 	a, f := x.app, x.folder
 	if err := f.Damage(); err != nil {
 		return fmt.Errorf("replay %s: what was recorded cannot be read: %w", f.Dir(), err)
@@ -185,6 +188,11 @@ func (x *rerun) read(graft *scenario.Graft) error {
 	if err := sim.Check(plan); err != nil {
 		return wrong(err)
 	}
+	if x.s.overhead {
+		if x.charges, err = a.calibrated(ctx, f.Dir(), plan.Topology.Services, x.s.quiet); err != nil {
+			return err
+		}
+	}
 	goals, err := x.plan(scenario.Options{Graft: goals(graft)})
 	if err != nil {
 		return err
@@ -195,7 +203,7 @@ func (x *rerun) read(graft *scenario.Graft) error {
 // plan loads the recording's scenario, as long as the recording is, with options.
 func (x *rerun) plan(o scenario.Options) (*scenario.Plan, error) {
 	a := x.app
-	o.Kinds, o.Manipulators = a.kinds(), a.registry.Manipulators()
+	o.Kinds, o.Manipulators, o.Set = a.kinds(), a.registry.Manipulators(), slices.Concat(x.charges, o.Set)
 	if d := x.recording.End(); d != x.recording.Plan.Duration {
 		o.Duration = d
 	}

@@ -46,7 +46,7 @@ const (
 func theories(ctx context.Context, list []system, seed int64, p precision, compile func(name, text string) (*scenario.Plan, error)) ([]verdict, error) {
 	means, counts, want := make([][]float64, len(list)), make([][]int, len(list)), make([]int, len(list))
 	for i := range list {
-		if s := &list[i]; !s.fluid && !s.full && (p.most == 0 || s.variance <= p.most) {
+		if s := &list[i]; !s.fluid && !s.full && (p.most == 0 || s.variance <= p.most && !s.slow) {
 			want[i] = p.replicas
 		}
 	}
