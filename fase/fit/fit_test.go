@@ -426,9 +426,10 @@ clients:
   probes: {request: ping, users: 3, think: exp(20ms)}
 `
 
-func TestEmulatedDemandsAreFound(t *testing.T) {
-	text := strings.ReplaceAll(emulated, "services:\n  web: {on: web}", "services:\n  pages: {on: web}")
-	p := load(t, strings.ReplaceAll(text, "call web", "call pages"))
+// simulated is the recording of a simulation.
+func simulated(t *testing.T, text string) *fit.Recording {
+	t.Helper()
+	p := load(t, text)
 	m := runstest.NewMemory()
 	s, err := sim.New(context.Background(), p, dsv.NewStore(m))
 	if err != nil {
@@ -441,6 +442,36 @@ func TestEmulatedDemandsAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+func TestWhatMovesIsNotKnown(t *testing.T) {
+	f := estimate(t, []*fit.Recording{simulated(t, `eve: 1
+name: moves
+duration: 12s
+requests: |
+  request page { call app { cpu 10ms } }
+servers:
+  one:
+  two: {state: standby}
+services:
+  app: {on: one}
+clients:
+  crowd: {request: page, rate: 80/s}
+adapt:
+  - {name: grow, when: one.cpu.utilisation > 0.6, for: 1s, do: replicate app to two}
+`)}, fit.Options{})
+	if d := demand(t, f, "page", "one.cpu"); d.Known != nil {
+		t.Errorf("got a known demand of %v of a server that got help", *d.Known)
+	}
+	if got := strings.Join(f.Warnings, "\n"); !strings.Contains(got, "rules or controllers acted during the run") {
+		t.Errorf("got warnings %q", got)
+	}
+}
+
+func TestEmulatedDemandsAreFound(t *testing.T) {
+	text := strings.ReplaceAll(emulated, "services:\n  web: {on: web}", "services:\n  pages: {on: web}")
+	r := simulated(t, strings.ReplaceAll(text, "call web", "call pages"))
 	f := estimate(t, []*fit.Recording{r}, fit.Options{Confidence: 0.99})
 	known := 0
 	for i := range f.Resources {

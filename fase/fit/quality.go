@@ -34,7 +34,9 @@ func (f *Fit) describe(rs []*Recording, b *batches) {
 	}
 	for k := range f.Resources {
 		f.Resources[k].describe(b, k, len(rs))
-		f.known(&f.Resources[k])
+		if !slices.ContainsFunc(rs, func(r *Recording) bool { return r.acted }) {
+			f.known(&f.Resources[k])
+		}
 	}
 }
 
@@ -134,10 +136,11 @@ func (f *Fit) judge(b *batches) {
 			warn("%.3g %% of the requests of %s failed: what they demand is that of successes and failures together", 100*c.Errors/c.Requests, c.Name)
 		}
 	}
+	var correlated []string
 	for i := range f.Resources {
 		r := &f.Resources[i]
 		if stat.Autocorrelation(b.left[i], 1) > alike {
-			warn("%s: what the fit leaves of neighbouring batches is correlated (%.2f): the intervals are too narrow; run for longer", r.Name, float64(r.Correlation))
+			correlated = append(correlated, r.Name)
 		}
 		if r.Bend != 0 {
 			warn("%s: it does not grow in proportion to the load: a request takes %.3g %% %s in the batch with the most of it than at hardly any; fit at the loads that you plan for", r.Name,
@@ -146,6 +149,9 @@ func (f *Fit) judge(b *batches) {
 		if r.Background == nil && r.Kind == CPU && r.Target && r.Used < 0.02 {
 			warn("%s is hardly used, %.2g processors in the mean: load it more", r.Name, r.Used)
 		}
+	}
+	if len(correlated) > 0 {
+		warn("what the fit leaves of neighbouring batches is correlated, of %s: the intervals there are too narrow; run for longer", listed(correlated))
 	}
 }
 

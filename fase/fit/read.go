@@ -23,6 +23,7 @@ type Recording struct {
 	Warnings  []string
 
 	plan     *scenario.Plan
+	acted    bool // rules or controllers did
 	cell     time.Duration
 	requests [][]float64 // by class and cell, of which the work lies there
 	ended    [][]float64 // by class and cell
@@ -270,6 +271,7 @@ func (d *reader) moved(plan *scenario.Plan) {
 	n := 0
 	err := d.history.History(adapt.DecisionsName, -1, d.r.To, func(dsv.Update) error { n++; return nil })
 	if err == nil && n > 0 {
+		d.r.acted = true
 		d.r.Warnings = append(d.r.Warnings, fmt.Sprintf(
 			"%s: rules or controllers acted during the run: the demand of a class of one server is not one number; fit a run with --set 'adapt=[]'", d.r.Name))
 	}
