@@ -34,6 +34,9 @@ func shipped(t testing.TB, name string, o scenario.Options) *scenario.Plan {
 
 // What is simulated in memory is, to the byte, what a store and a recorder are told.
 func TestSimulateIsARun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	for name, set := range map[string][]string{"mm1": {"duration=20s", "warmup=2s"}, "flash-crowd": {"duration=30s"}} {
 		p := shipped(t, name, scenario.Options{Set: set})
 		m := runstest.NewMemory()
@@ -71,7 +74,7 @@ func text(t *testing.T, s *runs.Summary) []byte {
 func TestEachIsDeterministic(t *testing.T) {
 	var plans []*scenario.Plan
 	for seed := range uint64(3) {
-		plans = append(plans, shipped(t, "mm1", scenario.Options{Seed: &seed, Set: []string{"duration=10s", "warmup=1s"}}))
+		plans = append(plans, shipped(t, "mm1", scenario.Options{Seed: &seed, Set: []string{"duration=4s", "warmup=1s"}}))
 	}
 	plans = append(plans, plans[0])
 	results := func(workers int) (out [4][]byte) {
@@ -131,6 +134,9 @@ func TestEachTellsErrorsInOrder(t *testing.T) {
 
 // A hook that has seen enough ends the simulation, and the results are those up to there.
 func TestStopped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	p := shipped(t, "mm1", scenario.Options{})
 	r, err := campaign.Simulate(t.Context(), p, campaign.Options{Hooks: campaign.Hooks{Live: func(at dsv.Instant) bool { return at < 5e9 }}})
 	if err != nil {

@@ -36,6 +36,9 @@ func tiered(t *testing.T, set ...string) *scenario.Plan {
 
 // What is known of a run's overhead is found again: the run is simulated with it, and calibrated as if it had been real.
 func TestCalibrate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	bare := tiered(t)
 	for _, set := range [][]string{
 		nil,
@@ -73,6 +76,9 @@ func near(got, want time.Duration) bool {
 
 // Overhead delays each call, and its processor time is demanded once an execution; a plan's means follow.
 func TestOverheadIsSimulated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	mean := func(set ...string) (latency, requested float64) {
 		p := tiered(t, append(set, "clients.crowd.rate=2/s", "clients.crowd.arrive=constant")...)
 		r, err := campaign.Simulate(t.Context(), p, campaign.Options{})

@@ -61,7 +61,9 @@ func (s Study) Run(ctx context.Context) (*Table, error) {
 	if len(reps) == 0 {
 		return nil, err
 	}
-	return s.table(plan, reps, reached), err
+	t := s.table(plan, reps, reached)
+	t.Interrupted = ctx.Err() != nil
+	return t, err
 }
 
 // sequence has replications made, by numbers from one to below another, until the goal is reached.

@@ -25,6 +25,9 @@ func quick(t *testing.T, set ...string) campaign.Study {
 }
 
 func TestReplications(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	s := quick(t)
 	s.Count = 12
 	one, err := s.Run(t.Context())
@@ -78,6 +81,9 @@ func content(t *testing.T, x *campaign.Table) []byte {
 
 // Expectations are judged by intervals: some hold, some do not, and some cannot be told.
 func TestExpectOverReplications(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	s := quick(t, "expect=[mean(jobs.latency) < 100ms, mean(jobs.latency) < 5ms, mean(jobs.latency) < 19ms,"+
 		" 'jobs.errors / jobs.requests <= 0 and mean(jobs.latency) < 100ms', 'jobs.errors > 0 or p95(jobs.latency) > 1s']")
 	s.Count = 4
@@ -120,6 +126,9 @@ func TestTruthOfIntervals(t *testing.T) {
 
 // A study with a goal goes on until it is reached, says so, and where it may not, how far it came.
 func TestUntil(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	s := quick(t)
 	plan, err := s.Plan(1)
 	if err != nil {
@@ -192,6 +201,9 @@ func TestParseGoal(t *testing.T) {
 // What a sequence of looks says holds as often as it claims: the interval at the end has the true mean in it, and is as
 // narrow as was asked; a condition that is decided is decided rightly.
 func TestSequencesHoldTheirConfidence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector; other tests run side by side as well")
+	}
 	plan, err := quick(t).Plan(1)
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +247,7 @@ func TestSequencesHoldTheirConfidence(t *testing.T) {
 
 // What had ended when a study is interrupted, or when a replication fails, is summed up.
 func TestStudiesEndEarly(t *testing.T) {
-	s := quick(t)
+	s := quick(t, "duration=4s", "warmup=1s")
 	s.Count, s.Workers = 9, 1
 	ctx, stop := context.WithCancel(t.Context())
 	s.Progress = func(ended, wanted int) {
@@ -247,7 +259,7 @@ func TestStudiesEndEarly(t *testing.T) {
 		}
 	}
 	x, err := s.Run(ctx)
-	if !errors.Is(err, context.Canceled) || x == nil || x.Replications != 3 {
+	if !errors.Is(err, context.Canceled) || x == nil || x.Replications != 3 || !x.Interrupted {
 		t.Errorf("interrupted: got %+v, %v, want three replications", x, err)
 	}
 	s.Progress = nil

@@ -26,6 +26,7 @@ type Table struct {
 	Transients   []Transient   `json:"transients"` // by group
 	Figures      []Figure      `json:"figures"`
 	Warnings     []string      `json:"warnings"`
+	Interrupted  bool          `json:"interrupted"` // ended early: these are the replications that had ended
 	Exit         runs.Exit     `json:"exit"`
 }
 

@@ -21,6 +21,9 @@ func ReplicationsText(w io.Writer, t *campaign.Table, folder string) error {
 	}
 	fmt.Fprintf(&b, "%s  sim, %d %s, seeds %d to %d, %s measured in each, %g %% intervals over replications\n", clean(t.Scenario), t.Replications, n,
 		t.Seeds[0], t.Seeds[len(t.Seeds)-1], duration(float64(t.Window.To-t.Window.From)), 100*float64(t.Confidence))
+	if t.Interrupted {
+		b.WriteString("interrupted: these are the replications that had ended\n")
+	}
 	if u := t.Until; u != nil {
 		fmt.Fprintf(&b, "%s\n", clean(until(t)))
 	}

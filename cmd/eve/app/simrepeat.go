@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"time"
@@ -86,6 +87,10 @@ func (a *App) replicate(ctx context.Context, arg string, s settings, r repeating
 	t, err := study.Run(ctx)
 	shown()
 	if t == nil {
+		_ = os.Remove(dir) // nothing was kept
+		if ctx.Err() != nil {
+			return &exitError{code: runs.ExitInterrupted, err: errors.New("interrupted before a replication had ended")}
+		}
 		return err
 	}
 	return a.replicated(ctx, t, dir, jsonTo, err)
