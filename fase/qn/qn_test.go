@@ -551,3 +551,35 @@ func TestCrowd(t *testing.T) {
 		}
 	}
 }
+
+// TestPool has pools in front of what is known: a shared processor, with which they are M/M/1 whatever their threads, and a delay, with which they
+// are M/M/c.
+func TestPool(t *testing.T) {
+	for _, rho := range []float64{0, 0.3, 0.8, 0.97} {
+		for _, threads := range []int{1, 4, 30} {
+			cpu := &qn.Network{Stations: []qn.Station{{Name: "cpu"}}, Classes: []qn.Class{{Users: 1, Demands: []float64{0.01}}}}
+			p, err := cpu.Pool(threads, rho/0.01)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, "time", p.Wait+p.Hold, 0.01/(1-rho), 1e-9)
+			near(t, "wait", p.Wait, 0.01*math.Pow(rho, float64(threads))/(1-rho), 1e-6)
+			near(t, "stretch", p.Stretch[0], p.Hold/0.01, 1e-9)
+			near(t, "capacity", p.Capacity, 100, 1e-9)
+
+			sleep := &qn.Network{Stations: []qn.Station{{Name: "sleep", Delay: true}}, Classes: []qn.Class{{Users: 1, Demands: []float64{0.01}}}}
+			if p, err = sleep.Pool(threads, rho*float64(threads)/0.01); err != nil {
+				t.Fatal(err)
+			}
+			want, err := exact.MMc(threads, rho)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near(t, "time of a delay", p.Wait+p.Hold, 0.01*want, 1e-9)
+		}
+	}
+	n := &qn.Network{Stations: []qn.Station{{Name: "cpu"}}, Classes: []qn.Class{{Users: 1, Demands: []float64{0.01}}}}
+	if _, err := n.Pool(4, 100); !errors.Is(err, qn.ErrUnstable) {
+		t.Errorf("got %v, want ErrUnstable", err)
+	}
+}
