@@ -19,7 +19,7 @@ func (c *compiler) servers() {
 	for i, n := range c.raw.servers {
 		s := Server{
 			HostConfig: service.HostConfig{
-				Node: i, Machine: n.v.machine(), Topology: topo, Accrue: period,
+				Node: i, Machine: n.v.machine(), Topology: topo, Accrue: serverPeriod(len(c.raw.servers)),
 				CancelOnClose: n.v.onClose.v == "on-close", Standby: n.v.state.v == "standby", Boot: n.v.boot.v,
 			},
 			Name: n.name, Process: n.name, Engine: n.v.engine.kind.v, Reactors: n.v.reactors.v, Listen: n.v.listen.v, Cost: n.v.cost.v,

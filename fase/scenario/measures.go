@@ -19,7 +19,7 @@ import (
 // those that it adds for modules.
 func (c *compiler) measures() {
 	c.locks()
-	m := standard{plan: c.plan, adapts: len(c.raw.adapt)+len(c.raw.control) > 0}
+	m := standard{plan: c.plan, adapts: len(c.raw.adapt)+len(c.raw.control) > 0, every: period}
 	m.all()
 	list := m.list
 	at := make(map[dsv.Name]int, len(list))
@@ -163,11 +163,12 @@ func (c *compiler) lookup(name dsv.Name) (dsv.Declaration, bool) {
 type standard struct {
 	plan   *Plan
 	adapts bool // there are rules or controllers
+	every  time.Duration
 	list   []Measure
 }
 
 func (s *standard) add(owners []string, manipulator, name, unit, help string) {
-	s.put(owners, dmm.Spec{Name: dsv.Name(name), Manipulator: manipulator, Sync: dmm.Trigger{Every: period}}, unit, help)
+	s.put(owners, dmm.Spec{Name: dsv.Name(name), Manipulator: manipulator, Sync: dmm.Trigger{Every: s.every}}, unit, help)
 }
 
 func (s *standard) put(owners []string, spec dmm.Spec, unit, help string) {
@@ -190,9 +191,11 @@ func (s *standard) all() {
 	for i := range s.plan.Services {
 		s.service(s.plan.Services[i].Name, i < emulated, s.callers(i, called, groups, hosts), hosts)
 	}
+	s.every = serverPeriod(len(hosts))
 	for i, h := range hosts {
 		s.server(i, h, s.plan.Services[:emulated])
 	}
+	s.every = period
 	for _, process := range s.plan.Processes() {
 		s.used(process, process+".process", time.Second)
 	}
@@ -225,6 +228,18 @@ func (s *standard) callers(i int, called []map[string]bool, groups, hosts []stri
 		}
 	}
 	return append(out, hosts...)
+}
+
+// crowded is how many servers are each measured every period. Those of more are every second: each has some thirty variables, and a
+// simulation of ten thousand would do little else.
+const crowded = 1024
+
+// serverPeriod is how often what is measured of one of so many servers is synchronised.
+func serverPeriod(servers int) time.Duration {
+	if servers > crowded {
+		return time.Second
+	}
+	return period
 }
 
 // acknowledged is how many pairs of a server and a service have variables by which steps of actions are acknowledged, whether there is

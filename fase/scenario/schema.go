@@ -65,8 +65,8 @@ type reader struct{ *faults }
 // many is how many of most things there may be.
 const many = 256
 
-// lots is how many servers and services may be written down.
-const lots = 4096
+// lots is how many servers and services may be written down: as many keys as a file has in one place.
+const lots = 2000
 
 // object reads the keys of a mapping.
 func (r *reader) object(n *node, what string, fields []field) {
