@@ -12,6 +12,12 @@
 // each sees of the others stands. A task with threads is a station whose speed depends on how many of them are busy: as fast as its
 // threads, all alone, get through what is below them (flow equivalence: Chandy, Herzog and Woo, "Parametric Analysis of Queuing
 // Networks", IBM Journal of Research and Development 19(1), 1975), beside the other load of the stations that they share.
+//
+// How far off it is, beside simulations of 500 000 requests: nothing where the model is a product form, one pool in front of one host or
+// delay with it; with pools over pools throughputs 1 % and responses 4 %; forks 4 %, with a pool 6; second phases of closed sources 9 %;
+// tasks with threads that share one host with those who call them 8 %, and 15 % of the throughput where a single user keeps that host
+// busy; priorities and bounded queues 1 %. What closed sources call asynchronously is taken to come at random, and figures are rough where
+// that fills a host; so they are where users starve those of a lower priority.
 package lqn
 
 import (
@@ -70,7 +76,7 @@ func (t *Task) limited() bool { return t.Threads > 0 }
 type Entry struct {
 	Name   string
 	Demand float64 // mean service by the host until the reply, s
-	SCV    float64 // squared coefficient of variation of Demand: 0 constant, 1 exponential; what a host by order or a limit of threads makes of it is approximated
+	SCV    float64 // squared coefficient of variation of Demand, Delay and Phase2 each: 0 constant, 1 exponential; what hosts in order and limits of threads make of it is approximated
 	Delay  float64 // mean time until the reply in which it uses nothing but its thread, s
 	Phase2 float64 // mean service by the host after the reply, while the thread is still held, s
 	Calls  []Call
