@@ -30,7 +30,6 @@ func TestAgreesWithSimulation(t *testing.T) {
 		{"soa-order", nil, 150 * time.Second, 0.05, 0.08},
 		{"three-tier", nil, 90 * time.Second, 0.08, 0.1},
 		{"software-bottleneck", []string{"threads=8"}, 60 * time.Second, 0.08, 0.1},
-		{"blackout", []string{"faults=[]", "adapt=[]"}, 40 * time.Second, 0.08, 0.1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -48,23 +48,20 @@ func (s *solver) evened(k int, w, service, rho float64) float64 {
 }
 
 // shortestOf is the mean response in mean demands at n exponential servers of utilisation rho, where each request joins the shortest of d lines
-// drawn at random. Of all n it lies between M/M/n, which it approaches in heavy traffic, and what it exceeds that by at one of two servers; of
-// fewer it is the limit of many servers (Mitzenmacher 1996) with a term in 1/n that was fitted to the exact chain.
+// drawn at random: of all n that of M/M/n and a term in ρ², of fewer the limit of many servers (Mitzenmacher 1996) with a term in 1/n. Both terms were
+// fitted to the exact chains of 2 to 5 servers (exact.ChoicesOf), from which they are off by at most 3 %.
 func shortestOf(n, d int, rho float64) float64 {
 	line, _ := exact.MMc(n, rho)
 	if d >= n {
-		// The excess over one common line was fitted to the exact chain of 2 to 6 servers.
-		return line + jockeying(n, rho)
+		return line + apart(rho)
 	}
 	limit, _ := exact.Choices(d, rho)
-	x := limit * (1 + 0.46*math.Pow(rho/(1-rho), 0.69)/float64(n))
-	return min(max(x, line+jockeying(n, rho)), 1/(1-rho))
+	x := limit * (1 + 0.165*rho/(1-rho)/float64(n))
+	return min(max(x, line+apart(rho)), 1/(1-rho))
 }
 
-// jockeying is what joining the shortest of n lines costs beyond one common line, in mean demands.
-func jockeying(n int, rho float64) float64 {
-	return rho * rho * (1 - 1/float64(n)) * 0.75
-}
+// apart is what joining the shortest of several lines costs beyond one common line, in mean demands.
+func apart(rho float64) float64 { return 0.32 * rho * rho }
 
 // noteBalance says how a balancer is treated.
 func (b *builder) noteBalance(s *service.Config) {

@@ -174,7 +174,7 @@ func (m *Model) group(s *solver, i int) Group {
 	if m.exact && (!s.closed || s.product && s.network.Exact) {
 		g.Quality = Exact
 	}
-	g.Shape = Shape{Least: x.most, Mean: x.mean, Deviation: g.Deviation, Quality: Approximated}
+	g.Shape = Shape{Least: x.most, Mean: x.mean, Deviation: g.Deviation, Quality: Approximated, Away: x.away}
 	if g.Quality == Exact && m.simple(p) {
 		g.Shape.Quality = Exact
 	}

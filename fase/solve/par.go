@@ -158,7 +158,13 @@ type tie struct {
 // tie finds what the branches of every par ask of the same stations. For who comes behind them they are a batch: what counts is the second
 // moment of what it asks together (Burke, "Delays in Single-Server Queues with Batch Input", Operations Research 23(4), 1975).
 func (b *builder) tie() {
-	loads := map[*entry]map[int]float64{}
+	loads, some := map[*entry]map[int]float64{}, false
+	for _, e := range b.net.entries {
+		e.root.each(func(a *act) { some = some || a.verb == doPar })
+	}
+	if !some {
+		return
+	}
 	for _, e := range b.net.entries { // callees before callers
 		loads[e] = map[int]float64{}
 		sumLoads(e.root, 1, loads, loads[e])

@@ -7,6 +7,16 @@ import "math"
 type Shape struct {
 	Least, Mean, Deviation float64 // s
 	Quality                Quality // exact where it is the very law
+	// Away is the share that is turned away at once, in no time; Mean and Deviation are of all.
+	Away float64
+}
+
+// served is the law of those that are not turned away.
+func (s Shape) served() Shape {
+	stay := 1 - s.Away
+	mean := s.Mean / stay
+	second := (s.Deviation*s.Deviation + s.Mean*s.Mean) / stay
+	return Shape{s.Least, mean, math.Sqrt(max(0, second-mean*mean)), s.Quality, 0}
 }
 
 // Quantile is the response that a share q of the requests stays below, in s, and how far it can be believed. q is above 0 and below 1.
@@ -14,6 +24,12 @@ func (g *Group) Quantile(q float64) (float64, Quality) { return g.Shape.Quantile
 
 // Quantile is the value that a share q stays below, in s.
 func (s Shape) Quantile(q float64) (float64, Quality) {
+	if s.Away > 0 && s.Away < 1 {
+		if q <= s.Away {
+			return s.Least, s.Quality
+		}
+		return s.served().Quantile((q - s.Away) / (1 - s.Away))
+	}
 	rest := s.Mean - s.Least
 	switch {
 	case !(rest > 0):
@@ -29,6 +45,9 @@ func (s Shape) Quantile(q float64) (float64, Quality) {
 
 // Below is the share of responses below x seconds.
 func (s Shape) Below(x float64) float64 {
+	if s.Away > 0 && s.Away < 1 {
+		return s.Away + (1-s.Away)*s.served().Below(x)
+	}
 	rest := s.Mean - s.Least
 	if !(rest > 0) || !(s.Deviation > 1e-9*rest) {
 		if x < s.Mean {

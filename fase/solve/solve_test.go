@@ -118,6 +118,28 @@ func of2(c exact.Closed, err error) exact.Closed {
 	return c
 }
 
+// TestBalancers holds lines that a balancer keeps even against the exact chain.
+func TestBalancers(t *testing.T) {
+	for _, c := range []struct {
+		n, d int
+		rho  float64
+		most int
+	}{{2, 2, 0.5, 40}, {2, 2, 0.8, 60}, {3, 3, 0.7, 30}, {4, 4, 0.5, 12}, {3, 2, 0.7, 30}, {4, 2, 0.5, 14}} {
+		want, err := exact.ChoicesOf(c.n, c.d, c.rho, c.most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		balance := "least"
+		if c.d < c.n {
+			balance = fmt.Sprintf("power of %d", c.d)
+		}
+		a := answer(t, plan(t, single("cpu exp(10ms)", fmt.Sprintf("count: %d", c.n), ", balance: "+balance, fmt.Sprintf("rate: %g/s", 100*c.rho*float64(c.n)))))
+		if got := a.Groups[0].Response / 0.010; math.Abs(got/want-1) > 0.03 {
+			t.Errorf("%d of %d servers at %g: %g demands, want %g", c.d, c.n, c.rho, got, want)
+		}
+	}
+}
+
 // TestQuantilesOfMM1 are exact: −ln(1 − q) times the mean.
 func TestQuantilesOfMM1(t *testing.T) {
 	g := answer(t, shipped(t, "mm1")).Groups[0]
@@ -131,7 +153,7 @@ func TestQuantilesOfMM1(t *testing.T) {
 
 // TestShape holds quantiles and shares of a law against each other.
 func TestShape(t *testing.T) {
-	for _, s := range []solve.Shape{{0, 1, 1, ""}, {0.5, 1, 0.1, ""}, {0, 3, 9, ""}, {1, 1, 0, ""}, {0, 1, 0.01, ""}} {
+	for _, s := range []solve.Shape{{Mean: 1, Deviation: 1}, {Least: 0.5, Mean: 1, Deviation: 0.1}, {Mean: 3, Deviation: 9}, {Least: 1, Mean: 1}, {Mean: 1, Deviation: 0.01}, {Mean: 1, Deviation: 2, Away: 0.005}} {
 		for _, q := range []float64{0.01, 0.5, 0.95, 0.999} {
 			x, _ := s.Quantile(q)
 			if got := s.Below(x * (1 + 1e-9)); s.Deviation > 0 && math.Abs(got-q) > 1e-6 {

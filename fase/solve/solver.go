@@ -71,6 +71,7 @@ type span struct {
 	r, rv, rl        float64
 	replied          float64
 	rho              float64 // utilisation of where the time is spent, weighted by it
+	away             float64 // share that is turned away at its beginning, and takes no time
 }
 
 func newSolver(n *network, scale float64) *solver {
@@ -94,6 +95,7 @@ func newSolver(n *network, scale float64) *solver {
 // tolerance is by how much nothing changes any more, relatively, and most how many rounds there are at most.
 const (
 	tolerance = 1e-10
+	coarse    = 1e-6 // in the search for what is full first
 	mostRound = 3000
 )
 
@@ -109,7 +111,7 @@ func (s *solver) solve() error {
 		if err != nil {
 			return err
 		}
-		if max(change, moved) < tolerance {
+		if moved = max(moved, change); moved < tolerance || s.unbounded && moved < coarse {
 			break
 		}
 	}

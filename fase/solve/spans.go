@@ -142,6 +142,9 @@ func (s *solver) sequence(a *act, class int) span {
 	for _, act := range a.body {
 		x := s.eval(act, class)
 		w, before := sum.ok, sum.ok*(1-sum.replied)
+		if sum.mean < x.mean/10 {
+			sum.away += (1 - sum.away) * x.away
+		}
 		sum.rho = blend(sum.rho, max(sum.mean, sum.r), x.rho, w*max(x.mean, x.r))
 		sum.mean, sum.vari = sum.mean+w*x.mean, sum.vari+w*x.vari
 		sum.r, sum.rv = sum.r+before*x.r, sum.rv+before*x.rv
@@ -171,6 +174,7 @@ func (s *solver) call(a *act, class int) span {
 		y.mean = out.mean + trip.m1 + open*r
 		y.vari = out.vari + open*second - open*open*r*r
 		y.most = trip.least
+		y.away = 1 - open
 	}
 	return whole(y)
 }
@@ -190,6 +194,7 @@ func mixture(arms []span, ps []float64) span {
 		}
 		x.ok += p * a.ok
 		x.replied += p * a.replied
+		x.away += p * a.away
 		x.rho = blend(x.rho, x.mean, a.rho, p*a.mean)
 		x.mean += p * a.mean
 		second += p * (a.vari + a.mean*a.mean)
@@ -234,7 +239,7 @@ func cutOff(x span, limit float64) span {
 		return x
 	}
 	rest := x.mean - x.most
-	y := span{ok: x.ok * in, most: min(x.most, limit), rho: x.rho, mean: limit}
+	y := span{ok: x.ok * in, most: min(x.most, limit), rho: x.rho, mean: limit, away: x.away}
 	if d := limit - x.most; rest > 0 && x.vari > 0 && d > 0 {
 		k := rest * rest / x.vari
 		scale := rest / k
