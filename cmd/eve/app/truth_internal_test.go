@@ -10,8 +10,10 @@ import (
 
 	"github.com/eve-emulation/eve/dsv"
 	"github.com/eve-emulation/eve/fase/exact"
+	"github.com/eve-emulation/eve/fase/runs"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/stat"
+	"github.com/eve-emulation/eve/modules"
 	"github.com/eve-emulation/eve/rdr"
 )
 
@@ -234,6 +236,65 @@ func TestSeldom(t *testing.T) {
 	for i := range plan.Measures {
 		if m := &plan.Measures[i]; m.Name == "t_g.in_flight" && m.Sync.Every != 100*time.Millisecond {
 			t.Errorf("%s: told every %v, want 100ms", m.Name, m.Sync.Every)
+		}
+	}
+}
+
+// A station that loses all beyond one is Erlang's with one place, and the served take longer the more places there are.
+func TestMM1K(t *testing.T) {
+	for _, rho := range []float64{0.3, 0.8, 1.5} {
+		lost, took := mm1k(rho, 1)
+		if want := exact.ErlangB(1, rho); math.Abs(lost-want) > 1e-12 || math.Abs(took-1) > 1e-12 {
+			t.Errorf("%g, one place: got %g lost, %g, want %g, 1", rho, lost, took, want)
+		}
+	}
+	if lost, took := mm1k(0.8, 200); lost > 1e-9 || math.Abs(took-5) > 1e-6 {
+		t.Errorf("many places: got %g lost, %g, want 0, 5", lost, took)
+	}
+}
+
+// Retries that the load decides come out as it does, and a wrong figure does not pass.
+func TestRetriesOfTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long under the race detector")
+	}
+	tr := &truth{app: &App{registry: &modules.Registry{}}}
+	claims, err := tr.retries(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(claims) != 4 {
+		t.Fatalf("got %d claims, want 4", len(claims))
+	}
+	for _, c := range claims {
+		if c.verdict != stat.Pass {
+			t.Errorf("%s: got %s, want %s", c.name, c.found, c.asked)
+		}
+	}
+	if claims[1].found == claims[3].found {
+		t.Errorf("who recovers and who does not come out alike: %s", claims[1].found)
+	}
+}
+
+// An agreement is missed by a figure that is off, and not certified where the host was disturbed.
+func TestAgreementCanFail(t *testing.T) {
+	run := &runs.Summary{Decisions: []runs.Decision{{Time: 24, Rule: "r", Action: "a", Phase: "decided"}}}
+	for _, tt := range []struct {
+		name  string
+		time  runs.Number
+		rule  string
+		clean bool
+		want  stat.Verdict
+	}{
+		{"the same", 24, "r", true, stat.Pass},
+		{"two periods", 24.2, "r", true, stat.Pass},
+		{"three periods", 24.3, "r", true, stat.Fail},
+		{"another rule", 24, "s", true, stat.Fail},
+		{"disturbed", 24.3, "r", false, notCertified},
+	} {
+		sim := &runs.Summary{Decisions: []runs.Decision{{Time: tt.time, Rule: tt.rule, Action: "a", Phase: "decided"}}}
+		if got := sameCourse(run, sim, tt.clean).verdict; got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}
 	}
 }
