@@ -92,10 +92,21 @@ func (p *Planner) reach(ctx context.Context, r *Result, s Steps) error {
 		return err
 	}
 	p.say(x)
-	if v := x.Values[suspect]; v.Low >= l.Bound || x.Verdict == find.Fail && v.Value >= l.Bound {
-		r.Unreachable = fmt.Sprintf("%s cannot be kept by any number of servers: with hardly anybody there, so that no request waits for another, %s is %s already (simulated, 95%% interval %s to %s)",
-			l, l.Name(), told(l, v.Value), told(l, v.Low), told(l, v.High))
+	v := x.Values[suspect]
+	if x.Verdict != find.Fail || !(v.Value >= l.Bound) {
+		return nil
 	}
+	proof := ""
+	switch e := x.outcome.Evidence; {
+	case v.Low >= l.Bound && !math.IsInf(v.High, 1):
+		proof = fmt.Sprintf("95%% interval %s to %s", told(l, v.Low), told(l, v.High))
+	case suspect < len(e) && l.Metric == find.Quantile:
+		proof = fmt.Sprintf("%.3g %% of the requests take longer than the bound, surely more than %.3g %%, and %.3g %% may", 100*e[suspect].Share, 100*e[suspect].Low, 100*e[suspect].Allowed)
+	default:
+		proof = "surely above the bound"
+	}
+	r.Unreachable = fmt.Sprintf("%s cannot be kept by any number of servers: with hardly anybody there, so that no request waits for another, %s is %s already (simulated: %s)",
+		l, l.Name(), told(l, v.Value), proof)
 	return nil
 }
 
@@ -106,7 +117,7 @@ func told(l find.Limit, x float64) string {
 	if math.IsInf(x, 0) || math.IsNaN(x) {
 		return "unknown"
 	}
-	return time.Duration(x * 1e9).Round(10 * time.Microsecond).String()
+	return time.Duration(x * 1e9).Round(100 * time.Microsecond).String()
 }
 
 // search finds the counts: the model proposes, simulations dispose.

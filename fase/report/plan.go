@@ -307,14 +307,22 @@ func kneeWords(r *plan.Result) []string {
 		if a.Confirmed && a.Load >= k.Holds {
 			sure = "confirmed by a run of its own"
 		}
-		out = append(out, fmt.Sprintf("knee: the objectives hold up to %s (simulated, %s): headroom %s", load(k.Holds), sure, percent(k.Holds/k.Asked-1)))
+		out = append(out, fmt.Sprintf("knee: the objectives hold up to %s (simulated, %s): %s", load(k.Holds), sure, headroom(k.Holds/k.Asked, load(k.Asked))))
 		if c := a.Crossing; !math.IsNaN(c.Value) {
 			out = append(out, fmt.Sprintf("  the bound is crossed at about %s (95%% interval %s to %s)", load(c.Value), load(c.Low), load(c.High)))
 		}
 	} else if k.Analytic > 0 {
-		out = append(out, fmt.Sprintf("knee: the objectives hold up to about %s by the model: headroom %s", load(k.Analytic), percent(k.Analytic/k.Asked-1)))
+		out = append(out, fmt.Sprintf("knee: the objectives hold up to about %s by the model: %s", load(k.Analytic), headroom(k.Analytic/k.Asked, load(k.Asked))))
 	}
 	return out
+}
+
+// headroom is how much a load is above what was asked for.
+func headroom(share float64, asked string) string {
+	if share < 1 {
+		return "not what was asked for, " + asked
+	}
+	return "headroom " + percent(share-1)
 }
 
 func lessWords(r *plan.Result) []string {

@@ -105,16 +105,22 @@ func ordered(s ChartSeries) ChartSeries {
 func growthChart(name string, r *plan.Result) Chart {
 	c := Chart{Name: "servers", Title: name + ": servers over load", Caption: "The least of each tier that keeps the objectives, by the model scaled to the simulation."}
 	p := ChartPanel{Title: "least count", XLabel: "requests per second"}
+	if r.Knee != nil && r.Knee.Whole || len(r.Growth) < 2 {
+		return c
+	}
 	for i, t := range r.Tiers {
 		s := ChartSeries{Label: t.Name}
 		for _, g := range r.Growth {
+			y := math.NaN()
 			if g.Counts != nil {
-				s.Xs, s.Ys = append(s.Xs, g.Load), append(s.Ys, float64(g.Counts[i]))
+				y = float64(g.Counts[i])
 			}
+			s.Ys = append(s.Ys, y)
 		}
-		if len(s.Xs) > 1 {
-			p.Series = append(p.Series, s)
-		}
+		p.Series = append(p.Series, s)
+	}
+	for _, g := range r.Growth {
+		p.Groups = append(p.Groups, number(g.Load))
 	}
 	c.Panels = []ChartPanel{p}
 	return c
@@ -136,7 +142,11 @@ func scalingChart(name string, r *plan.Result) Chart {
 	p.Series = []ChartSeries{measured}
 	if s.Fit != nil {
 		law := ChartSeries{Label: "law"}
-		for n := s.Points[0].N; n <= 2*s.Points[len(s.Points)-1].N; n += 0.25 {
+		most := s.Points[len(s.Points)-1].N
+		if s.Fit.Identifiable {
+			most *= 2
+		}
+		for n := s.Points[0].N; n <= most; n++ {
 			law.Xs, law.Ys = append(law.Xs, n), append(law.Ys, s.Fit.At(n))
 		}
 		p.Series = append(p.Series, law)

@@ -136,6 +136,7 @@ func (a *App) plan(ctx context.Context, arg string, s planning) error {
 		}
 		return err
 	}
+	given := s.fixed
 	if len(p.Tiers()) == 0 {
 		s.fixed = true
 	}
@@ -143,6 +144,12 @@ func (a *App) plan(ctx context.Context, arg string, s planning) error {
 		s.out = filepath.Join(runs.DefaultRoot, "plan-"+time.Now().Format("20060102-150405"))
 	}
 	x := planRun{a: a, arg: arg, s: &s, p: p, plan: now, begun: begun, say: a.out}
+	if len(p.Tiers()) == 0 && !given {
+		x.notes = append(x.notes, "nothing was varied: the scenario has no farm (servers with a `count`) and no service with `replicas`; name a count by --vary")
+	}
+	if len(now.Adapt.Controls) > 0 {
+		x.notes = append(x.notes, "the scenario's controllers go on while it is planned for, and may change what is counted")
+	}
 	return x.run(ctx)
 }
 
@@ -163,6 +170,7 @@ type planRun struct {
 	begun time.Time
 	say   io.Writer
 	n     int
+	notes []string
 	bad   []string // of the runs for real, what they say of the generator and the like
 }
 
@@ -277,7 +285,7 @@ func (x *planRun) tell(r *plan.Result, interrupted bool) error {
 	if err := report.PlanText(x.a.out, x.plan.Name, x.load(), r); err != nil {
 		return err
 	}
-	for _, b := range x.bad {
+	for _, b := range append(x.notes, x.bad...) {
 		fmt.Fprintln(x.a.out, folded("  ", "note: "+report.Clean(b)))
 	}
 	if interrupted {
