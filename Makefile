@@ -35,7 +35,7 @@ fix:
 	@out=$$(go fix -diff ./... 2>&1); if [ -n "$$out" ]; then echo "go fix would change:"; echo "$$out"; exit 1; fi
 
 # Packages that have no goroutine, nor their tests: the race detector tells nothing about them but takes minutes.
-CORES = scenarios.*|dmm/expr|dmm/recipe|fase/(adapt|admit|bpel|exact|files|find|fit|har|lqn|machine|qn|report|service|session|sim|solve|spans|stat|step|trace|user|usl)
+CORES = scenarios.*|dmm/expr|dmm/recipe|fase/(adapt|admit|bpel|exact|files|find|fit|har|lqn|machine|plan|qn|report|service|session|sim|solve|spans|stat|step|trace|user|usl)
 
 race:
 	PACKAGES="$$(go list ./... | grep -vE '/eve/($(CORES))$$' | tr '\n' ' ')" .ci/test -race -short

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"math"
 	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,25 +23,18 @@ func TestKneeOfMM1(t *testing.T) {
 	want := 1000 - math.Log(20)/0.020
 	type outcome struct{ load, crossing float64 }
 	found := make([]outcome, seeds)
-	var work sync.WaitGroup
-	for part := range 2 {
-		work.Go(func() {
-			for seed := part; seed < seeds; seed += 2 {
-				s, err := find.NewSearch(find.Config{Limits: limits(t, "p95 < 20ms"), Start: 500, Probe: 30 * time.Second})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				r := rand.New(rand.NewPCG(uint64(seed), 95))
-				for p, more := s.Next(); more; p, more = s.Next() {
-					s.Tell(probe(t, p.Test, p.Load, r), "")
-				}
-				a := s.Answer()
-				found[seed] = outcome{a.Load, a.Crossing.Value}
-			}
-		})
+	for seed := range found {
+		s, err := find.NewSearch(find.Config{Limits: limits(t, "p95 < 20ms"), Start: 500, Probe: 30 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rand.New(rand.NewPCG(uint64(seed), 95))
+		for p, more := s.Next(); more; p, more = s.Next() {
+			s.Tell(probe(t, p.Test, p.Load, r), "")
+		}
+		a := s.Answer()
+		found[seed] = outcome{a.Load, a.Crossing.Value}
 	}
-	work.Wait()
 	var above, none, far, below, worst float64
 	for _, o := range found {
 		switch {
