@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -260,7 +261,7 @@ func TestStudiesEndEarly(t *testing.T) {
 	}
 	x, err := s.Run(ctx)
 	if !errors.Is(err, context.Canceled) || x == nil || x.Replications != 3 || !x.Interrupted {
-		t.Errorf("interrupted: got %+v, %v, want three replications", x, err)
+		t.Errorf("interrupted: got %v, %v; want three replications", x != nil && x.Interrupted, err)
 	}
 	s.Progress = nil
 	broken := errors.New("disk full")
@@ -272,7 +273,11 @@ func TestStudiesEndEarly(t *testing.T) {
 		return nil
 	}
 	x, err = s.Run(t.Context())
-	if !errors.Is(err, broken) || errors.Is(err, context.Canceled) || x == nil || x.Replications < 2 || x.Replications > 5 {
-		t.Errorf("failed: got %+v, %v, want those that had ended, and the cause alone", x, err)
+	if !errors.Is(err, broken) || errors.Is(err, context.Canceled) || x == nil {
+		t.Fatalf("failed: got %v, want the cause alone, beside the table", err)
+	}
+	// Of the three before it two had ended when it began, and of the others some may have.
+	if x.Replications < 2 || x.Replications > 8 || slices.Contains(x.Seeds, 4) || x.Interrupted {
+		t.Errorf("failed: got seeds %v, interrupted %v; want those that had ended", x.Seeds, x.Interrupted)
 	}
 }
