@@ -49,7 +49,7 @@ func (s *solver) evened(k int, w, service, rho float64) float64 {
 
 // shortestOf is the mean response in mean demands at n exponential servers of utilisation rho, where each request joins the shortest of d lines
 // drawn at random: of all n that of M/M/n and a term in ρ², of fewer the limit of many servers (Mitzenmacher 1996) with a term in 1/n. Both terms were
-// fitted to the exact chains of 2 to 5 servers (exact.ChoicesOf), from which they are off by at most 3 %.
+// fitted to the exact chains of 2 to 5 servers (exact.ChoicesOf), from which they are off by at most 4 %; ten servers at 0.9 by 5.
 func shortestOf(n, d int, rho float64) float64 {
 	line, _ := exact.MMc(n, rho)
 	if d >= n {
