@@ -149,7 +149,6 @@ func (p *Planner) scaling(ctx context.Context, r *Result, s Steps) error {
 	s.Say(Step{Text: "throughput over counts"})
 	t := &p.tiers[r.LessTier]
 	out := &Scaling{Tier: t.Name}
-	r.Scaling = out
 	for n := max(t.Least, 1); n <= min(t.Most, scalingMost); n++ {
 		if s.Left() <= 0 {
 			r.Left = append(r.Left, "throughput over more counts")
@@ -178,6 +177,7 @@ func (p *Planner) scaling(ctx context.Context, r *Result, s Steps) error {
 	default:
 		out.Fit = &fit
 	}
+	r.Scaling = out
 	return nil
 }
 
