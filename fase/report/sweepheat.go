@@ -31,7 +31,7 @@ func (s *swept) heat(p *panel, metric int, combo []int) {
 		least, most = middle-all/2, middle+all/2
 	}
 	h.low, h.high = least, most
-	if h.log = least > 0 && most > 20*least; h.log {
+	if h.log = s.Metrics[metric].Unit == "s" && least > 0 && most > 20*least; h.log {
 		p.title += ", logarithmic"
 	}
 	p.low, p.high = -0.5, float64(len(a.Values))-0.5
@@ -82,7 +82,11 @@ func (h heatMap) Plot(c draw.Canvas, g *plot.Plot) {
 			share = h.share(k.value)
 			fill = shade(share)
 		}
-		c.FillPolygon(fill, box(left+0.5, low+0.5, right-0.5, high-0.5))
+		gap := vg.Length(0.5)
+		if right-left < 10 || high-low < 10 {
+			gap = -0.1 // many cells make an area
+		}
+		c.FillPolygon(fill, box(left+gap, low+gap, right-gap, high-gap))
 		style.Color = ink()
 		if share > 0.55 {
 			style.Color = rgb(0xffffff)
