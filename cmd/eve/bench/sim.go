@@ -29,17 +29,17 @@ type simCase struct {
 	length  time.Duration // virtual
 	goal    float64       // events per CPU second; 0: none
 
-	ours, bare, heap, requests []float64
+	ours, bare, virtual []float64
 }
 
 func (x *simulator) cases() []*simCase {
 	second := pick(x.cfg, time.Second, 50*time.Millisecond)
 	many := pick(x.cfg, 1_000_000, 10_000)
 	return []*simCase{
-		{name: "mm1 at 7 000/s", pending: 3, plan: busyQueue, length: 60 * second, goal: 5e6},
-		{name: "mm1 as shipped, 70/s", pending: 3, plan: asShipped("mm1"), length: 600 * second},
+		{name: "mm1 at 7 000/s", pending: 3, plan: busyQueue, length: 30 * second, goal: 5e6},
+		{name: "mm1 as shipped, 70/s", pending: 3, plan: asShipped("mm1"), length: 300 * second},
 		{
-			name: "three-tier at 400/s", pending: 100, length: 60 * second, goal: 1.5e6,
+			name: "three-tier at 400/s", pending: 100, length: 30 * second, goal: 1.5e6,
 			plan: asShipped("three-tier", "rate=400/s", "web=4", "app=5", "db=3"),
 		},
 		{name: fmt.Sprintf("%d users", many), pending: many, length: 5 * second, plan: crowdOf(many)},
@@ -51,7 +51,7 @@ func (x *simulator) cases() []*simCase {
 
 func (x *simulator) run(ctx context.Context, r *Report) error {
 	cases := x.cases()
-	rounds := pick(x.cfg, 7, 2)
+	rounds := pick(x.cfg, 6, 2)
 	ops := pick(x.cfg, 400_000, 5_000)
 	for i := range rounds {
 		x.cfg.say("S1: round %d of %d", i+1, rounds)
@@ -86,7 +86,7 @@ func (c *simCase) measure(ctx context.Context, ops int) error {
 	}
 	used := float64(mono.ProcessCPU()-before) / 1e9
 	c.ours = append(c.ours, float64(s.Events())/used)
-	c.requests = append(c.requests, plan.Duration.Seconds()/used)
+	c.virtual = append(c.virtual, plan.Duration.Seconds()/used)
 	return nil
 }
 
@@ -100,7 +100,7 @@ func (x *simulator) report(r *Report, cases []*simCase) {
 	for _, c := range cases {
 		row := Row{Name: c.name, Ours: NewFigure(PerSecond, c.ours...), Peers: map[string]Figure{"bare heap": NewFigure(PerSecond, c.bare...)}}
 		if c.plan != nil {
-			row.Also = []Figure{NewFigure(One, c.requests...)}
+			row.Also = []Figure{NewFigure(One, c.virtual...)}
 		}
 		t.Rows = append(t.Rows, row)
 		if c.goal > 0 {
@@ -159,7 +159,7 @@ func calendar(pending, ops int) float64 {
 	var a step.Agenda[dsv.Instant, typed]
 	var draws lcg
 	for i := range pending {
-		a.Push(dsv.Instant(draws.next()), typed{kind: 1, ref: uint64(i)})
+		a.Push(dsv.Instant(draws.next()), typed{kind: 1, ref: uint64(i), n: int64(i)})
 	}
 	return perCPUSecond(ops, func() {
 		at, e, _ := a.Pop()
@@ -172,7 +172,7 @@ func bareHeap(pending, ops int) float64 {
 	var h heap4
 	var draws lcg
 	for i := range pending {
-		h.push(due{at: draws.next(), e: typed{kind: 1, ref: uint64(i)}})
+		h.push(due{at: draws.next(), e: typed{kind: 1, ref: uint64(i), n: int64(i)}})
 	}
 	return perCPUSecond(ops, func() {
 		d := h.pop()
@@ -193,7 +193,7 @@ func perCPUSecond(ops int, do func()) float64 {
 type typed struct {
 	kind uint8
 	ref  uint64
-	n    int64
+	n    int64 // as wide as theirs
 }
 
 type due struct {
