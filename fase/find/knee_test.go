@@ -14,7 +14,7 @@ var kneeSeeds = flag.Int("knee-seeds", 6, "seeds of TestKneeOfMM1")
 
 // TestKneeOfMM1 searches the largest load of M/M/1 with μ = 1000/s that keeps p95 ≤ 20 ms. Its response times are exponential with the rate
 // μ - λ, so that is μ - ln(20)/0.020 = 850.2/s. The load that is told to hold must be below it but for one search in a hundred, and
-// near it; the crossing is estimated within 3 %. `go test -run KneeOfMM1 -knee-seeds 1000 -v` does it for a thousand.
+// near it; the crossing is estimated within 3 %. `go test ./fase/find -run KneeOfMM1 -v -args -knee-seeds 1000` does it for a thousand.
 func TestKneeOfMM1(t *testing.T) {
 	seeds := *kneeSeeds
 	if testing.Short() || raceDetector {

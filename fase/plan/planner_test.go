@@ -20,7 +20,7 @@ import (
 )
 
 // networks is how many random networks there are in TestBottleneckIsTheGreatestDemand; a quarter of it in TestCountsAreBruteForce. The figures
-// that are told of are those of `go test -networks 200` and `-networks 800`.
+// that are told of are those of `go test ./fase/plan -args -networks 200` and `-networks 800`.
 var networks = flag.Int("networks", 20, "random networks")
 
 func limits(t testing.TB, text string) []find.Limit {
