@@ -113,7 +113,7 @@ func (x *simulator) report(r *Report, cases []*simCase) {
 func busyQueue(d time.Duration) (*scenario.Plan, error) {
 	return scenario.Load("mm1.yaml", fmt.Appendf(nil, `eve: 1
 name: mm1
-duration: %v
+duration: %gs
 warmup: 0s
 seed: 1
 requests: |
@@ -124,13 +124,13 @@ services:
   queue: {on: [server_1]}
 clients:
   jobs: {request: job, arrive: poisson, rate: 7000/s, patience: none}
-`, d), scenario.Options{})
+`, d.Seconds()), scenario.Options{})
 }
 
 // asShipped is a shipped scenario for another time, with some values set.
 func asShipped(name string, set ...string) func(time.Duration) (*scenario.Plan, error) {
 	return func(d time.Duration) (*scenario.Plan, error) {
-		return shippedPlan(name, append([]string{"duration=" + d.String(), "warmup=0s"}, set...))
+		return shippedPlan(name, append([]string{fmt.Sprintf("duration=%gs", d.Seconds()), "warmup=0s"}, set...))
 	}
 }
 
@@ -139,7 +139,7 @@ func crowdOf(users int) func(time.Duration) (*scenario.Plan, error) {
 	return func(d time.Duration) (*scenario.Plan, error) {
 		return scenario.Load("crowd.yaml", fmt.Appendf(nil, `eve: 1
 name: crowd
-duration: %v
+duration: %gs
 warmup: 0s
 seed: 1
 requests: |
@@ -150,7 +150,7 @@ services:
   app: {on: [server_1]}
 clients:
   crowd: {request: job, users: %d, think: exp(50s), patience: none}
-`, d, users), scenario.Options{})
+`, d.Seconds(), users), scenario.Options{})
 	}
 }
 
