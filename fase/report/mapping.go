@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"image/color"
 	"math"
 	"strconv"
@@ -58,12 +59,16 @@ func (b bars) Plot(c draw.Canvas, g *plot.Plot) {
 	}
 }
 
+// mostPlaces is how many rows the picture of mappings has: the places that were first in use.
+const mostPlaces = 128
+
 // mapping shows where each service was, and since which epoch.
 func (d *Data) mapping() (Picture, bool) {
 	type place struct{ service, server string }
 	var places []place
 	index := map[place]int{}
 	var list []bar
+	more := map[place]bool{}
 	states := map[service.State]bool{}
 	for _, m := range d.mappings {
 		for i, c := range m.changes {
@@ -74,6 +79,10 @@ func (d *Data) mapping() (Picture, bool) {
 			for _, r := range c.Replicas {
 				p := place{m.service, r.Server}
 				if _, ok := index[p]; !ok {
+					if len(places) == mostPlaces {
+						more[p] = true
+						continue
+					}
 					index[p] = len(places)
 					places = append(places, p)
 				}
@@ -104,5 +113,9 @@ func (d *Data) mapping() (Picture, bool) {
 		}
 	}
 	f := d.timed("Mapping of services to servers", [][]panel{{p}})
-	return f.picture("mapping", "Where each service was, and in which state; the number in a bar is the epoch of the mapping."+d.markCaption()), true
+	caption := "Where each service was, and in which state; the number in a bar is the epoch of the mapping."
+	if len(more) > 0 {
+		caption += fmt.Sprintf(" %d further places are left out.", len(more))
+	}
+	return f.picture("mapping", caption+d.markCaption()), true
 }

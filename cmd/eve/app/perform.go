@@ -42,6 +42,9 @@ func (r *outcome) failure() error {
 	return &exitError{code: r.summary.Exit, err: err}
 }
 
+// mostEmulated is how many servers a run for real has at most: each listens at a socket, and has threads.
+const mostEmulated = 1024
+
 // perform executes a plan into the run folder dir, by default one of its own. An execution that failed or was interrupted
 // has an outcome too. The error is that it did not begin, and then there is none, or that not everything could be written.
 // Where h is not nil, the modules of a run for real are started by hand.
@@ -50,6 +53,9 @@ func (a *App) perform(ctx context.Context, plan *scenario.Plan, dir string, kind
 		if err := sim.Check(plan); err != nil {
 			return nil, wrong(err)
 		}
+	}
+	if n := len(plan.Servers); kind != runs.Virtual && n > mostEmulated {
+		return nil, wrong(fmt.Errorf("run %s: %d servers: at most %d are emulated at once; `eve sim` simulates more", plan.Name, n, mostEmulated))
 	}
 	folder, err := runs.Create(dir, plan, time.Now())
 	if err != nil {
