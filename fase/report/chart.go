@@ -38,6 +38,7 @@ type ChartSeries struct {
 	Label  string
 	Xs, Ys []float64 // bars have no Xs: the i-th of Ys is in the i-th group
 	Bound  bool      // drawn thin, dashed and grey: what the others must not cross
+	Smooth bool      // computed, not measured: its points are not marked
 }
 
 // any tells whether there is anything to draw.
@@ -235,7 +236,7 @@ func (c Chart) panel(p ChartPanel) (k *panel, from, to float64) {
 		if !s.any() {
 			continue
 		}
-		l := line{color: c.color(s.Label), width: 1.5}
+		l := line{color: c.color(s.Label), width: 1.5, smooth: s.Smooth}
 		if s.Bound {
 			l.color, l.width, l.dashes = paleInk(), 1, dash(1)
 		}
@@ -308,9 +309,9 @@ func thinned(ts plot.ConstantTicks, at func(x float64) vg.Length) plot.ConstantT
 	return ts
 }
 
-// dots marks what was measured on a line; bounds, which were not, have none.
+// dots marks what was measured on a line; bounds and curves, which were not, have none.
 func (l line) dots(c draw.Canvas, g *plot.Plot) {
-	if l.dashes != nil {
+	if l.dashes != nil || l.smooth {
 		return
 	}
 	for _, run := range l.runs(c, g) {

@@ -34,6 +34,7 @@ type line struct {
 	width  vg.Length // 0: as usual
 	step   bool      // each y holds for the window that ends at its x
 	fill   bool      // the area below is tinted
+	smooth bool      // its points are not marked
 }
 
 // An entry of a legend; area entries are boxes.

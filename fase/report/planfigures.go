@@ -39,7 +39,7 @@ func responseChart(name string, r *plan.Result) Chart {
 			continue
 		}
 		p := ChartPanel{Title: l.Name() + " of " + l.Of, XLabel: "requests per second", LogY: true, FormatY: duration}
-		model := ChartSeries{Label: "solve"}
+		model := ChartSeries{Label: "solve", Smooth: true}
 		top := 5 * l.Bound
 		for _, x := range r.Curve {
 			if v := x.Values[i].Value; v < top {
@@ -66,14 +66,14 @@ func responseChart(name string, r *plan.Result) Chart {
 			low, high, to = math.Min(low, v), math.Max(high, v), math.Max(to, x.Load)
 		}
 		p.Series = append(p.Series, model, ordered(simulated), ordered(emulated),
-			ChartSeries{Label: "bound", Bound: true, Xs: []float64{from, to}, Ys: []float64{l.Bound, l.Bound}})
+			ChartSeries{Label: "objective (across)", Bound: true, Xs: []float64{from, to}, Ys: []float64{l.Bound, l.Bound}})
 		if k := r.Knee; k != nil && !k.Whole {
 			at := k.Holds
 			if at == 0 {
 				at = k.Analytic
 			}
 			if at > from {
-				p.Series = append(p.Series, ChartSeries{Label: "largest load that holds", Bound: true, Xs: []float64{at, at}, Ys: []float64{low, high}})
+				p.Series = append(p.Series, ChartSeries{Label: "largest load that holds (upright)", Bound: true, Xs: []float64{at, at}, Ys: []float64{low, high}})
 			}
 		}
 		c.Panels = append(c.Panels, p)
@@ -141,7 +141,7 @@ func scalingChart(name string, r *plan.Result) Chart {
 	}
 	p.Series = []ChartSeries{measured}
 	if s.Fit != nil {
-		law := ChartSeries{Label: "law"}
+		law := ChartSeries{Label: "law", Smooth: true}
 		most := s.Points[len(s.Points)-1].N
 		if s.Fit.Identifiable {
 			most *= 2

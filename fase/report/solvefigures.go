@@ -53,7 +53,7 @@ func solveResponse(name string, a *solve.Answer, curve []solve.CurvePoint) Chart
 	tail := ChartPanel{Title: "95th percentile", XLabel: loadLabel(a), LogY: true, FormatY: duration}
 	low, high, now := math.Inf(1), 0.0, curve[0].Load/curve[0].Factor
 	for i := range a.Groups {
-		m, p := ChartSeries{Label: a.Groups[i].Name}, ChartSeries{Label: a.Groups[i].Name}
+		m, p := ChartSeries{Label: a.Groups[i].Name, Smooth: true}, ChartSeries{Label: a.Groups[i].Name, Smooth: true}
 		for _, x := range curve {
 			g := &x.Answer.Groups[i]
 			q, _ := g.Quantile(0.95)
@@ -82,7 +82,7 @@ func solveUtilisation(name string, a *solve.Answer, curve []solve.CurvePoint) Ch
 	p := ChartPanel{Title: "utilisation", XLabel: loadLabel(a), FormatY: shareOfAxis}
 	rs, count := tiers(a)
 	for _, r := range rs[:min(mostResources, len(rs))] {
-		s := ChartSeries{Label: r.Name}
+		s := ChartSeries{Label: r.Name, Smooth: true}
 		if count[r.Tier] > 1 {
 			s.Label = fmt.Sprintf("%s and %d alike", r.Name, count[r.Tier]-1)
 		}
@@ -110,7 +110,7 @@ func solveSectors(name string, a *solve.Answer) (Chart, bool) {
 	c := Chart{Name: "sectors", Title: name + ": bottleneck over the mix"}
 	p := ChartPanel{Title: "most requests per second", XLabel: "share of " + a.Groups[0].Name + " in the requests", FormatX: shareOfAxis, LogY: true}
 	for k, tier := range names {
-		s := ChartSeries{Label: tier}
+		s := ChartSeries{Label: tier, Smooth: true}
 		for _, x := range sectors {
 			if y := x.Lines[k]; !math.IsInf(y, 1) {
 				s.Xs, s.Ys = append(s.Xs, x.Share), append(s.Ys, y)
