@@ -109,8 +109,6 @@ func (c Chart) legendRows() [][]ChartSeries {
 }
 
 func (c Chart) paint(canvas draw.Canvas) {
-	canvas.SetColor(rgb(0xffffff))
-	canvas.Fill(canvas.Rectangle.Path())
 	y := canvas.Max.Y - margin - titleSize
 	canvas.FillText(textStyle(titleSize, ink(), true), vg.Point{X: canvas.Min.X + margin, Y: y}, shorten(c.Title, 100))
 	y -= 6

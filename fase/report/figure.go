@@ -118,8 +118,6 @@ type cell struct {
 }
 
 func (f *figure) paint(c draw.Canvas, labels int) {
-	c.SetColor(rgb(0xffffff))
-	c.Fill(c.Rectangle.Path())
 	title := textStyle(titleSize, ink(), true)
 	c.FillText(title, vg.Point{X: c.Min.X + margin, Y: c.Max.Y - margin - titleSize}, shorten(f.title, 100))
 	y := c.Max.Y - margin - titleSize - 4
