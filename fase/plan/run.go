@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eve-emulation/eve/fase/campaign"
@@ -377,12 +378,9 @@ func (p *Planner) Spell(c Counts) string { return Spell(p.tiers, c) }
 
 // Spell writes counts with the names of their tiers: web_farm=4 app_farm=5.
 func Spell(ts []Tier, c Counts) string {
-	text := ""
+	words := make([]string, len(c))
 	for i, n := range c {
-		if i > 0 {
-			text += " "
-		}
-		text += fmt.Sprintf("%s=%d", ts[i].Name, n)
+		words[i] = fmt.Sprintf("%s=%d", ts[i].Name, n)
 	}
-	return text
+	return strings.Join(words, " ")
 }

@@ -2,6 +2,7 @@ package scenario_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,9 +27,9 @@ func TestCrowdedServers(t *testing.T) {
 		{1024, 10, "", 100 * time.Millisecond, false},
 		{1024, 10, "adapt: [{name: r, when: p95(a.latency) > 1s, do: scale a to 2}]\n", 100 * time.Millisecond, true},
 	} {
-		more := ""
+		var more strings.Builder
 		for i := range tt.services - 2 {
-			more += fmt.Sprintf("  s%d: {on: [x_%d]}\n", i, i+4)
+			fmt.Fprintf(&more, "  s%d: {on: [x_%d]}\n", i, i+4)
 		}
 		p, err := scenario.Load("crowded.yaml", fmt.Appendf(nil, `eve: 1
 duration: 10s
@@ -41,7 +42,7 @@ services:
   b: {on: [x_2]}
 %sclients:
   c: {request: r, rate: 1/s}
-%s`, tt.servers, more, tt.adapt), scenario.Options{})
+%s`, tt.servers, more.String(), tt.adapt), scenario.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

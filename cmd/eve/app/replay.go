@@ -103,11 +103,11 @@ func (s *replaying) other() (name string, g *scenario.Graft, err error) {
 		}
 		return strings.TrimSuffix(filepath.Base(src.name), ".yaml"), &scenario.Graft{File: src.name, Text: src.text}, nil
 	case len(s.controls) > 0:
-		text := "control:\n"
+		text := []byte("control:\n")
 		for _, c := range s.controls {
-			text += "  - " + strings.ReplaceAll(strings.TrimSpace(c), "\n", "\n    ") + "\n"
+			text = fmt.Appendf(text, "  - %s\n", strings.ReplaceAll(strings.TrimSpace(c), "\n", "\n    "))
 		}
-		return "--control", &scenario.Graft{File: "--control", Text: []byte(text)}, nil
+		return "--control", &scenario.Graft{File: "--control", Text: text}, nil
 	case len(s.set) > 0:
 		return "with --set", nil, nil
 	}
