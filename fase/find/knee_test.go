@@ -44,7 +44,9 @@ func TestKneeOfMM1(t *testing.T) {
 			above++
 		}
 		d := math.Abs(o.crossing/want - 1)
-		worst = math.Max(worst, d)
+		if d > worst { // a search that tells no crossing counts below
+			worst = d
+		}
 		if !(d <= 0.03) {
 			far++
 		}
