@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 	"syscall"
 )
@@ -58,6 +59,8 @@ func Create(dir string, d *Definition) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create sweep: %w", err)
 	}
+	// A process that was killed while it wrote the definition has left its beginning.
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == DefinitionFile+suffix })
 	if len(entries) > 0 {
 		return nil, fmt.Errorf("create sweep %s: %w", dir, ErrExists)
 	}
@@ -239,9 +242,12 @@ func (l *Log) Close() error {
 	return l.file.Close()
 }
 
+// suffix is of files that are being written.
+const suffix = ".tmp"
+
 // replace writes a file, whole or not at all.
 func replace(path string, content []byte) error {
-	tmp := path + ".tmp"
+	tmp := path + suffix
 	f, err := os.Create(tmp)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,8 @@ type replaying struct {
 	out      string
 	json     string
 	quiet    bool
+
+	given func(flag string) bool // whether a flag was set
 }
 
 func (a *App) replayCommand() *cobra.Command {
@@ -51,10 +54,13 @@ func (a *App) replayCommand() *cobra.Command {
 		Example: "  eve replay runs/flash-crowd-20260101-120000 --adapt hpa.yaml\n  eve replay runs/mine-1 --adapt none\n" +
 			"  eve replay runs/mine-1 --control '{name: pods, kind: hpa, scale: app, metric: it.cpu.utilisation, target: 60%}'",
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error { return a.replay(c.Context(), args[0], s) },
+		RunE: func(c *cobra.Command, args []string) error {
+			s.given = c.Flags().Changed
+			return a.replay(c.Context(), args[0], s)
+		},
 	}
 	f := c.Flags()
-	f.StringVar(&s.adapt, "adapt", "", "take `adapt:` and `control:` (slo:, measure:, and where services may be) of this `FILE`, or scenario; none: nobody adapts")
+	f.StringVar(&s.adapt, "adapt", "", "take adapt: and control: (slo:, measure:, and where services may be) of this `FILE`, or scenario; none: nobody adapts")
 	f.StringArrayVar(&s.controls, "control", nil, "have this `CONTROLLER` instead, in YAML as an item of `control:`; may be repeated")
 	f.StringArrayVar(&s.set, "set", nil, "override a value of the replayed scenario: `PATH=VALUE`, as control.0.target=70%; may be repeated")
 	f.Float64Var(&s.bound, "bound", replay.DefaultBound, "by which share the replay with the recording's own controllers may miss it")
@@ -72,10 +78,26 @@ func fixed() []string {
 	return []string{"eve", "clients", "requests", "sessions", "seed", "duration", "warmup", "records"}
 }
 
-// check refuses flags that do not go together.
+// parts are the run folders that --out asks for; of the second none is made where nobody else adapts.
+func (s *replaying) parts() []string {
+	if s.out == "" {
+		return nil
+	}
+	return []string{filepath.Join(s.out, "replayed"), filepath.Join(s.out, "other")}
+}
+
+// check refuses flags that do not go together, and folders that hold something.
 func (s *replaying) check() error {
 	if s.adapt != "" && len(s.controls) > 0 {
 		return errors.New("--adapt and --control both say who adapts: want one of them")
+	}
+	if s.given("adapt") && strings.TrimSpace(s.adapt) == "" {
+		return errors.New("--adapt is empty: want a file, a shipped scenario, or none")
+	}
+	for _, part := range s.parts() {
+		if entries, err := os.ReadDir(part); err == nil && len(entries) > 0 {
+			return fmt.Errorf("--out %s: %s is not empty", s.out, part)
+		}
 	}
 	if !(s.bound > 0 && s.bound <= 1) {
 		return fmt.Errorf("--bound %g: want a share above 0, at most 1", s.bound)
@@ -170,7 +192,9 @@ type rerun struct {
 // read reads the recording. Of a run that was cut off it computes what there is.
 func (x *rerun) read(ctx context.Context, graft *scenario.Graft) error {
 	a, f := x.app, x.folder
-	if err := f.Damage(); err != nil {
+	if err := f.Damage(); errors.Is(err, fs.ErrNotExist) {
+		return wrong(fmt.Errorf("replay %s: its measurements were not kept (there is no run.db, as of replications); `eve sim` its scenario.yaml keeps them", f.Dir()))
+	} else if err != nil {
 		return fmt.Errorf("replay %s: what was recorded cannot be read: %w", f.Dir(), err)
 	}
 	plan, err := f.Plan(a.kinds(), a.registry.Manipulators()...)
@@ -293,18 +317,18 @@ func (x *rerun) tell(ctx context.Context, a *replay.Answer, replayed, other *rep
 // keep writes the replays as run folders, a picture of the recording and the last of them in one, and replay.json.
 func (x *rerun) keep(ctx context.Context, a *replay.Answer, replayed, other *replay.Replay) (files []string, err error) {
 	last, name := replayed, "replayed"
-	for _, r := range []struct {
-		name string
-		*replay.Replay
-	}{{"replayed", replayed}, {"other", other}} {
-		if r.Replay == nil {
+	for i, r := range []*replay.Replay{replayed, other} {
+		if r == nil {
 			continue
 		}
-		dir := filepath.Join(x.s.out, r.name)
-		if err := x.record(ctx, r.Replay, dir); err != nil {
+		dir := x.s.parts()[i]
+		if err := x.record(ctx, r, dir); err != nil {
+			if ctx.Err() != nil { // half a recording is none; the answer is told
+				return nil, os.RemoveAll(dir)
+			}
 			return nil, err
 		}
-		files, last, name = append(files, dir), r.Replay, r.name
+		files, last, name = append(files, dir), r, filepath.Base(dir)
 	}
 	if a.Other != "" && other != nil {
 		name = a.Other
@@ -338,7 +362,10 @@ func (x *rerun) record(ctx context.Context, r *replay.Replay, dir string) error 
 		return connect(s)
 	}
 	_, err = campaign.Run(ctx, r.Work.Plan, store, hooks)
-	err = errors.Join(err, store.Close(), folder.WriteEnvironment(env), folder.Finish(r.Summary))
+	err = errors.Join(err, store.Close(), folder.WriteEnvironment(env))
+	if err == nil { // the summary is of the whole
+		err = folder.Finish(r.Summary)
+	}
 	if err == nil {
 		_, err = report.Write(folder, r.Summary)
 	}

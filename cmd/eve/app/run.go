@@ -63,7 +63,7 @@ func (a *App) simCommand() *cobra.Command {
 				return wrong(fmt.Errorf("sim: %w", err))
 			}
 			f.vary, f.json = vary, to
-			if overhead != "" {
+			if c.Flags().Changed("overhead") {
 				var err error
 				if s.overrides, err = a.charge(c.Context(), args[0], overhead, s.overrides, s.quiet); err != nil {
 					return err

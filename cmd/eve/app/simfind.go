@@ -136,8 +136,7 @@ func (x *simSearch) probe(ctx context.Context, p find.Probe) (find.Outcome, stri
 	}
 	o.set = append(append([]string(nil), o.set...), x.path+"="+value)
 	o.duration = x.warmup + p.Test.Most + time.Second
-	o.seed = int64(x.seed) + int64(p.N) - 1
-	plan, err := x.a.load(x.arg, o)
+	plan, err := x.a.load(x.arg, o.seeded(x.seed+uint64(p.N)-1))
 	if err != nil {
 		return find.Outcome{}, "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/eve-emulation/eve/fase/campaign"
@@ -27,13 +28,21 @@ func (a *App) charge(ctx context.Context, arg, overhead string, o overrides, qui
 			return o, wrong(fmt.Errorf("--overhead %s: want a time from 0, or a run folder", overhead))
 		}
 		for _, s := range services {
-			set = append(set, fmt.Sprintf("services.%s.overhead.delay=%s", s, d))
+			set = append(set, fmt.Sprintf("services.%s.overhead.delay=%s", s, inSeconds(d)))
 		}
 	} else if set, err = a.calibrated(ctx, overhead, services, quiet); err != nil {
 		return o, err
 	}
 	o.set = slices.Concat(set, o.set)
 	return o, nil
+}
+
+// inSeconds writes a time as a scenario does: "90s", where time.Duration says "1m30s".
+func inSeconds(d time.Duration) string {
+	if d < time.Minute {
+		return d.String()
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
 // calibrated measures the overhead of services in a run folder. A service that the run did not call has the least of the others.
@@ -68,7 +77,7 @@ func (a *App) calibrated(ctx context.Context, dir string, services []string, qui
 			x = found[i]
 			told = fmt.Sprintf("median latency %s there, %s in virtual time, of %d calls", x.Measured, x.Simulated, x.Calls)
 		}
-		set = append(set, fmt.Sprintf("services.%s.overhead.delay=%s", s, x.Delay), fmt.Sprintf("services.%s.overhead.cpu=%s", s, x.CPU))
+		set = append(set, fmt.Sprintf("services.%s.overhead.delay=%s", s, inSeconds(x.Delay)), fmt.Sprintf("services.%s.overhead.cpu=%s", s, inSeconds(x.CPU)))
 		if !quiet {
 			fmt.Fprintf(a.err, "overhead of %s: delay %s, cpu %s (%s)\n", report.Clean(s), x.Delay, x.CPU, told)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,8 +22,11 @@ import (
 	"github.com/eve-emulation/eve/fase/sim"
 )
 
-// ReplicationsFile is the table of replications in their folder.
+// replicationsFile is the table of replications in their folder.
 const replicationsFile = "replications.json"
+
+// mostReplications bounds those of a goal: each is kept in memory and in a folder of its own.
+const mostReplications = 10_000
 
 // repeating are the flags of replications.
 type repeating struct {
@@ -44,12 +48,18 @@ func (r *repeating) asked() bool { return r.count != 0 || r.until != "" }
 // check refuses what does not go together.
 func (r *repeating) check(changed func(flag string) bool, f *findFlags) error {
 	switch {
+	case changed("until") && strings.TrimSpace(r.until) == "":
+		return errors.New("--until is empty: want a goal, as 'mean(crowd.latency) ± 1%'")
+	case changed("json") && !r.asked() && f.text == "":
+		return errors.New("--json goes with --replications, --until or --find; of one simulation summary.json in its folder has the figures")
 	case changed("replications") && (r.count < 2 || r.count > maxSeeds):
 		return fmt.Errorf("--replications %d: want from 2 to %d", r.count, maxSeeds)
 	case changed("max") && r.until == "":
 		return errors.New("--max bounds the replications of --until; --replications says how many there are")
-	case r.most < 2 || r.most > 1_000_000:
-		return fmt.Errorf("--max %d: want from 2", r.most)
+	case r.most < 2 || r.most > mostReplications:
+		return fmt.Errorf("--max %d: want from 2 to %d", r.most, mostReplications)
+	case r.until != "" && r.count > r.most:
+		return fmt.Errorf("--replications %d: --until looks at --max %d at most: want fewer, or a greater --max", r.count, r.most)
 	case r.asked() && f.text != "":
 		return errors.New("--find searches a load, each probe with a seed of its own: it goes without --replications and --until")
 	}
@@ -106,9 +116,7 @@ func (a *App) notes(plan *scenario.Plan) {
 // study fills what a study of a scenario needs, and has each replication kept below dir.
 func (a *App) study(x *campaign.Study, arg string, o overrides, dir string) {
 	x.Plan = func(seed uint64) (*scenario.Plan, error) {
-		o := o
-		o.seed = int64(seed)
-		return a.load(arg, o)
+		return a.load(arg, o.seeded(seed))
 	}
 	x.Hooks = func(plan *scenario.Plan) campaign.Hooks {
 		return campaign.Hooks{Prepare: connecting(plan, func(string) {})}

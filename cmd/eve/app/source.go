@@ -22,7 +22,14 @@ import (
 type overrides struct {
 	set      []string
 	duration time.Duration
-	seed     int64 // negative: not overridden
+	seed     int64   // negative: not overridden
+	draw     *uint64 // a seed of any size, which goes before seed; nil: none
+}
+
+// seeded is with another seed.
+func (o overrides) seeded(seed uint64) overrides {
+	o.draw = &seed
+	return o
 }
 
 func (o *overrides) flags(c *cobra.Command) {
@@ -147,7 +154,7 @@ func (a *App) load(arg string, o overrides) (*scenario.Plan, error) {
 		return nil, wrong(err)
 	}
 	opts := scenario.Options{Set: o.set, Duration: o.duration, ReadFile: src.read, OpenFile: src.open, Kinds: a.kinds(), Manipulators: a.registry.Manipulators()}
-	if o.seed >= 0 {
+	if opts.Seed = o.draw; o.draw == nil && o.seed >= 0 {
 		seed := uint64(o.seed)
 		opts.Seed = &seed
 	}

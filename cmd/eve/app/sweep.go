@@ -23,6 +23,9 @@ import (
 // sweptFile is the scenario without what is varied, in the folder of a sweep.
 const sweptFile = "base.yaml"
 
+// mostWorkers bounds the simulations that are in memory at once: more than there are processors bring nothing.
+const mostWorkers = 256
+
 // sweeping are the flags of `eve sweep`.
 type sweeping struct {
 	settings
@@ -67,7 +70,7 @@ func (a *App) sweepCommand() *cobra.Command {
 	fl.BoolVar(&s.virtual, "sim", false, "run in virtual time")
 	fl.BoolVar(&s.theory, "theory", false, "set what theory says beside (eve solve); with --sim it does unless --theory=false")
 	fl.BoolVar(&s.resume, "resume", false, "go on with the sweep in --out, which was cut off or had failures")
-	fl.IntVar(&s.workers, "workers", 0, "--sim: how many run at once; default one for each processor")
+	fl.IntVar(&s.workers, "workers", 0, "--sim: how many run at once, at most 256; default one for each processor")
 	fl.StringVar(&s.json, "json", "", "print the table as JSON, or write it to `FILE`: --json, --json=FILE")
 	fl.Lookup("json").NoOptDefVal = "-"
 	return c
@@ -88,8 +91,8 @@ func (s *sweeping) check(args []string) error {
 		return errors.New("--resume: give the scenario too, or leave --over and --list out")
 	case s.seeds != "" && s.seed >= 0:
 		return errors.New("--seed: name the seeds by --seeds")
-	case s.workers < 0:
-		return fmt.Errorf("--workers %d: want 1 or more", s.workers)
+	case s.workers < 0 || s.workers > mostWorkers || s.workers == 0 && s.given("workers"):
+		return fmt.Errorf("--workers %d: want from 1 to %d", s.workers, mostWorkers)
 	case s.workers > 0 && !s.virtual && s.defines():
 		return errors.New("--workers is of --sim: real runs go one after the other, or they would disturb each other")
 	}
@@ -276,8 +279,8 @@ func (x *campaigning) compile(plan *scenario.Plan, text string) (*expr.Program, 
 // load loads a point with a seed.
 func (x *campaigning) load(point int, seed uint64) (*scenario.Plan, error) {
 	o := x.base
-	o.set, o.seed = slices.Concat(o.set, x.grid.Set(point)), int64(seed)
-	return x.app.load(x.def.Scenario, o)
+	o.set = slices.Concat(o.set, x.grid.Set(point))
+	return x.app.load(x.def.Scenario, o.seeded(seed))
 }
 
 // fingerprint tells scenarios apart, by their text with overrides and by what they read.

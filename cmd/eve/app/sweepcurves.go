@@ -39,8 +39,7 @@ func (x *campaigning) curves(ctx context.Context) []sweep.Curve {
 	err := campaign.Each(ctx, len(said), 0, func(_ context.Context, i int) error {
 		o := x.base
 		o.set = slices.Concat(o.set, x.grid.Set(x.grid.Index(curves[i/n].At)), []string{x.def.Axes[along].Paths[0] + "=" + texts[i%n]})
-		o.seed = int64(x.def.Seeds[0])
-		if plan, err := x.app.load(x.def.Scenario, o); err == nil {
+		if plan, err := x.app.load(x.def.Scenario, o.seeded(x.def.Seeds[0])); err == nil {
 			said[i], _ = theoryAt(plan, x.def.Metrics)
 		}
 		return nil
