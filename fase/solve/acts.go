@@ -18,7 +18,7 @@ func (b *builder) entry(block *rdr.Block, steps []rdr.Step, f frame, from int) *
 	if e := b.entries[key]; e != nil {
 		return e
 	}
-	e := &entry{service: f.service, class: f.class}
+	e := &entry{service: f.service, class: f.class, local: f.local == 1}
 	if f.service >= 0 {
 		f.inv = b.holds(e, f)
 	}

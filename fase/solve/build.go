@@ -70,6 +70,7 @@ func build(plan *scenario.Plan, o Options) (*builder, error) {
 	}
 	b.runs()
 	b.tie()
+	b.layers()
 	b.tell()
 	return b, nil
 }
@@ -178,7 +179,7 @@ func (b *builder) station(kind int, leaf string, make func(s *station)) int {
 	if i, ok := b.parts[key]; ok {
 		return i
 	}
-	s := station{kind: Hardware, servers: 1, tier: b.tier(kind) + "." + leaf, where: b.plan.Where("servers." + b.plan.Servers[b.kinds[kind][0]].Name)}
+	s := station{kind: Hardware, server: kind, servers: 1, tier: b.tier(kind) + "." + leaf, where: b.plan.Where("servers." + b.plan.Servers[b.kinds[kind][0]].Name)}
 	for _, i := range b.kinds[kind] {
 		s.names = append(s.names, b.plan.Servers[i].Name+"."+leaf)
 	}

@@ -14,6 +14,7 @@ type network struct {
 	entries  []*entry // callees before callers
 	services []string
 	acts     int
+	layers   []layer // callees before callers
 }
 
 // order is who is served next.
@@ -31,6 +32,7 @@ type station struct {
 	names   []string // of its copies
 	kind    Kind
 	tier    string
+	server  int // the kind of servers that it is part of
 	servers int // of each copy; 0: as many as it takes
 	order   order
 	preempt bool
@@ -74,6 +76,7 @@ type entry struct {
 	root    *act
 	hold    []hold // what is held from its start to its end, the outermost first
 	delay   float64
+	local   bool // it is at the server of its caller
 	id      int
 }
 

@@ -8,23 +8,59 @@ import (
 
 // queue finds the waits at every station for what it is asked, and returns by how much they changed. The error is an Unstable.
 func (s *solver) queue() (change float64, err error) {
-	worst, rho := -1, 1-1e-9
+	if err := s.offer(); err != nil {
+		return 0, err
+	}
 	for k := range s.at {
-		if x := s.load(k); x >= rho {
-			worst, rho = k, x
+		if s.layerOf(k) >= 0 {
+			continue
 		}
+		st := &s.at[k]
+		st.before = append(st.before[:0], st.wait...)
+		if x := s.settle(k); !st.within {
+			change = max(change, x)
+		}
+		st.within = false
 	}
-	if worst >= 0 {
-		return 0, &Unstable{Resource: s.n.stations[worst].names[0], Offered: rho, tier: s.n.stations[worst].tier, station: worst}
-	}
-	for k := range s.at {
-		change = max(change, s.settle(k))
-	}
+	change = max(change, s.inside())
 	if s.product {
 		more, err := s.crowd()
 		return max(change, more), err
 	}
 	return change, nil
+}
+
+// offer finds the utilisations: of hardware first, as pools above hardware that is full are full because of it.
+func (s *solver) offer() error {
+	full := func(layers bool) error {
+		worst, rho := -1, 1-1e-9
+		for k := range s.at {
+			i := s.layerOf(k)
+			if layers != (i >= 0) {
+				continue
+			}
+			x := 0.0
+			if i < 0 {
+				x = s.load(k)
+			} else {
+				x = s.loaded(k, &s.stacks[i])
+			}
+			if x >= rho {
+				worst, rho = k, x
+			}
+		}
+		if worst < 0 {
+			return nil
+		}
+		return &Unstable{Resource: s.n.stations[worst].names[0], Offered: rho, tier: s.n.stations[worst].tier, station: worst}
+	}
+	if err := full(false); err != nil {
+		return err
+	}
+	if err := s.stack(); err != nil {
+		return err
+	}
+	return full(true)
 }
 
 // load finds the utilisation of a station, and returns what of it has no bound: that of open groups where nobody is turned away.

@@ -2,6 +2,7 @@ package solve
 
 import (
 	"math"
+	"slices"
 
 	"github.com/eve-emulation/eve/fase/qn"
 )
@@ -29,6 +30,9 @@ type solver struct {
 	product bool
 	layered bool // something is held, so that waits depend on waits
 	network qn.Solution
+	stacks  []stacked   // by layer; none beside closed groups
+	bare    [][]moments // by entry and hold: as if nobody waited
+	held    [][]float64 // by entry and hold: how often per second
 }
 
 // state is what is known of one copy of a station.
@@ -41,6 +45,9 @@ type state struct {
 	turned     float64   // share that is turned away
 	// apart is the index of dispersion of the gaps of arrivals, 1 of a Poisson process.
 	apart float64
+	// within says that workers above have a part in the waits, which were before as they are in before.
+	within bool
+	before []float64
 }
 
 // flow is what one class asks of a copy of a station: visits per second, runs of visits, and the sums of the moments of the demands.
@@ -86,6 +93,13 @@ func newSolver(n *network, scale float64) *solver {
 	s.spans, s.joins = make([]span, n.acts), map[int]*joined{}
 	s.service = make([]served, len(n.services))
 	s.product = s.closed && n.serial()
+	if !s.closed {
+		s.stacks = make([]stacked, len(n.layers))
+	}
+	s.held = make([][]float64, len(n.entries))
+	for i, e := range n.entries {
+		s.held[i] = make([]float64, len(e.hold))
+	}
 	for k := range n.stations {
 		s.layered = s.layered || n.stations[k].kind != Hardware
 	}
@@ -104,6 +118,12 @@ func (s *solver) solve() error {
 	for s.rounds = 1; s.rounds <= mostRound; s.rounds++ {
 		for i, e := range s.n.entries {
 			s.entry(i, e)
+		}
+		if s.rounds == 1 {
+			s.bare = make([][]moments, len(s.calls))
+			for i := range s.calls {
+				s.bare[i] = slices.Clone(s.calls[i].hold)
+			}
 		}
 		change := s.ask()
 		s.spread()
@@ -210,6 +230,7 @@ func (s *solver) spread() {
 		w := c.weight
 		for h, hold := range e.hold {
 			s.flow(hold.visits, e.class, w, 0, &c.hold[h])
+			s.held[i][h] = w
 			w *= 1 - s.turned(hold.visits)
 		}
 		if e.service >= 0 {
