@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +86,11 @@ func (k *Knee) settle(shown bool) {
 	if shown {
 		k.Holds = math.Max(k.Holds, k.Asked)
 	}
+}
+
+// Open reports whether no load was simulated that does not hold: the largest one is not known, but by the model.
+func (k *Knee) Open() bool {
+	return !k.Answer.Confirmed && !slices.ContainsFunc(k.Trials, func(t find.Trial) bool { return !t.Holds() })
 }
 
 // probe simulates a load for a search. Of objectives on several groups or services the outcome is that of the one that is worst off.

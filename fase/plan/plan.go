@@ -125,6 +125,7 @@ type Result struct {
 	Low     Counts   // with demands that much smaller, or with fewer that could not be told to fail
 	High    Counts   // with demands that much greater
 	Error   float64  // of the demands
+	Beyond  bool     // no counts within the bounds hold if the demands are that much greater: High is what there is without
 	Spare   Counts   // that keep the objectives while any one server is down; nil: unknown
 	Costs   []string // of Counts, Spare and so on, as Cost tells
 	Cost    float64  // of Counts

@@ -12,6 +12,7 @@ import (
 	"github.com/eve-emulation/eve/fase/find"
 	"github.com/eve-emulation/eve/fase/scenario"
 	"github.com/eve-emulation/eve/fase/solve"
+	"github.com/eve-emulation/eve/fase/stat"
 )
 
 // A Planner answers one question. It belongs to one goroutine.
@@ -102,6 +103,9 @@ func (p *Planner) subjects() error {
 	for i := range p.q.Limits {
 		l := &p.q.Limits[i]
 		name := subjectOf(*l)
+		if !Understood(*l) {
+			return fmt.Errorf("%w: %s: want the response of a group or a service, as %s(%s.latency), or the share of its errors, as errors(%s)", ErrQuestion, l, l.Name(), name, name)
+		}
 		if name == "" {
 			if len(p.plan.Clients) != 1 {
 				return fmt.Errorf("%w: %s: say of which group, as %s(%s.latency); there are %s", ErrQuestion, l, l.Name(), p.plan.Clients[0].Name, groupNames(p.plan))
@@ -121,6 +125,13 @@ func (p *Planner) subjects() error {
 		}
 	}
 	return nil
+}
+
+// Understood reports whether an objective is on what a planner judges: NAME.latency, or of errors NAME or NAME.errors; NAME alone stands for
+// either, and nothing for the only group.
+func Understood(l find.Limit) bool {
+	_, leaf, dotted := strings.Cut(l.Of, ".")
+	return !dotted || leaf == "latency" && l.Metric != find.Errors || leaf == "errors" && l.Metric == find.Errors
 }
 
 func groupNames(p *scenario.Plan) string {
@@ -143,6 +154,8 @@ func (p *Planner) still() error {
 		switch {
 		case g.Users > 0:
 			p.groups = append(p.groups, load{"clients." + g.Name + ".users", float64(g.Users), true})
+		case g.Trace != nil:
+			return fmt.Errorf("%w: the clients %s replay a trace, whose load cannot be held or multiplied: give them a `rate` in its place, as %.4g/s, which is its peak", ErrQuestion, g.Name, d.Groups[i].Rate)
 		case len(g.Rate) > 0:
 			l := load{"clients." + g.Name + ".rate", d.Groups[i].Rate, false}
 			p.groups = append(p.groups, l)
@@ -295,11 +308,16 @@ func (p *Planner) calibrate(x Point) error {
 		return err
 	}
 	for i, v := range x.Values {
-		if r := min(max(a.values[i], v.Low), v.High) / a.values[i]; r > 0 && !math.IsInf(r, 1) {
-			p.ratios[i] = r
-		}
+		p.learn(i, a.values[i], v)
 	}
 	return nil
+}
+
+// learn takes the ratio for one objective.
+func (p *Planner) learn(i int, model float64, v stat.Estimate) {
+	if r := min(max(model, v.Low), v.High) / model; r > 0 && !math.IsInf(r, 1) {
+		p.ratios[i] = r
+	}
 }
 
 // bottlenecks are what is full first when the load grows, and what is once there is more of that.

@@ -247,6 +247,69 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+// TestTheModelProvesNothing: where the model, but no simulation, says that an objective is not kept, it is.
+func TestTheModelProvesNothing(t *testing.T) {
+	q := plan.Question{Load: shipped("disk-bound"), Limits: limits(t, "p95 < 12ms"), Fixed: true, Probe: 10 * time.Second}
+	r := answer(t, q, plan.Steps{})
+	if r.Answer == nil || !r.Answer.Holds || r.Solve.Holds || !r.Shown || r.Unreachable != "" {
+		t.Errorf("by the model %+v, simulated %+v, shown %t (%s): want that the simulation is believed", r.Solve.Values, r.Answer, r.Shown, r.Unreachable)
+	}
+}
+
+// TestEachObjectiveIsSuspected: the first is kept hardly, and the second by nothing.
+func TestEachObjectiveIsSuspected(t *testing.T) {
+	q := plan.Question{Load: shipped("mm1"), Limits: limits(t, "mean < 11ms and p95 < 20ms"), Fixed: true, Probe: 10 * time.Second}
+	if r := answer(t, q, plan.Steps{}); !strings.HasPrefix(r.Unreachable, "p95") {
+		t.Errorf("got %q, want that p95 is unreachable", r.Unreachable)
+	}
+}
+
+// TestBeyondTheBounds: greater demands take more than there may be.
+func TestBeyondTheBounds(t *testing.T) {
+	q := plan.Question{
+		Load: shipped("three-tier"), Limits: limits(t, "p95 < 300ms"), Set: []string{"rate=400/s"}, Error: 0.3, Vary: []string{"web=1..3", "app=1..4", "db=1..3"},
+	}
+	if r := answer(t, q, alone()); r.Counts == nil || !r.Beyond {
+		t.Errorf("got %v, high %v, beyond %t, want counts, and none for demands that are greater by 30 %%", r.Counts, r.High, r.Beyond)
+	}
+	q.Error = 0
+	if r := answer(t, q, alone()); r.Beyond {
+		t.Error("without an error of the demands: got beyond the bounds")
+	}
+}
+
+// TestRunsForReal: what there is no time for is told, and an error leaves what was found.
+func TestRunsForReal(t *testing.T) {
+	q := plan.Question{Load: shipped("three-tier"), Limits: limits(t, "p95 < 300ms"), Set: []string{"rate=400/s"}}
+	s := alone()
+	s.Emulate = func(context.Context, plan.Counts, bool) (*plan.Point, error) { return nil, nil }
+	if r := answer(t, q, s); r.Emulate != nil || !slices.Contains(r.Left, "the runs for real") {
+		t.Errorf("got %v left out, want the runs for real", r.Left)
+	}
+	broken := errors.New("no port")
+	s.Emulate = func(context.Context, plan.Counts, bool) (*plan.Point, error) { return nil, broken }
+	p, err := plan.New(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := p.Run(t.Context(), s); !errors.Is(err, broken) || r == nil || r.Counts == nil || r.First == nil {
+		t.Errorf("got %+v, %v, want the counts, and the error", r, err)
+	}
+}
+
+// TestOpenKnee: without a load that does not hold nothing is known of the largest that does.
+func TestOpenKnee(t *testing.T) {
+	pass, fail := find.Trial{Outcome: find.Outcome{Verdict: find.Pass}}, find.Trial{Outcome: find.Outcome{Verdict: find.Fail}}
+	for _, c := range []struct {
+		k    plan.Knee
+		want bool
+	}{{plan.Knee{}, true}, {plan.Knee{Trials: []find.Trial{pass}}, true}, {plan.Knee{Trials: []find.Trial{pass, fail}}, false}} {
+		if got := c.k.Open(); got != c.want {
+			t.Errorf("%+v: got %t, want %t", c.k.Trials, got, c.want)
+		}
+	}
+}
+
 func TestWrongQuestions(t *testing.T) {
 	for _, c := range []struct {
 		q    plan.Question
@@ -260,6 +323,10 @@ func TestWrongQuestions(t *testing.T) {
 		{plan.Question{Load: shipped("three-tier"), Limits: limits(t, "p95 < 1s"), Vary: []string{"web=5..2"}}, "FROM..TO"},
 		{plan.Question{Load: shipped("three-tier"), Limits: limits(t, "p95 < 1s"), Vary: []string{"web", "servers.web_farm.count"}}, "twice"},
 		{plan.Question{Load: shipped("mm1"), Limits: limits(t, "p95 < 1s"), Error: 1}, "share"},
+		{plan.Question{Load: shipped("mm1"), Limits: limits(t, "p95(jobs.errors) < 1s")}, "as p95(jobs.latency)"},
+		{plan.Question{Load: shipped("mm1"), Limits: limits(t, "mean(server_1.cpu.utilisation) < 1s")}, "want the response"},
+		{plan.Question{Load: shipped("mm1"), Limits: limits(t, "errors(jobs.latency) < 1%")}, "as errors(jobs)"},
+		{plan.Question{Load: shipped("replay-log"), Limits: limits(t, "p95 < 1s")}, "replay a trace"},
 	} {
 		if _, err := plan.New(c.q); !errors.Is(err, plan.ErrQuestion) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want an ErrQuestion that says %q", err, c.want)

@@ -25,7 +25,7 @@ type Steps struct {
 	// Left tells how much of the time budget is left; nil: there is no budget. What is optional is left out when it is gone.
 	Left func() time.Duration
 	// Emulate runs the scenario for real with overrides, and returns the point that Judge made of it; nil: nothing is emulated. less says that
-	// it is the run with one less at the bottleneck.
+	// it is the run with one less at the bottleneck. It returns nil when there is no time for it.
 	Emulate func(ctx context.Context, c Counts, less bool) (*Point, error)
 	Knee    bool // search the largest load by simulation
 	Scaling bool // fit the universal scalability law to the bottleneck's tier
@@ -73,17 +73,16 @@ func (p *Planner) reach(ctx context.Context, r *Result, s Steps) error {
 	if err != nil {
 		return err
 	}
-	suspect := -1
+	var suspects []int
 	for i, l := range p.q.Limits {
-		if a.values[i] >= 0.9*l.Bound && l.Metric != find.Errors && suspect < 0 {
-			suspect = i
+		if a.values[i] >= 0.9*l.Bound && l.Metric != find.Errors {
+			suspects = append(suspects, i)
 		}
 	}
-	if suspect < 0 {
+	if len(suspects) == 0 {
 		return nil
 	}
 	// The model's quantiles are approximated: so it is simulated, so rarely asked for that requests hardly ever meet.
-	l := p.q.Limits[suspect]
 	factor := math.Min(0.01, 1/math.Max(p.rate, 1))
 	if math.IsNaN(p.rate) {
 		factor = idle // one user
@@ -93,22 +92,32 @@ func (p *Planner) reach(ctx context.Context, r *Result, s Steps) error {
 		return err
 	}
 	p.say(x)
-	v := x.Values[suspect]
-	if x.Verdict != find.Fail || !(v.Value >= l.Bound) {
+	if x.Verdict != find.Fail {
+		for _, i := range suspects {
+			p.learn(i, a.values[i], x.Values[i])
+		}
 		return nil
 	}
-	proof := ""
+	for _, i := range suspects {
+		if l := p.q.Limits[i]; x.Values[i].Value >= l.Bound {
+			r.Unreachable = fmt.Sprintf("%s cannot be kept by any number of servers: with hardly anybody there, so that no request waits for another, %s is %s already (simulated: %s)",
+				l, l.Name(), told(l, x.Values[i].Value), proof(&x, l, i))
+			return nil
+		}
+	}
+	return nil
+}
+
+// proof says by what a simulation shows that an objective does not hold.
+func proof(x *Point, l find.Limit, i int) string {
+	v := x.Values[i]
 	switch e := x.outcome.Evidence; {
 	case v.Low >= l.Bound && !math.IsInf(v.High, 1):
-		proof = fmt.Sprintf("95%% interval %s to %s", told(l, v.Low), told(l, v.High))
-	case suspect < len(e) && l.Metric == find.Quantile:
-		proof = fmt.Sprintf("%.3g %% of the requests take longer than the bound, surely more than %.3g %%, and %.3g %% may", 100*e[suspect].Share, 100*e[suspect].Low, 100*e[suspect].Allowed)
-	default:
-		proof = "surely above the bound"
+		return fmt.Sprintf("95%% interval %s to %s", told(l, v.Low), told(l, v.High))
+	case i < len(e) && l.Metric == find.Quantile:
+		return fmt.Sprintf("%.3g %% of the requests take longer than the bound, surely more than %.3g %%, and %.3g %% may", 100*e[i].Share, 100*e[i].Low, 100*e[i].Allowed)
 	}
-	r.Unreachable = fmt.Sprintf("%s cannot be kept by any number of servers: with hardly anybody there, so that no request waits for another, %s is %s already (simulated: %s)",
-		l, l.Name(), told(l, v.Value), proof)
-	return nil
+	return "surely above the bound"
 }
 
 func told(l find.Limit, x float64) string {
@@ -130,6 +139,13 @@ func (p *Planner) search(ctx context.Context, r *Result, s Steps) error {
 			return err
 		}
 		if least.Counts == nil {
+			again, err := p.most(ctx, s)
+			if err != nil {
+				return err
+			}
+			if again {
+				continue
+			}
 			return p.none(r)
 		}
 		r.Counts, r.Exact, last = least.Counts, least.Exact, least.Counts
@@ -143,7 +159,7 @@ func (p *Planner) search(ctx context.Context, r *Result, s Steps) error {
 		}
 		if v := p.shown(least.Counts); v != nil { // proposed again: it holds, since the oracle says so
 			r.Shown = true
-			more, err := p.fewer(ctx, least.Counts, n, s)
+			more, err := p.fewer(ctx, least.Counts, s)
 			if err != nil || !more {
 				return err
 			}
@@ -169,28 +185,62 @@ func anyInf(vs []stat.Estimate) bool {
 	return slices.ContainsFunc(vs, func(e stat.Estimate) bool { return math.IsInf(e.Value, 0) || math.IsNaN(e.Value) })
 }
 
+// top are the most of everything that may be varied.
+func (p *Planner) top() Counts {
+	c := make(Counts, len(p.tiers))
+	for i, t := range p.tiers {
+		c[i] = t.Most
+	}
+	return c
+}
+
+// most simulates the most of everything, where the model says that not even that holds: the model errs, and its word proves nothing but
+// that a resource is offered more than it can give. again says that it does hold, and that the model has learnt.
+func (p *Planner) most(ctx context.Context, s Steps) (again bool, err error) {
+	c := p.top()
+	a, err := p.analyse(c, 1)
+	if err != nil || a.unstable != nil || p.shown(c) != nil || s.Left() <= 0 {
+		return false, err
+	}
+	x, err := p.try(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	return x.Verdict == find.Pass, p.calibrate(x)
+}
+
 // none tells that no counts within the bounds hold.
 func (p *Planner) none(r *Result) error {
 	if len(p.tiers) == 0 {
 		return nil // the counts are what they are; the knee says how much they carry
 	}
-	top := make(Counts, len(p.tiers))
-	for i, t := range p.tiers {
-		top[i] = t.Most
-	}
+	top := p.top()
 	a, err := p.analyse(top, 1)
 	if err != nil {
 		return err
 	}
 	r.Counts = nil
-	r.Unreachable = fmt.Sprintf("the objectives do not hold with the most of everything that may be varied (%s)", p.Spell(top))
+	x := p.shown(top)
+	verb := "do not hold"
+	if x != nil && x.Verdict == find.Inconclusive {
+		verb = "cannot be shown to hold"
+	}
+	r.Unreachable = fmt.Sprintf("the objectives %s with the most of everything that may be varied (%s)", verb, p.Spell(top))
 	if a.unstable != nil {
 		r.Unreachable += ": " + a.unstable.Error()
 		return nil
 	}
+	how := "by the model"
+	if x != nil {
+		how = "simulated"
+	}
 	for i, l := range p.q.Limits {
-		if v := a.values[i] * p.ratio(i); v >= l.Bound {
-			r.Unreachable += fmt.Sprintf(": %s is %s then", l.Name(), told(l, v))
+		v := a.values[i] * p.ratio(i)
+		if x != nil {
+			v = x.Values[i].Value
+		}
+		if v >= l.Bound {
+			r.Unreachable += fmt.Sprintf(": %s is %s then, %s", l.Name(), told(l, v), how)
 			if a.answer.Bottleneck.Resource != "" {
 				r.Unreachable += "; the busiest is " + a.answer.Bottleneck.Resource
 			}
@@ -202,7 +252,7 @@ func (p *Planner) none(r *Result) error {
 
 // fewer simulates one less of each tier, so that what is told to be the least was shown to be; more says that one of them holds, or that the
 // model has learnt: the search goes on.
-func (p *Planner) fewer(ctx context.Context, c Counts, n int, s Steps) (more bool, err error) {
+func (p *Planner) fewer(ctx context.Context, c Counts, s Steps) (more bool, err error) {
 	for i := range c {
 		if c[i] <= p.tiers[i].Least || p.tiers[i].pool && p.tiers[i].Cost < 1e-3 {
 			continue
@@ -291,7 +341,9 @@ func (p *Planner) lesser(ctx context.Context, r *Result, s Steps) error {
 		return nil
 	}
 	x, err := p.try(ctx, d)
-	r.Less = append(r.Less, x)
+	if err == nil {
+		r.Less = append(r.Less, x)
+	}
 	return err
 }
 
@@ -310,6 +362,9 @@ func (p *Planner) intervals(ctx context.Context, r *Result, _ Steps) error {
 			l, err := p.cheapest(ctx, 1, side.demand, r.Counts)
 			if err != nil {
 				return err
+			}
+			if l.Counts == nil {
+				r.Beyond = true
 			}
 			for i := range l.Counts {
 				side.out[i] = side.pick(side.out[i], l.Counts[i])
@@ -342,6 +397,10 @@ func (p *Planner) emulation(ctx context.Context, r *Result, s Steps) error {
 	if err != nil {
 		return err
 	}
+	if x == nil {
+		r.Left = append(r.Left, "the runs for real")
+		return nil
+	}
 	r.Emulate = x
 	p.say(*x)
 	if r.Twin, err = p.twin(ctx, c); err != nil {
@@ -353,6 +412,10 @@ func (p *Planner) emulation(ctx context.Context, r *Result, s Steps) error {
 	x, err = s.Emulate(ctx, c.With(r.LessTier, -1), true)
 	if err != nil {
 		return err
+	}
+	if x == nil {
+		r.Left = append(r.Left, "the run for real with one less")
+		return nil
 	}
 	r.Less = append(r.Less, *x)
 	p.say(*x)

@@ -255,6 +255,9 @@ func PlanWords(r *plan.Result) []string {
 		say("least: %s (%s)", plan.Spell(r.Tiers, r.Counts), how)
 		if r.Low != nil && r.High != nil && r.Error > 0 {
 			say("interval: %s to %s if demands are off by ± %s", plan.Spell(r.Tiers, r.Low), plan.Spell(r.Tiers, r.High), percent(r.Error))
+			if r.Beyond {
+				say("  with demands greater by %s no counts hold within the bounds of --vary", percent(r.Error))
+			}
 		}
 		if r.Costed {
 			say("cost: %s", number(r.Cost))
@@ -306,6 +309,9 @@ func kneeWords(r *plan.Result) []string {
 		sure := "by a probe"
 		if a.Confirmed && a.Load >= k.Holds {
 			sure = "confirmed by a run of its own"
+		}
+		if k.Open() {
+			return append(out, fmt.Sprintf("knee: the objectives hold at %s, the largest load that was simulated; by the model up to about %s: %s", load(k.Holds), load(k.Analytic), headroom(k.Analytic/k.Asked, load(k.Asked))))
 		}
 		out = append(out, fmt.Sprintf("knee: the objectives hold up to %s (simulated, %s): %s", load(k.Holds), sure, headroom(k.Holds/k.Asked, load(k.Asked))))
 		if c := a.Crossing; !math.IsNaN(c.Value) {

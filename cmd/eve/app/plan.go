@@ -106,7 +106,11 @@ func objectives(p *scenario.Plan) []find.Limit {
 	var out []find.Limit
 	for _, e := range p.Objectives() {
 		if ls, err := find.ParseLimits(e.Text); err == nil {
-			out = append(out, ls...)
+			for _, l := range ls {
+				if plan.Understood(l) {
+					out = append(out, l)
+				}
+			}
 		}
 	}
 	return out
@@ -190,6 +194,11 @@ func (x *planRun) run(ctx context.Context) error {
 	case s.json == "-":
 		x.say = x.a.err
 	}
+	if s.out != "" { // before any work is done
+		if err := x.claim(); err != nil {
+			return err
+		}
+	}
 	reserve := time.Duration(0)
 	steps := plan.Steps{Say: x.step, Knee: true, Scaling: !s.fixed, Curves: s.out != ""}
 	if !s.noRun {
@@ -197,9 +206,15 @@ func (x *planRun) run(ctx context.Context) error {
 		if s.duration > 0 {
 			length = s.duration
 		}
-		reserve = 2 * (length + 8*time.Second)
+		each := length + 8*time.Second
+		for reserve < 2*each && reserve+each < s.budget*9/10 { // the rest is for simulations
+			reserve += each
+		}
 		steps.Emulate = func(ctx context.Context, c plan.Counts, less bool) (*plan.Point, error) {
-			reserve -= length + 8*time.Second
+			if reserve < each {
+				return nil, nil
+			}
+			reserve -= each
 			return x.emulate(ctx, c, less)
 		}
 	}
@@ -207,13 +222,37 @@ func (x *planRun) run(ctx context.Context) error {
 	r, err := x.p.Run(ctx, steps)
 	interrupted := ctx.Err() != nil
 	if err != nil && !interrupted {
-		return err
+		if r == nil || len(r.Points) == 0 {
+			return err
+		}
+		x.notes = append(x.notes, "it could not be ended, and the answer is as far as it came: "+err.Error())
+		return errors.Join(err, x.tell(r, interrupted))
 	}
 	if err := x.tell(r, interrupted); err != nil {
 		return err
 	}
 	return x.verdict(r, interrupted)
 }
+
+// claim makes the folder of the answer, and refuses one that has runs already.
+func (x *planRun) claim() error {
+	if err := os.MkdirAll(x.s.out, 0o755); err != nil {
+		return fmt.Errorf("plan: --out: %w", err)
+	}
+	for _, name := range []string{answerFolder, lessFolder} {
+		dir := filepath.Join(x.s.out, name)
+		if _, err := os.Stat(dir); err == nil && !x.s.noRun {
+			return wrong(fmt.Errorf("plan: --out %s: %s is there already: give another folder", x.s.out, dir))
+		}
+	}
+	return nil
+}
+
+// The folders of the runs for real.
+const (
+	answerFolder = "answer"
+	lessFolder   = "less"
+)
 
 // step tells what is done.
 func (x *planRun) step(s plan.Step) {
@@ -227,9 +266,9 @@ func (x *planRun) step(s plan.Step) {
 
 // emulate runs counts for real, into a folder of their own.
 func (x *planRun) emulate(ctx context.Context, c plan.Counts, less bool) (_ *plan.Point, err error) {
-	name := "answer"
+	name := answerFolder
 	if less {
-		name = "less"
+		name = lessFolder
 	}
 	o := x.s.overrides
 	o.set = append(append([]string(nil), o.set...), x.p.Sets(c)...)
