@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/eve-emulation/eve/dsv"
 )
 
 // attempts simulates schedules, each once, on as many processors as there are: one attempt is asked for, and meanwhile those are
-// made that will likely be asked for next. What is asked for counts, and what was made in vain does not, so nobody can tell how many
-// processors there were.
+// made that will likely be asked for next; one that is not expected any more is given up. What is asked for counts, and what was made
+// in vain does not, so nobody can tell how many processors there were.
 type attempts struct {
 	w       *world
 	end     context.CancelFunc
@@ -22,6 +23,7 @@ type attempts struct {
 	more    *sync.Cond // something waits, or it ends
 	made    map[string]*attempt
 	waiting []*attempt // the likeliest first
+	running []*attempt // that were begun, and are not asked for yet
 	over    bool
 }
 
@@ -32,7 +34,9 @@ type attempt struct {
 	stop    bool // with the first second that is violated and not excused
 
 	begun, asked bool
-	done         chan struct{}
+	ended        bool // trial and err are known
+	giveUp       context.CancelFunc
+	done         chan struct{} // closed once it is ended, or given up
 	trial        *trial
 	err          error
 }
@@ -76,16 +80,25 @@ func (a *attempts) work() {
 	}
 }
 
-// make makes an attempt, unless somebody does already. It is called with the lock, which it releases meanwhile.
+// make makes an attempt, unless somebody does already; given up, it is as if it had not begun. It is called with the lock, which it
+// releases meanwhile.
 func (a *attempts) make(x *attempt) {
 	if x.begun {
 		return
 	}
-	x.begun = true
+	ctx, giveUp := context.WithCancel(a.ctx)
+	x.begun, x.giveUp, x.done = true, giveUp, make(chan struct{})
+	a.running = append(a.running, x)
 	a.mu.Unlock()
-	x.trial, x.err = a.w.follow(a.ctx, x.changes, x.until, x.stop)
-	close(x.done)
+	t, err := a.w.follow(ctx, x.changes, x.until, x.stop)
 	a.mu.Lock()
+	a.running = slices.DeleteFunc(a.running, func(y *attempt) bool { return y == x })
+	if x.ended = ctx.Err() == nil || a.ctx.Err() != nil; x.ended {
+		x.trial, x.err = t, err
+	}
+	x.begun = x.ended
+	giveUp()
+	close(x.done)
 }
 
 // find returns the attempt at a schedule: one that went on whatever happened, where that was asked for.
@@ -96,7 +109,7 @@ func (a *attempts) find(changes []change, until dsv.Instant, stop bool) *attempt
 	key := fmt.Sprint(changes, until, stop)
 	x := a.made[key]
 	if x == nil {
-		x = &attempt{changes: changes, until: until, stop: stop, done: make(chan struct{})}
+		x = &attempt{changes: changes, until: until, stop: stop}
 		a.made[key] = x
 	}
 	return x
@@ -110,17 +123,15 @@ func (a *attempts) ask(changes []change, until dsv.Instant, stop bool) (*trial, 
 	if !x.asked && a.w.spent > a.w.budget {
 		return nil, errBudget
 	}
-	a.make(x)
 	for {
-		select {
-		case <-x.done:
+		a.make(x) // once more, where it was given up
+		if x.ended {
 			if !x.asked && x.err == nil {
 				x.asked = true
 				a.w.spent += x.trial.cost
 				a.w.simulations++
 			}
 			return x.trial, x.err
-		default:
 		}
 		if len(a.waiting) > 0 { // another one makes it: help with what comes next
 			y := a.waiting[0]
@@ -128,8 +139,9 @@ func (a *attempts) ask(changes []change, until dsv.Instant, stop bool) (*trial, 
 			a.make(y)
 			continue
 		}
+		done := x.done
 		a.mu.Unlock()
-		<-x.done
+		<-done
 		a.mu.Lock()
 	}
 }
@@ -142,9 +154,16 @@ func (a *attempts) expect(xs []*attempt) {
 	if runtime.GOMAXPROCS(0) == 1 {
 		return
 	}
-	for _, x := range xs {
-		if y := a.find(x.changes, x.until, x.stop); !y.begun {
-			a.waiting = append(a.waiting, y)
+	expected := make([]*attempt, len(xs))
+	for i, x := range xs {
+		expected[i] = a.find(x.changes, x.until, x.stop)
+		if !expected[i].begun {
+			a.waiting = append(a.waiting, expected[i])
+		}
+	}
+	for _, x := range a.running { // nobody waits for one of them: who asks is who expects
+		if !slices.Contains(expected, x) {
+			x.giveUp()
 		}
 	}
 	a.more.Broadcast()

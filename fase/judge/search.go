@@ -21,7 +21,8 @@ type search struct {
 	// holds simulates a schedule from the start to the end of its last interval, and returns the first interval that is
 	// violated, or the length of the schedule.
 	holds func(schedule []int) (int, error)
-	// expect is told which schedules will likely be asked for next, the likeliest first; nil: nobody cares.
+	// expect is told which schedules will likely be asked for next, the likeliest first, and that none is that it was told of before;
+	// nil: nobody cares.
 	expect func(schedules ...[]int)
 }
 
@@ -34,6 +35,12 @@ type frame struct {
 
 func newFrame() frame {
 	return frame{known: map[int]bool{}, runs: map[int]int{}, taken: map[int]bool{}}
+}
+
+// told says that an option need not be tried.
+func (f *frame) told(o int) bool {
+	_, known := f.known[o]
+	return known || f.taken[o]
 }
 
 // best returns the schedule.
@@ -94,7 +101,7 @@ func (x *search) first(before []int, f *frame, guess, n int) (o, run int, err er
 		if i < 0 {
 			o = guess
 		} else {
-			x.ascend(before, f, i)
+			x.ascend(before, f, guess, i, n)
 		}
 		ok, r, err := x.test(before, f, o, n)
 		if err != nil || ok {
@@ -113,6 +120,9 @@ func (x *search) foresee(before []int, f *frame, guess, n int) {
 		return
 	}
 	var next [][]int
+	if !f.told(guess) {
+		next = append(next, x.longer(before, guess, n))
+	}
 	for k := len(before); k < n && len(next) < ahead; k++ {
 		failed := newFrame()
 		if k == len(before) {
@@ -124,24 +134,33 @@ func (x *search) foresee(before []int, f *frame, guess, n int) {
 				continue
 			}
 			s := append(slices.Clone(before), slices.Repeat([]int{guess}, k-len(before))...)
-			next = append(next, append(s, slices.Repeat([]int{i}, x.length(s, i, n)-k)...))
+			next = append(next, x.longer(s, i, n))
 		}
 	}
 	x.expect(next...)
 }
 
-// ascend expects that options do not hold, from the i-th on.
-func (x *search) ascend(before []int, f *frame, i int) {
-	if x.expect == nil {
+// ascend expects that options do not hold, from the i-th on; but of the one right above the guess, that it does, for what is needed
+// seldom jumps: then it is tried further, and what is cheaper by one behind it.
+func (x *search) ascend(before []int, f *frame, guess, i, n int) {
+	if x.expect == nil || f.told(i) {
 		return
 	}
-	var next [][]int
+	next := [][]int{x.longer(before, i, n)}
+	if i == guess+1 && len(before)+1 < n {
+		next = append(next, x.longer(next[0], i, n), x.longer(next[0], guess, n))
+	}
 	for o := i + 1; o < len(x.options) && len(next) < ahead; o++ {
-		if _, known := f.known[o]; !known && !f.taken[o] {
-			next = append(next, append(slices.Clone(before), o))
+		if !f.told(o) {
+			next = append(next, x.longer(before, o, n))
 		}
 	}
 	x.expect(next...)
+}
+
+// longer is the schedule with which an option is tried behind one.
+func (x *search) longer(before []int, o, n int) []int {
+	return append(slices.Clone(before), slices.Repeat([]int{o}, x.length(before, o, n)-len(before))...)
 }
 
 // length is up to which interval an option is tried behind a schedule: the cheapest one to the end, as there is none to try after
@@ -167,8 +186,7 @@ func (x *search) test(before []int, f *frame, o, n int) (ok bool, run int, err e
 		return ok, max(1, f.runs[o]), nil
 	}
 	k := len(before)
-	schedule := append(slices.Clone(before), slices.Repeat([]int{o}, x.length(before, o, n)-k)...)
-	bad, err := x.holds(schedule)
+	bad, err := x.holds(x.longer(before, o, n))
 	if err != nil {
 		return false, 0, err
 	}
