@@ -177,6 +177,11 @@ func TestGrid(t *testing.T) {
 	if _, err := sweep.NewGrid(axis(t, "a=1..2"), axis(t, "a=3..4")); err == nil || !strings.Contains(err.Error(), "varied twice") {
 		t.Errorf("one path twice: got %v", err)
 	}
+	broken := axis(t, "a=1..2") // as it may stand in a file
+	broken.Values[1].Texts = nil
+	if _, err := sweep.NewGrid(broken); err == nil || !strings.Contains(err.Error(), "value 2 is of 0 paths") {
+		t.Errorf("a value without a text: got %v", err)
+	}
 }
 
 func TestAlongAndBetween(t *testing.T) {

@@ -137,6 +137,9 @@ func NewGrid(axes ...Axis) (*Grid, error) {
 		if len(a.Values) == 0 || len(a.Paths) == 0 {
 			return nil, fmt.Errorf("%s: %w", a.Name(), ErrEmpty)
 		}
+		if i := slices.IndexFunc(a.Values, func(v Value) bool { return len(v.Texts) != len(a.Paths) }); i >= 0 {
+			return nil, fmt.Errorf("%s: value %d is of %d paths", a.Name(), i+1, len(a.Values[i].Texts))
+		}
 		for _, p := range a.Paths {
 			if seen[p] {
 				return nil, fmt.Errorf("%s: it is varied twice", p)

@@ -293,21 +293,18 @@ func (x *rerun) answer(ctx context.Context, own, others *scenario.Plan, name str
 // tell prints the answer, and keeps what --out asks for.
 func (x *rerun) tell(ctx context.Context, a *replay.Answer, replayed, other *replay.Replay) error {
 	var files []string
+	var lost error // what cannot be kept can be told
 	if x.s.out != "" && ctx.Err() == nil {
-		var err error
-		if files, err = x.keep(ctx, a, replayed, other); err != nil {
-			return err
-		}
+		files, lost = x.keep(ctx, a, replayed, other)
 	}
-	if x.s.json == "-" {
-		return a.Write(x.app.out)
+	switch x.s.json {
+	case "":
+	case "-":
+		return errors.Join(a.Write(x.app.out), lost)
+	default:
+		lost = errors.Join(lost, x.app.to(x.s.json, a.Write))
 	}
-	if x.s.json != "" {
-		if err := x.app.to(x.s.json, a.Write); err != nil {
-			return err
-		}
-	}
-	if err := report.ReplayText(x.app.out, a); err != nil || len(files) == 0 {
+	if err := errors.Join(report.ReplayText(x.app.out, a), lost); err != nil || len(files) == 0 {
 		return err
 	}
 	_, err := fmt.Fprintf(x.app.out, "\nwritten  %s\n", strings.Join(files, ", "))

@@ -128,7 +128,11 @@ func (a *App) study(x *campaign.Study, arg string, o overrides, dir string) {
 		}
 		env := runs.Here(version(), time.Now())
 		env.Kind = runs.Virtual
-		return runs.Keep(filepath.Join(dir, fmt.Sprintf("seed-%d", r.Plan.Seed)), r.Plan, env, r.Summary)
+		own := filepath.Join(dir, fmt.Sprintf("seed-%d", r.Plan.Seed))
+		if err := runs.Keep(own, r.Plan, env, r.Summary); err != nil {
+			return errors.Join(err, os.RemoveAll(own)) // half a run is none
+		}
+		return nil
 	}
 }
 
