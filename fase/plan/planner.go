@@ -371,7 +371,7 @@ func (p *Planner) relieved(c Counts, tier int) (*Bottleneck, error) {
 	if p.tiers[tier].pool {
 		plenty = plentyWorkers
 	}
-	if d[tier] = min(plenty*c[tier], p.tiers[tier].Most); d[tier] == c[tier] {
+	if d[tier] = min(plenty*c[tier], p.tiers[tier].limit); d[tier] == c[tier] { // beyond what may be varied: it is a what-if
 		return nil, nil
 	}
 	a, err := p.analyse(d, 1)

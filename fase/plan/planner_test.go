@@ -297,6 +297,23 @@ func TestRunsForReal(t *testing.T) {
 	}
 }
 
+// TestFailuresAreAbove: a request that is turned away at once is above every bound, in the figure as in the verdict.
+func TestFailuresAreAbove(t *testing.T) {
+	q := plan.Question{Load: shipped("software-bottleneck"), Limits: limits(t, "p95 < 100ms and p50 < 100ms"), Fixed: true, Probe: 10 * time.Second}
+	r := answer(t, q, plan.Steps{}) // 300/s, of which four workers carry 190/s
+	if r.Answer == nil || r.Answer.Holds || !math.IsInf(r.Answer.Values[0].Value, 1) || !(r.Answer.Values[1].Value < 0.2) {
+		t.Errorf("got %+v, want no p95, as every third request is turned away, and a median", r.Answer)
+	}
+}
+
+// TestRelievedBeyondTheBounds: what is behind a bottleneck is told of plenty of it, however few may be tried.
+func TestRelievedBeyondTheBounds(t *testing.T) {
+	q := plan.Question{Load: shipped("software-bottleneck"), Limits: limits(t, "p95 < 100ms"), Vary: []string{"threads=1..12"}}
+	if r := answer(t, q, alone()); r.Second == nil || r.Second.Name == r.First.Name || r.Second.Soft {
+		t.Errorf("got %+v, then %+v, want hardware behind the pool", r.First, r.Second)
+	}
+}
+
 // TestOpenKnee: without a load that does not hold nothing is known of the largest that does.
 func TestOpenKnee(t *testing.T) {
 	pass, fail := find.Trial{Outcome: find.Outcome{Verdict: find.Pass}}, find.Trial{Outcome: find.Outcome{Verdict: find.Fail}}

@@ -34,6 +34,7 @@ type subject struct {
 	name    string
 	service bool
 	of      []int // objectives, by index
+	limits  []find.Limit
 	test    *find.Test
 	meters  []*find.Meter
 	issued  int64
@@ -54,7 +55,7 @@ func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whol
 	for _, s := range j.subjects {
 		cfg := find.TestConfig{Most: most, Whole: whole, Clumps: 1}
 		for _, i := range s.of {
-			cfg.Limits = append(cfg.Limits, limits[i])
+			cfg.Limits, s.limits = append(cfg.Limits, limits[i]), append(s.limits, limits[i])
 			s.meters = append(s.meters, find.NewMeter(find.Goal{Limit: limits[i]}, j.from))
 		}
 		var err error
@@ -67,7 +68,11 @@ func newJudge(plan *scenario.Plan, limits []find.Limit, most time.Duration, whol
 
 func (s *subject) add(done dsv.Instant, seconds float64, failed bool) {
 	s.test.Add(done, seconds, failed)
-	for _, m := range s.meters {
+	for i, m := range s.meters {
+		if failed && s.limits[i].Metric == find.Quantile {
+			m.Add(done, dsv.HistMax, failed) // above all others, as the test has it
+			continue
+		}
 		m.Add(done, seconds, failed)
 	}
 }
@@ -215,7 +220,7 @@ func (j *judge) tell(x *Point, end dsv.Instant) {
 		}
 		for k, i := range s.of {
 			s.meters[k].Settle(end)
-			x.Values[i] = s.meters[k].Estimate()
+			x.Values[i] = estimate(s.meters[k], s.limits[k])
 			if !(x.Values[i].Value < j.limits[i].Bound) {
 				x.Holds = false
 			}
@@ -236,6 +241,19 @@ func (j *judge) tell(x *Point, end dsv.Instant) {
 	if x.Verdict != find.Inconclusive { // a probe that ended early has decided, though its figure is rough
 		x.Holds = x.Verdict == find.Pass
 	}
+}
+
+// estimate is what a meter has; infinite is a quantile that failed requests reach.
+func estimate(m *find.Meter, l find.Limit) stat.Estimate {
+	e := m.Estimate()
+	if l.Metric == find.Quantile {
+		for _, x := range []*float64{&e.Value, &e.Low, &e.High} {
+			if *x >= dsv.HistMax*0.99 {
+				*x = math.Inf(1)
+			}
+		}
+	}
+	return e
 }
 
 // simulate probes counts in virtual time with the load multiplied, at most so long; whole: to the end, unless it fails.

@@ -124,7 +124,10 @@ func told(l find.Limit, x float64) string {
 	if l.Metric == find.Errors {
 		return fmt.Sprintf("%.3g %%", 100*x)
 	}
-	if math.IsInf(x, 0) || math.IsNaN(x) {
+	if math.IsInf(x, 1) {
+		return "never, as too many requests fail"
+	}
+	if math.IsNaN(x) {
 		return "unknown"
 	}
 	return time.Duration(x * 1e9).Round(100 * time.Microsecond).String()

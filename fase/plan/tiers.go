@@ -21,6 +21,7 @@ type Tier struct {
 	hosts       []string
 	farm        bool
 	pool        bool
+	limit       int // of Most, whatever was asked for
 }
 
 // Bounds of counts that nothing else bounds.
@@ -51,6 +52,7 @@ func Tiers(p *scenario.Plan, vary []string) ([]Tier, error) {
 		if err != nil {
 			return nil, err
 		}
+		t.limit = t.Most
 		if ranged {
 			if t.Least, t.Most, err = between(bounds, t.Most); err != nil {
 				return nil, fmt.Errorf("%w: %s: %w", ErrQuestion, text, err)
@@ -60,6 +62,9 @@ func Tiers(p *scenario.Plan, vary []string) ([]Tier, error) {
 			return nil, fmt.Errorf("%w: %s is varied twice", ErrQuestion, t.Path)
 		}
 		ts = append(ts, t)
+	}
+	for i := range ts {
+		ts[i].limit = max(ts[i].limit, ts[i].Most)
 	}
 	costs(p, ts)
 	return ts, nil

@@ -28,12 +28,51 @@ func Of(points []Point, seed uint64) (Fit, error) {
 	}
 	f := Fit{Confidence: Confidence, Noise: e.noise, R2: e.explained(points)}
 	low, high := e.bootstrap(points, rand.New(rand.NewPCG(seed, 0x7573_6c)))
-	f.Lambda = Interval{math.Exp(e.theta[0]), math.Exp(low[0]), math.Exp(high[0])}
-	f.Sigma = Interval{max(0, e.theta[1]), max(0, low[1]), max(0, high[1])}
-	f.Kappa = Interval{max(0, e.theta[2]), max(0, low[2]), max(0, high[2])}
-	f.Peak = Interval{peak(e.theta[1], e.theta[2]), atPeak(high[3]), atPeak(low[3])}
+	t := within(points, [3]float64(e.theta[:3]))
+	f.Lambda = around(math.Exp(t[0]), math.Exp(low[0]), math.Exp(high[0]))
+	f.Sigma = around(t[1], max(0, low[1]), max(0, high[1]))
+	f.Kappa = around(t[2], max(0, low[2]), max(0, high[2]))
+	f.Peak = around(peak(t[1], t[2]), atPeak(high[3]), atPeak(low[3]))
 	f.judge(points, e, low, high)
 	return f, nil
+}
+
+// around is an interval that holds its value.
+func around(x, low, high float64) Interval { return Interval{x, min(x, low), max(x, high)} }
+
+// within is the solution itself where σ and κ are not below 0, and otherwise the best that has one of them, or both, at 0: the others make up
+// for it, so that the law still goes through the points.
+func within(points []Point, t [3]float64) [3]float64 {
+	if t[1] >= 0 && t[2] >= 0 {
+		return t
+	}
+	best, least := t, math.Inf(1)
+	for free := 1; free <= 2; free++ {
+		at := func(x float64) ([3]float64, float64) {
+			var u [3]float64
+			u[free] = x
+			for _, p := range points {
+				u[0] += (math.Log(p.X/p.N) + math.Log(scale(u, p.N))) / float64(len(points))
+			}
+			return u, squares(points, u)
+		}
+		low, high := 0.0, 1.0
+		for range 60 { // by thirds; 1e-10 of what a second one costs the first is nothing
+			a, b := low+(high-low)/3, high-(high-low)/3
+			_, fa := at(a)
+			if _, fb := at(b); fa <= fb {
+				high = b
+			} else {
+				low = a
+			}
+		}
+		for _, x := range []float64{0, low} {
+			if u, s := at(x); s < least {
+				best, least = u, s
+			}
+		}
+	}
+	return best
 }
 
 func check(points []Point) error {

@@ -101,6 +101,32 @@ func TestNotIdentifiable(t *testing.T) {
 	}
 }
 
+// TestTheLawGoesThroughThePoints: where σ or κ would be below 0 the others make up for it.
+func TestTheLawGoesThroughThePoints(t *testing.T) {
+	for _, xs := range [][]float64{
+		{46.9, 91.7, 140.75, 189.8, 237.65, 283.95, 328.5, 379.45}, // σ would be below 0
+		{100, 190, 274, 353, 431, 508, 586, 668},                   // κ would be
+		{100, 201, 303, 406, 510, 615, 721, 828},                   // both
+	} {
+		var ps []usl.Point
+		for i, x := range xs {
+			ps = append(ps, usl.Point{N: float64(i + 1), X: x})
+		}
+		f, err := usl.Of(ps, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range ps {
+			if d := f.At(p.N)/p.X - 1; math.Abs(d) > 0.03 {
+				t.Errorf("%v: at %g the law is off by %.3f: %+v", xs, p.N, d, f)
+			}
+		}
+		if f.Sigma.Value < 0 || f.Kappa.Value < 0 || !f.Sigma.Holds(f.Sigma.Value) || !f.Lambda.Holds(f.Lambda.Value) {
+			t.Errorf("%v: got %+v", xs, f)
+		}
+	}
+}
+
 func TestSuperlinear(t *testing.T) {
 	var ps []usl.Point
 	for _, n := range counts {
