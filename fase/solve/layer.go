@@ -1,5 +1,7 @@
 package solve
 
+import "slices"
+
 // A layer is a pool whose workers are solved together with what is below them: it is a station that is as fast as its busy workers are, all alone,
 // in the network of what they go through (flow equivalence: Chandy, Herzog and Woo, "Parametric Analysis of Queuing Networks", IBM Journal of
 // Research and Development 19(1), 1975), beside the other load of the stations that they share. So who waits for a worker and who waits below for
@@ -74,6 +76,12 @@ func (b *builder) layers() {
 		}
 	}
 	b.net.layers = kept
+}
+
+// stacked reports whether a station is solved together with what is below it.
+func (b *builder) stacked(k int) bool {
+	closed := slices.ContainsFunc(b.net.groups, func(p population) bool { return p.users > 0 })
+	return !closed && slices.ContainsFunc(b.net.layers, func(l layer) bool { return l.station == k })
 }
 
 // below sums what is asked below a pool at servers of one kind.

@@ -117,8 +117,10 @@ func (b *builder) tell() {
 			b.notes.add(p.Where(path+".link.jitter"), "the jitter of a link: its mean alone counts", Approximated, "a quarter of the jitter in the quantiles")
 		}
 	}
-	for _, st := range b.net.stations {
+	for k, st := range b.net.stations {
 		switch {
+		case st.kind == Pool && b.stacked(k):
+			b.notes.add(st.where, st.tier+" and what is below it are solved together: it is as fast as its busy workers are", Approximated, "5 % of the response near its saturation; more where others share a processor below it in order, or above locks")
 		case st.kind == Pool:
 			b.notes.add(st.where, st.tier+" is solved in layers: what is below it sees at most as many as it has workers", Approximated, "10 % of the response near its saturation")
 		case st.kind == Lock:

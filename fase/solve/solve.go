@@ -7,8 +7,9 @@
 //
 // Stations are treated by the formulas that apply: M/M/1, M/G/1 (Pollaczek and Khinchine), M/M/c, processor sharing and priorities; closed
 // populations by exact mean value analysis where the network has a product form (package qn), else by the arrival theorem in the manner of Bard
-// and Schweitzer; workers, locks and admission as servers that are held while what is below them is done (Rolia and Sevcik, "The Method of
-// Layers", IEEE Trans. Software Engineering 21(8), 1995); `par` as fork and join.
+// and Schweitzer; workers and admission of open groups as stations as fast as their busy workers are (flow equivalence: Chandy, Herzog and Woo 1975); locks, and
+// workers of closed groups, as servers that are held while what is below them is done (Rolia and Sevcik, "The Method of Layers", IEEE
+// Trans. Software Engineering 21(8), 1995); `par` as fork and join.
 //
 // All is pure: no clock, no draws; values of this package may be used from any goroutine once made.
 package solve
