@@ -67,8 +67,16 @@ func (a *App) planCommand() *cobra.Command {
 func (a *App) question(arg string, s *planning) (plan.Question, error) {
 	q := plan.Question{Vary: s.vary, Fixed: s.fixed, Set: s.load, Probe: s.probe}
 	q.Load = func(set []string) (*scenario.Plan, error) {
+		// --duration and --seed are those of the runs for real: simulations, whose length and seed come behind, have their own.
 		o := s.overrides
-		o.set = append(append([]string(nil), o.set...), set...)
+		o.set = append([]string(nil), o.set...)
+		if o.duration > 0 {
+			o.set, o.duration = append(o.set, fmt.Sprintf("duration=%gs", o.duration.Seconds())), 0
+		}
+		if o.seed >= 0 {
+			o.set, o.seed = append(o.set, fmt.Sprintf("seed=%d", o.seed)), -1
+		}
+		o.set = append(o.set, set...)
 		return a.load(arg, o)
 	}
 	share, percent := strings.CutSuffix(s.share, "%")
