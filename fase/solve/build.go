@@ -90,7 +90,7 @@ func (b *builder) alike() {
 	b.kindOf = make([]int, len(p.Servers))
 	for i := range p.Servers {
 		s := &p.Servers[i]
-		key := fmt.Sprintf("%+v %+v %d %v %s", s.Machine, s.Admit, s.Workers, s.Cache, shares[i].String())
+		key := fmt.Sprintf("%+v %+v %d %v %s %t", s.Machine, s.Admit, s.Workers, s.Cache, shares[i].String(), scenario.Looped(s.Engine))
 		k, ok := known[key]
 		if !ok {
 			k = len(b.kinds)
