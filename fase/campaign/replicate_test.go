@@ -21,7 +21,7 @@ import (
 // quick is a study of short runs of M/M/1 at 50 %: 10 ms of demand, 50/s.
 func quick(t *testing.T, set ...string) campaign.Study {
 	return campaign.Study{Seed: 1, Version: "test", Plan: func(seed uint64) (*scenario.Plan, error) {
-		return shipped(t, "mm1", scenario.Options{Seed: &seed, Set: append([]string{"duration=14s", "warmup=2s", "clients.jobs.rate=50/s"}, set...)}), nil
+		return shipped(t, "mm1", scenario.Options{Seed: &seed, Set: append([]string{"duration=11s", "warmup=2s", "clients.jobs.rate=50/s"}, set...)}), nil
 	}}
 }
 
@@ -142,13 +142,13 @@ func TestUntil(t *testing.T) {
 		}
 		return &g
 	}
-	s.Goal = goal("mean(jobs.latency) ± 4%")
+	s.Goal = goal("mean(jobs.latency) ± 6%")
 	x, err := s.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	u := x.Until
-	if !u.Reached || u.Figure.Half() > 0.04*float64(u.Figure.Value) || u.Figure.N != x.Replications || u.Looks < 2 {
+	if !u.Reached || u.Figure.Half() > 0.06*float64(u.Figure.Value) || u.Figure.N != x.Replications || u.Looks < 2 {
 		t.Errorf("got %+v over %d replications; want it reached at the second look or later", u, x.Replications)
 	}
 	s.Workers = 1

@@ -106,6 +106,9 @@ func TestReplayIsExact(t *testing.T) {
 	for name, clients := range map[string]string{
 		"open": rising, "closed": "request: page, users: 40, think: exp(300ms), start: 1s", "constant": "request: page, rate: 90/s, arrive: constant",
 	} {
+		if testing.Short() && name != "open" {
+			continue // long under the race detector
+		}
 		text := farm(clients, grows)
 		r := record(t, load(t, text, scenario.Options{}), 0)
 		own := played(t, r, load(t, text, scenario.Options{}), replay.Options{})
