@@ -57,12 +57,12 @@ measure:
 		if got, want := len(p.Adapt.Controls), x.controls; got != want {
 			t.Errorf("%s: controllers: got %d, want %d", x.name, got, want)
 		}
-		got := ""
+		var got strings.Builder
 		for _, o := range p.SLO {
-			got += o.Text
+			got.WriteString(o.Text)
 		}
-		if got != x.objectives {
-			t.Errorf("%s: slo: got %q, want %q", x.name, got, x.objectives)
+		if got.String() != x.objectives {
+			t.Errorf("%s: slo: got %q, want %q", x.name, got.String(), x.objectives)
 		}
 		if got, want := p.Mappings()[0].Encode(), `"one"`; !strings.Contains(got, want) || strings.Contains(got, `"two"`) {
 			t.Errorf("%s: mapping: got %s, want app on one alone", x.name, got)
