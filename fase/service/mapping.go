@@ -23,8 +23,8 @@ const (
 type Replica struct {
 	Server  string `json:"server"`
 	Address string `json:"address,omitempty"` // host:port; empty in virtual time
-	Weight  int    `json:"weight"`
-	State   State  `json:"state"`
+	Weight  int    `json:"weight,omitempty"`  // 0 is read as 1
+	State   State  `json:"state,omitempty"`   // empty is read as Serving
 	// Since is the epoch at which the replica came into its state; hosts acknowledge it. 0: that of the mapping.
 	Since uint32 `json:"since,omitempty"`
 	// Source is the server that sends a replica which is Copying its copy. Empty: the first that holds the service.
@@ -94,8 +94,23 @@ func MapName(service string) dsv.Name { return dsv.Name(mapPrefix + service) }
 
 const mapPrefix = "map."
 
+// manyReplicas is how many replicas have what is usual of them left out in the text, which thereby keeps to [dsv.MaxBytes].
+const manyReplicas = 4096
+
 // Encode returns the mapping as the text that its variable holds.
 func (m Mapping) Encode() string {
+	if len(m.Replicas) > manyReplicas {
+		m = m.Clone()
+		for i := range m.Replicas {
+			r := &m.Replicas[i]
+			if r.Weight == 1 {
+				r.Weight = 0
+			}
+			if r.State == Serving {
+				r.State = ""
+			}
+		}
+	}
 	b, err := json.Marshal(m)
 	if err != nil {
 		panic(err) // strings and numbers only
@@ -108,6 +123,13 @@ func ParseMapping(s string) (Mapping, error) {
 	var m Mapping
 	if err := json.Unmarshal([]byte(s), &m); err != nil {
 		return Mapping{}, fmt.Errorf("read mapping: %w", err)
+	}
+	for i := range m.Replicas {
+		r := &m.Replicas[i]
+		r.Weight = max(r.Weight, 1)
+		if r.State == "" {
+			r.State = Serving
+		}
 	}
 	return m, nil
 }
