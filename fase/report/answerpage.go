@@ -20,7 +20,7 @@ type answerPage struct {
 }
 
 func (p answerPage) html() ([]byte, error) {
-	t, err := template.New("answer").Parse(answerSource)
+	t, err := template.New("answer").Parse(headSource + answerSource)
 	if err != nil {
 		return nil, fmt.Errorf("read page: %w", err)
 	}

@@ -14,6 +14,11 @@ import (
 //go:embed page.html
 var pageSource string
 
+// headSource is the beginning of every page, with its style.
+//
+//go:embed head.html
+var headSource string
+
 // A Page is what report.html is made of beside the pictures.
 type Page struct {
 	Environment *runs.Environment // nil: not told
@@ -34,7 +39,7 @@ func (d *Data) HTML(p Page) ([]byte, error) {
 
 // html is the page with pictures that are drawn already.
 func (d *Data) html(p Page, ds []drawing) ([]byte, error) {
-	t, err := template.New("page").Funcs(template.FuncMap{"tick": tick, "why": why}).Parse(pageSource)
+	t, err := template.New("page").Funcs(template.FuncMap{"tick": tick, "why": why}).Parse(headSource + pageSource)
 	if err != nil {
 		return nil, fmt.Errorf("read page: %w", err)
 	}

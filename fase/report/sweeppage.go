@@ -41,7 +41,7 @@ func SweepFiles(t *sweep.Table, scenario []byte, notes ...string) ([]SweptFile, 
 
 // sweepPage is one file without scripts or references to anything outside itself.
 func sweepPage(t *sweep.Table, scenario []byte, ds []drawing, notes []string) ([]byte, error) {
-	tmpl, err := template.New("sweep").Parse(sweepSource)
+	tmpl, err := template.New("sweep").Parse(headSource + sweepSource)
 	if err != nil {
 		return nil, fmt.Errorf("read page: %w", err)
 	}
