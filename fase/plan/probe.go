@@ -120,7 +120,7 @@ func (s *subject) see(deltas []dsv.Delta, from dsv.Instant) {
 		}
 	}
 	if s.service {
-		s.calls(deltas, from)
+		find.Calls(deltas, s.name, from, s.add)
 	}
 }
 
@@ -129,32 +129,6 @@ func decode(b []byte) (user.Record, bool) {
 		return user.Record{}, false
 	}
 	return user.DecodeRecord(b), true
-}
-
-// calls takes the calls of a service, window by window. Which of them failed is not known: those that were answered fastest are taken for
-// it, so that none is missed above a bound.
-func (s *subject) calls(deltas []dsv.Delta, from dsv.Instant) {
-	failed := map[dsv.Instant]int64{}
-	var windows []*dsv.Delta
-	for i := range deltas {
-		switch d := &deltas[i]; {
-		case d.T1 <= from:
-		case d.Name == dsv.Name(s.name+".errors"):
-			failed[d.T1] += d.Value.Int
-		case d.Name == dsv.Name(s.name+".latency"):
-			windows = append(windows, d)
-		}
-	}
-	slices.SortStableFunc(windows, func(a, b *dsv.Delta) int { return cmp.Compare(a.T1, b.T1) })
-	for _, d := range windows {
-		d.Value.Hist.Buckets(func(b int, n uint64) bool {
-			for range n {
-				s.add(d.T1-1, dsv.BucketMid(b), failed[d.T1] > 0)
-				failed[d.T1]--
-			}
-			return true
-		})
-	}
 }
 
 // history takes a whole run of which the measurements were kept.
@@ -184,7 +158,7 @@ func (s *subject) history(h runs.History, from, end dsv.Instant) error {
 				return err
 			}
 		}
-		s.calls(all, from)
+		find.Calls(all, s.name, from, s.add)
 		return nil
 	}
 	var rs []user.Record

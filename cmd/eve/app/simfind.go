@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -178,35 +177,9 @@ func (t *tap) see(deltas []dsv.Delta) bool {
 		}
 	}
 	if t.service {
-		t.calls(deltas)
+		find.Calls(deltas, t.of, t.from, t.test.Add)
 	}
 	return !t.test.Look(at)
-}
-
-// calls feeds the calls of a service to the test, window by window. Which of them failed is not known: those that were answered
-// fastest are taken for it, so that none is missed above a bound.
-func (t *tap) calls(deltas []dsv.Delta) {
-	failed := map[dsv.Instant]int64{}
-	var windows []*dsv.Delta
-	for i := range deltas {
-		switch d := &deltas[i]; {
-		case d.T1 <= t.from:
-		case d.Name == dsv.Name(t.of+".errors"):
-			failed[d.T1] += d.Value.Int
-		case d.Name == dsv.Name(t.of+".latency"):
-			windows = append(windows, d)
-		}
-	}
-	slices.SortStableFunc(windows, func(a, b *dsv.Delta) int { return cmp.Compare(a.T1, b.T1) })
-	for _, d := range windows {
-		d.Value.Hist.Buckets(func(b int, n uint64) bool {
-			for range n {
-				t.test.Add(d.T1-1, dsv.BucketMid(b), failed[d.T1] > 0)
-				failed[d.T1]--
-			}
-			return true
-		})
-	}
 }
 
 // feedRecords feeds the requests of a chunk of records to a test; those that were due before from are no part of it.
